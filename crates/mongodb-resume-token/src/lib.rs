@@ -1,0 +1,1 @@
+//! Decodes MongoDB change stream resume tokens.

@@ -1,0 +1,2 @@
+//! resumeguard
+fn main() {}
