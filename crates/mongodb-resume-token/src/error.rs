@@ -1,0 +1,177 @@
+use std::fmt;
+
+/// Why a token could not be read or written: what was found, at which byte, in which field.
+///
+/// One pointer wide, so that the way without an error pays nothing for it.
+///
+/// ```
+/// let error = mongodb_resume_token::cluster_time("826A8C8E64").unwrap_err();
+/// assert_eq!(error.to_string(), "the token ends 4 bytes too early, at byte 1, in clusterTime");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error(Box<Detail>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Detail {
+    kind: ErrorKind,
+    offset: usize,
+    field: Field,
+    /// Names from the identifier's root to the value, joined by dots; often empty.
+    path: String,
+}
+
+impl Error {
+    #[cold]
+    pub(crate) fn new(kind: ErrorKind, offset: usize, field: Field) -> Error {
+        Error(Box::new(Detail { kind, offset, field, path: String::new() }))
+    }
+
+    /// What was wrong.
+    #[must_use]
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+
+    /// Where: bytes from the start of the token in its binary form (half the index in its hexadecimal form).
+    /// For [`Field::TypeBits`] bytes from the start of `_typeBits`; 0 for what stands around the token.
+    #[must_use]
+    pub fn offset(&self) -> usize {
+        self.0.offset
+    }
+
+    /// In which part of the token.
+    #[must_use]
+    pub fn field(&self) -> Field {
+        self.0.field
+    }
+
+    /// Where inside the identifier, as names and array indexes joined by dots; empty elsewhere.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.0.path
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Detail { kind, offset, field, path } = &*self.0;
+        if *field == Field::Document {
+            return write!(f, "{kind}");
+        }
+        let dot = if path.is_empty() { "" } else { "." };
+        write!(f, "{kind}, at byte {offset}, in {field}{dot}{path}")
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// A part of a token, or of the document around it. Shown under the name it has in the decoded JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Field {
+    /// The document `{_data, _typeBits}` or the text that holds it.
+    Document,
+    /// `_data` as a whole: its text, its first byte, its end.
+    Data,
+    /// The time of the event.
+    ClusterTime,
+    /// The version of the layout.
+    Version,
+    /// Event or high-water mark.
+    TokenType,
+    /// Ordinal within a transaction.
+    TxnOpIndex,
+    /// Whether the token is that of an invalidate event.
+    FromInvalidate,
+    /// The collection.
+    Uuid,
+    /// Document key or event identifier.
+    Identifier,
+    /// Ordinal of a fragment of a split event.
+    FragmentNum,
+    /// `_typeBits`.
+    TypeBits,
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Field::Document => "the document",
+            Field::Data => "_data",
+            Field::ClusterTime => "clusterTime",
+            Field::Version => "version",
+            Field::TokenType => "tokenType",
+            Field::TxnOpIndex => "txnOpIndex",
+            Field::FromInvalidate => "fromInvalidate",
+            Field::Uuid => "uuid",
+            Field::Identifier => "eventIdentifier",
+            Field::FragmentNum => "fragmentNum",
+            Field::TypeBits => "_typeBits",
+        })
+    }
+}
+
+/// What was wrong with a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// `_data` is empty. The server answers 40649.
+    Empty,
+    /// A character of the text is no hexadecimal digit. The server answers 9. Cosmos DB vCore's base64 tokens end here.
+    NotHex {
+        /// The first such character.
+        character: char,
+        /// Its index in the text, in bytes.
+        index: usize,
+    },
+    /// The token ends inside a value, or before one that its layout demands. The server answers 15, or 50796 and the like.
+    Truncated {
+        /// How many more bytes it would take at the least.
+        missing: usize,
+    },
+    /// The first byte is not that of a timestamp (0x82), nor do the bytes look like a known other vendor's.
+    NotAToken {
+        /// The byte found.
+        first: u8,
+    },
+    /// A token of another vendor, which holds no MongoDB cluster time.
+    Foreign(Vendor),
+    /// Not a document of the form `{_data, _typeBits}`; what was found instead.
+    Document(String),
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ErrorKind::Empty => f.write_str("the token is empty"),
+            ErrorKind::NotHex { character, index } => {
+                write!(f, "{character:?} at index {index} is no hexadecimal digit")
+            }
+            ErrorKind::Truncated { missing: 1 } => f.write_str("the token ends 1 byte too early"),
+            ErrorKind::Truncated { missing } => write!(f, "the token ends {missing} bytes too early"),
+            ErrorKind::NotAToken { first } => {
+                write!(f, "a token begins with the byte 0x82, this one with 0x{first:02X}")
+            }
+            ErrorKind::Foreign(vendor) => write!(f, "a token of {vendor}, not of MongoDB"),
+            ErrorKind::Document(found) => f.write_str(found),
+        }
+    }
+}
+
+/// A maker of tokens that look like MongoDB's from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Vendor {
+    /// Amazon DocumentDB: 0x01, seconds, increment, and what nobody has documented.
+    DocumentDb,
+    /// Azure Cosmos DB for MongoDB (RU): JSON in binary, with log sequence numbers in place of times.
+    Cosmos,
+}
+
+impl fmt::Display for Vendor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Vendor::DocumentDb => "Amazon DocumentDB",
+            Vendor::Cosmos => "Azure Cosmos DB",
+        })
+    }
+}

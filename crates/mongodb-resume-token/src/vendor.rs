@@ -1,0 +1,33 @@
+//! Tells other vendors' tokens from MongoDB's by their bytes, and reads from them no more than was ever observed.
+
+use crate::Timestamp;
+use crate::error::Vendor;
+
+const DOCUMENT_DB: u8 = 0x01;
+const DOCUMENT_DB_EVENT: usize = 18;
+const DOCUMENT_DB_MARK: usize = 10;
+const KEY_STRING_END: u8 = 0x04;
+
+/// Whose token begins with these bytes, if a known other vendor's.
+pub(crate) fn recognise(bytes: &[u8]) -> Option<Vendor> {
+    match bytes {
+        [b'{' | b'[', ..] => Some(Vendor::Cosmos),
+        _ => document_db_time(bytes).map(|_| Vendor::DocumentDb),
+    }
+}
+
+/// The time in an Amazon DocumentDB token, if this is one.
+///
+/// The layout is undocumented. In every documented example of a token beside its event's `clusterTime` the eight bytes
+/// after the first are that time; then comes 0x01 with the increment again and four opaque bytes, or the end.
+/// Source: the tokens in Amazon's DocumentDB developer guide, "Using change streams".
+pub(crate) fn document_db_time(bytes: &[u8]) -> Option<Timestamp> {
+    let (&first, rest) = bytes.split_first()?;
+    let (time, tail) = rest.split_first_chunk::<8>()?;
+    let known = match tail {
+        [KEY_STRING_END] => bytes.len() == DOCUMENT_DB_MARK,
+        [DOCUMENT_DB, again @ ..] => bytes.len() == DOCUMENT_DB_EVENT && again.starts_with(&time[4..]),
+        _ => false,
+    };
+    (first == DOCUMENT_DB && known).then(|| Timestamp::from_be_bytes(*time))
+}
