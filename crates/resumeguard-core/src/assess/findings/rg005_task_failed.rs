@@ -1,0 +1,48 @@
+//! RG005: a task has failed. Connect never restarts it by itself.
+
+use super::{Case, Matched};
+use crate::domain::{Failure, FailureClass, Severity};
+
+/// Matches on any failed task; the worst class speaks.
+pub(super) fn matches(case: &Case<'_>) -> Option<Matched> {
+    let failures = case.connector.tasks.iter().filter_map(|task| task.failure);
+    let Failure { code, class } = failures.min_by_key(|failure| failure.class)?;
+    let code = code.map_or_else(|| "no error code".to_owned(), |code| format!("error {code}"));
+    let (severity, advice) = advise(class);
+    Some(Matched {
+        severity,
+        summary: format!("the task has failed with {code} ({})", class.code()),
+        advice: advice.to_owned(),
+    })
+}
+
+fn advise(class: FailureClass) -> (Severity, &'static str) {
+    use Severity::{Critical, Warning};
+    match class {
+        FailureClass::HistoryLost => (
+            Critical,
+            "a restart fails again; decide how to recover: what is still in the oplog can be saved",
+        ),
+        FailureClass::WrongStream => (
+            Critical,
+            "a restart fails again; was the namespace, the pipeline or the deployment behind the URI changed?",
+        ),
+        FailureClass::TokenMalformed => {
+            (Critical, "a restart fails again; the stored offset must be replaced or deleted")
+        }
+        FailureClass::EventTooLarge => (
+            Critical,
+            "a restart meets the same event again; make it smaller with a pipeline, or skip it knowingly",
+        ),
+        FailureClass::Unauthorized => {
+            (Critical, "correct the credentials or the rights, then restart the task")
+        }
+        FailureClass::Transient => (
+            Warning,
+            "restart the task once MongoDB and Kafka are well; nothing is lost while headroom lasts",
+        ),
+        FailureClass::Other => {
+            (Critical, "read the trace in Connect's status, mend the cause, then restart the task")
+        }
+    }
+}

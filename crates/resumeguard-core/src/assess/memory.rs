@@ -1,0 +1,98 @@
+//! What a pass remembers of the ones before: a bounded fold per connector.
+
+use super::judge::Judgement;
+use crate::domain::{ConnectorFacts, ConnectorId, Failure, FailureClass, Now, TaskState, Verdict};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Memory of all connectors of the last pass; as many entries as connectors.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Memory {
+    connectors: BTreeMap<ConnectorId, ConnectorMemory>,
+}
+
+/// What is remembered of one connector. Counters hold at most one entry for each error code that occurred.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ConnectorMemory {
+    /// Last verdict that was not unknown: hysteresis must outlive a reading that failed.
+    verdict: Option<Verdict>,
+    /// Uptime at which a running connector's stored position was first seen lost, without a break since (J4).
+    lost_since: Option<Duration>,
+    /// Passes in a row in which the position was ahead of the deployment's last entry.
+    future_passes: u32,
+    /// Failures of the tasks that stand failed, by task.
+    standing: BTreeMap<u32, Failure>,
+    failures: BTreeMap<(Option<u32>, FailureClass), u64>,
+}
+
+static NOTHING: ConnectorMemory = ConnectorMemory {
+    verdict: None,
+    lost_since: None,
+    future_passes: 0,
+    standing: BTreeMap::new(),
+    failures: BTreeMap::new(),
+};
+
+impl Memory {
+    pub(crate) fn of(&self, id: &ConnectorId) -> &ConnectorMemory {
+        self.connectors.get(id).unwrap_or(&NOTHING)
+    }
+
+    pub(crate) fn keep(&mut self, id: ConnectorId, memory: ConnectorMemory) {
+        self.connectors.insert(id, memory);
+    }
+}
+
+impl ConnectorMemory {
+    pub(crate) fn verdict(&self) -> Option<Verdict> {
+        self.verdict
+    }
+
+    pub(crate) fn future_passes(&self) -> u32 {
+        self.future_passes
+    }
+
+    pub(crate) fn failures(&self) -> &BTreeMap<(Option<u32>, FailureClass), u64> {
+        &self.failures
+    }
+
+    /// How long a running connector's position has been seen lost without a break.
+    pub(crate) fn lost_for(&self, now: Now) -> Option<Duration> {
+        self.lost_since.map(|since| now.uptime.saturating_sub(since))
+    }
+
+    /// The memory after one more pass.
+    pub(crate) fn after(&self, connector: &ConnectorFacts, judgement: &Judgement, now: Now) -> Self {
+        let running = connector.tasks.iter().any(|task| task.state == TaskState::Running);
+        let known = !matches!(judgement.verdict, Verdict::Unknown(_));
+        let (standing, failures) = self.failures_after(connector);
+        Self {
+            verdict: if known { Some(judgement.verdict) } else { self.verdict },
+            lost_since: (running && judgement.verdict.is_lost())
+                .then(|| self.lost_since.unwrap_or(now.uptime)),
+            future_passes: if judgement.in_future { self.future_passes.saturating_add(1) } else { 0 },
+            standing,
+            failures,
+        }
+    }
+
+    /// A failure counts once when it begins, not at every pass at which it still stands. While Connect cannot be read
+    /// nothing is known to have changed.
+    fn failures_after(
+        &self,
+        connector: &ConnectorFacts,
+    ) -> (BTreeMap<u32, Failure>, BTreeMap<(Option<u32>, FailureClass), u64>) {
+        if connector.state.is_err() {
+            return (self.standing.clone(), self.failures.clone());
+        }
+        let standing: BTreeMap<u32, Failure> =
+            connector.tasks.iter().filter_map(|task| Some((task.id, task.failure?))).collect();
+        let mut failures = self.failures.clone();
+        for (task, failure) in &standing {
+            if self.standing.get(task) != Some(failure) {
+                *failures.entry((failure.code, failure.class)).or_default() += 1;
+            }
+        }
+        (standing, failures)
+    }
+}

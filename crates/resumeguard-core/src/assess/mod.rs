@@ -1,0 +1,102 @@
+//! From what was seen to what follows: pure, with the moment handed in.
+//!
+//! The rules of judgement J1–J8 stand in [`judge`], the numbered rules in [`findings`]; [`Memory`] is the little that
+//! one pass must know of the ones before.
+
+mod findings;
+mod judge;
+mod memory;
+#[cfg(test)]
+mod tests;
+mod thresholds;
+
+pub use findings::RULES;
+pub use memory::Memory;
+pub use thresholds::{Levels, Thresholds};
+
+use crate::domain::{
+    ConnectorFacts, ConnectorReport, DeploymentFacts, Facts, MemberFacts, Now, OplogReport, Snapshot,
+    StoredOffset, Verdict,
+};
+use findings::Case;
+use judge::Judgement;
+use std::cmp::Reverse;
+
+/// Judges one pass. The memory of connectors that are gone is dropped.
+#[must_use]
+pub fn assess(memory: &Memory, facts: &Facts, thresholds: &Thresholds, now: Now) -> (Snapshot, Memory) {
+    let mut next = Memory::default();
+    let mut connectors = Vec::with_capacity(facts.connectors.len());
+    for connector in &facts.connectors {
+        let before = memory.of(&connector.id);
+        let judgement = judge::judge(connector, facts, thresholds, before);
+        let after = before.after(connector, &judgement, now);
+        let case = Case { connector, judgement: &judgement, memory: &after, thresholds, now };
+        connectors.push(report(&case));
+        next.keep(connector.id.clone(), after);
+    }
+    connectors.sort_by_key(worst_first);
+    let mut sources = facts.sources.clone();
+    sources.sort_by(|a, b| (a.source, &a.name).cmp(&(b.source, &b.name)));
+    let oplogs = facts.deployments.iter().flat_map(|(name, deployment)| oplogs(name, deployment)).collect();
+    (Snapshot { at: now.unix_seconds, connectors, oplogs, sources }, next)
+}
+
+fn report(case: &Case<'_>) -> ConnectorReport {
+    let Case { connector, judgement, .. } = case;
+    let position = match &connector.offset {
+        Ok(StoredOffset::Token(position)) => Some(position.clone()),
+        Ok(StoredOffset::Copying | StoredOffset::Malformed { .. } | StoredOffset::Opaque) | Err(_) => None,
+    };
+    let Judgement { verdict, on_restart, headroom_seconds, headroom_ratio, lag_seconds, .. } = **judgement;
+    ConnectorReport {
+        id: connector.id.clone(),
+        class: connector.class.clone(),
+        version: connector.version.clone(),
+        state: connector.state.ok(),
+        tasks: connector.tasks.clone(),
+        deployment: connector.deployment.clone().ok(),
+        mongodb_namespace: connector.settings.namespace.clone(),
+        verdict,
+        on_restart,
+        position,
+        headroom_seconds,
+        headroom_ratio,
+        lag_seconds,
+        findings: findings::all(case),
+        failures: case.memory.failures().clone(),
+    }
+}
+
+/// Worst verdict first, failed before running, least headroom first, then by name.
+fn worst_first(report: &ConnectorReport) -> impl Ord + use<> {
+    let failed = Reverse(report.has_failed());
+    (report.verdict.rank(), failed, report.headroom_seconds.unwrap_or(i64::MIN), report.id.clone())
+}
+
+fn oplogs<'a>(name: &'a str, deployment: &'a DeploymentFacts) -> impl Iterator<Item = OplogReport> + 'a {
+    let members: &[MemberFacts] = deployment.members.as_deref().unwrap_or_default();
+    members.iter().map(move |member| OplogReport {
+        deployment: name.to_owned(),
+        shard: None,
+        member: member.host.clone(),
+        role: member.role,
+        first: member.first.ok().map(|first| first.time),
+        last: member.last.ok(),
+        window_seconds: member.window_seconds(),
+        sizes: member.sizes,
+        never_truncated: member.first.ok().map(|first| first.initiating),
+    })
+}
+
+impl Facts {
+    fn deployment_of(&self, connector: &ConnectorFacts) -> Option<&DeploymentFacts> {
+        self.deployments.get(connector.deployment.as_ref().ok()?)
+    }
+}
+
+impl Verdict {
+    fn is_lost(self) -> bool {
+        self == Self::Lost
+    }
+}

@@ -1,0 +1,313 @@
+//! Every rule of judgement and every finding, on facts made by hand.
+
+use crate::assess::{Memory, Thresholds, assess};
+use crate::domain::*;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const FIRST: u32 = 1_000_000;
+const LAST: u32 = FIRST + 100_000;
+
+fn now(uptime: u64) -> Now {
+    Now { unix_seconds: 1_700_000_000, uptime: Duration::from_secs(uptime) }
+}
+
+fn member(host: &str, role: Role, first: u32) -> MemberFacts {
+    MemberFacts {
+        host: host.into(),
+        role,
+        electable: true,
+        tags: BTreeMap::new(),
+        wire_version: Some(17),
+        first: Ok(FirstEntry { time: Timestamp { t: first, i: 5 }, initiating: false }),
+        last: Ok(Timestamp { t: LAST, i: 1 }),
+        term: Some(1),
+        sizes: OplogSizes::default(),
+    }
+}
+
+fn token(t: u32, i: u32) -> Observed<StoredOffset> {
+    let time = Timestamp { t, i };
+    Ok(StoredOffset::Token(Position { token: "{}".into(), time, kind: TokenKind::Event, stored_at: None }))
+}
+
+fn primary_reads() -> Selection {
+    Selection::Preference { preference: ReadPreference::Primary, tag_sets: vec![] }
+}
+
+fn connector(offset: Observed<StoredOffset>) -> ConnectorFacts {
+    ConnectorFacts {
+        id: ConnectorId::new("main", "orders"),
+        class: "com.mongodb.kafka.connect.MongoSourceConnector".into(),
+        version: None,
+        state: Ok(ConnectorState::Running),
+        tasks: vec![TaskFacts { id: 0, state: TaskState::Running, failure: None }],
+        settings: Settings::from_config(&BTreeMap::new()),
+        deployment: Ok("rs0".into()),
+        selection: Ok(primary_reads()),
+        offset,
+        key: None,
+        stale_keys: 0,
+        offset_age: Duration::ZERO,
+    }
+}
+
+fn facts(connector: ConnectorFacts, members: Vec<MemberFacts>) -> Facts {
+    Facts {
+        connectors: vec![connector],
+        deployments: BTreeMap::from([("rs0".to_owned(), DeploymentFacts { members: Ok(members) })]),
+        sources: vec![],
+        interval: Duration::from_secs(15),
+    }
+}
+
+fn pass(memory: &Memory, facts: &Facts, uptime: u64) -> (ConnectorReport, Memory) {
+    let (mut snapshot, memory) = assess(memory, facts, &Thresholds::default(), now(uptime));
+    (snapshot.connectors.remove(0), memory)
+}
+
+fn one(facts: &Facts) -> ConnectorReport {
+    pass(&Memory::default(), facts, 0).0
+}
+
+#[track_caller]
+fn check(facts: &Facts, verdict: Verdict, on_restart: OnRestart) -> ConnectorReport {
+    let report = one(facts);
+    assert_eq!((report.verdict, report.on_restart), (verdict, on_restart));
+    report
+}
+
+fn rules(report: &ConnectorReport) -> Vec<&'static str> {
+    report.findings.iter().map(|finding| finding.rule).collect()
+}
+
+fn failed(code: Option<u32>, class: FailureClass) -> Vec<TaskFacts> {
+    vec![TaskFacts { id: 0, state: TaskState::Failed, failure: Some(Failure { code, class }) }]
+}
+
+fn replica_set() -> Vec<MemberFacts> {
+    vec![member("a:1", Role::Primary, FIRST)]
+}
+
+#[test]
+fn j2_lost_compares_seconds_then_increment() {
+    let judge = |t, i| facts(connector(token(t, i)), replica_set());
+    check(&judge(FIRST - 1, 9), Verdict::Lost, OnRestart::Fails);
+    check(&judge(FIRST, 4), Verdict::Lost, OnRestart::Fails);
+    let edge = check(&judge(FIRST, 5), Verdict::Critical, OnRestart::Resumes);
+    assert_eq!((edge.headroom_seconds, edge.headroom_ratio), (Some(0), Some(0.0)));
+    let middle = check(&judge(FIRST + 60_000, 0), Verdict::Safe, OnRestart::Resumes);
+    assert_eq!((middle.headroom_seconds, middle.lag_seconds), (Some(60_000), Some(40_000)));
+}
+
+#[test]
+fn j2_at_exactly_the_first_entry_only_5_0_and_newer_resume() {
+    let mut old = replica_set();
+    old[0].wire_version = Some(9);
+    // A huge window and lax limits, so that nothing but the edge can make it critical.
+    let mut thresholds = Thresholds::default();
+    thresholds.levels.critical_seconds = 0.0;
+    let judge = |members| {
+        let facts = facts(connector(token(FIRST, 5)), members);
+        assess(&Memory::default(), &facts, &thresholds, now(0)).0.connectors[0].verdict
+    };
+    assert_eq!(judge(old), Verdict::Critical);
+    assert_eq!(judge(replica_set()), Verdict::AtRisk);
+}
+
+#[test]
+fn j2_an_oplog_never_truncated_loses_no_mark_of_its_own() {
+    let mut members = replica_set();
+    members[0].first = Ok(FirstEntry { time: Timestamp { t: FIRST, i: 5 }, initiating: true });
+    check(&facts(connector(token(FIRST - 9, 0)), members.clone()), Verdict::Lost, OnRestart::Fails);
+    let Ok(StoredOffset::Token(position)) = token(FIRST - 9, 0) else { unreachable!() };
+    let mark = Ok(StoredOffset::Token(Position { kind: TokenKind::HighWaterMark, ..position }));
+    check(
+        &facts(connector(mark), members.clone()),
+        Verdict::Unknown(Why::PositionForeign),
+        OnRestart::Unknown,
+    );
+    // Still filling: at the very edge, yet nothing is taken away for a long time.
+    members[0].sizes =
+        OplogSizes { size_bytes: Some(1), max_size_bytes: Some(10), min_retention_seconds: None };
+    check(&facts(connector(token(FIRST + 1, 0)), members), Verdict::Safe, OnRestart::Resumes);
+}
+
+#[test]
+fn j3_the_worst_member_that_can_be_selected_decides() {
+    let members = vec![member("a:1", Role::Primary, FIRST), member("b:1", Role::Secondary, FIRST + 50_000)];
+    let mut reader = connector(token(FIRST + 49_000, 0));
+    check(&facts(reader.clone(), members.clone()), Verdict::Safe, OnRestart::Resumes);
+    reader.selection = Ok(Selection::Preference { preference: ReadPreference::Nearest, tag_sets: vec![] });
+    check(&facts(reader.clone(), members.clone()), Verdict::Lost, OnRestart::Fails);
+    reader.selection = Ok(Selection::Direct("c:1".into()));
+    check(&facts(reader, members), Verdict::Unknown(Why::NoMemberSelected), OnRestart::Unknown);
+}
+
+#[test]
+fn j3_a_member_that_cannot_be_read_leaves_it_unknown_unless_another_proves_the_loss() {
+    let mut members = vec![member("a:1", Role::Primary, FIRST), member("b:1", Role::Secondary, FIRST)];
+    members[1].first = Err(Why::MemberUnreadable);
+    let nearest = Ok(Selection::Preference { preference: ReadPreference::Nearest, tag_sets: vec![] });
+    let inside = ConnectorFacts { selection: nearest.clone(), ..connector(token(FIRST + 60_000, 0)) };
+    check(&facts(inside, members.clone()), Verdict::Unknown(Why::MemberUnreadable), OnRestart::Unknown);
+    let outside = ConnectorFacts { selection: nearest, ..connector(token(FIRST - 1, 0)) };
+    check(&facts(outside, members), Verdict::Lost, OnRestart::Fails);
+}
+
+#[test]
+fn j4_rg001_waits_for_one_offset_flush_without_a_break() {
+    let lost = facts(connector(token(FIRST - 7, 0)), replica_set());
+    let safe = facts(connector(token(FIRST + 60_000, 0)), replica_set());
+    let (first, memory) = pass(&Memory::default(), &lost, 0);
+    assert_eq!((first.verdict, rules(&first)), (Verdict::Lost, vec![]));
+    let (early, memory) = pass(&memory, &lost, 59);
+    assert_eq!(rules(&early), Vec::<&str>::new());
+    let (due, _) = pass(&memory, &lost, 60);
+    assert_eq!(rules(&due), ["RG001"]);
+    assert!(due.findings[0].advice.contains("DO NOT RESTART"));
+    let (_, broken) = pass(&memory, &safe, 60);
+    let (again, _) = pass(&broken, &lost, 75);
+    assert_eq!(rules(&again), Vec::<&str>::new(), "the wait begins anew");
+}
+
+#[test]
+fn j6_evidence_that_is_missing_old_or_contradictory_is_unknown_and_has_no_numbers() {
+    for why in Why::ALL.into_iter().filter(|why| *why != Why::NoPosition) {
+        let report =
+            check(&facts(connector(Err(why)), replica_set()), Verdict::Unknown(why), OnRestart::Unknown);
+        assert_eq!((report.headroom_seconds, report.headroom_ratio, report.lag_seconds), (None, None, None));
+        let blind = ConnectorFacts { deployment: Err(why), ..connector(token(FIRST + 60_000, 0)) };
+        check(&facts(blind, replica_set()), Verdict::Unknown(why), OnRestart::Unknown);
+    }
+    let aged = |t, age| ConnectorFacts { offset_age: Duration::from_secs(age), ..connector(token(t, 0)) };
+    check(&facts(aged(FIRST + 60_000, 46), replica_set()), Verdict::Unknown(Why::Stale), OnRestart::Unknown);
+    check(&facts(aged(FIRST + 60_000, 45), replica_set()), Verdict::Safe, OnRestart::Resumes);
+    check(
+        &facts(aged(FIRST - 1, 45), replica_set()),
+        Verdict::Unknown(Why::Contradictory),
+        OnRestart::Unknown,
+    );
+    let refused = ConnectorFacts {
+        tasks: failed(Some(286), FailureClass::HistoryLost),
+        ..connector(token(FIRST + 60_000, 0))
+    };
+    check(&facts(refused, replica_set()), Verdict::Unknown(Why::Contradictory), OnRestart::Unknown);
+    let empty = MemberFacts { first: Err(Why::OplogEmpty), ..member("a:1", Role::Primary, FIRST) };
+    check(&facts(connector(token(1, 1)), vec![empty]), Verdict::Unknown(Why::OplogEmpty), OnRestart::Unknown);
+}
+
+#[test]
+fn on_restart_follows_tolerance_and_startup_mode() {
+    let with = |offset, pairs: &[(&str, &str)]| {
+        let config = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let connector = ConnectorFacts { settings: Settings::from_config(&config), ..connector(offset) };
+        one(&facts(connector, replica_set())).on_restart
+    };
+    let lost = || token(1, 1);
+    let all = ("errors.tolerance", "all");
+    assert_eq!(with(lost(), &[]), OnRestart::Fails);
+    assert_eq!(with(lost(), &[all]), OnRestart::Skips);
+    assert_eq!(with(lost(), &[all, ("startup.mode", "copy_existing")]), OnRestart::Skips);
+    assert_eq!(with(lost(), &[all, ("startup.mode", "timestamp")]), OnRestart::Replays);
+    let none = || Err(Why::NoPosition);
+    assert_eq!(with(none(), &[]), OnRestart::Skips);
+    assert_eq!(with(none(), &[("startup.mode", "timestamp")]), OnRestart::Replays);
+    assert_eq!(with(none(), &[("copy.existing", "true")]), OnRestart::Resnapshots);
+    assert_eq!(with(Ok(StoredOffset::Copying), &[]), OnRestart::Resnapshots);
+    assert_eq!(with(Ok(StoredOffset::Malformed { parses: false }), &[]), OnRestart::Fails);
+    assert_eq!(with(Ok(StoredOffset::Malformed { parses: true }), &[]), OnRestart::Stalls);
+}
+
+#[test]
+fn a_token_the_server_refuses_is_critical_though_inside_the_window() {
+    let refused = ConnectorFacts {
+        tasks: failed(Some(280), FailureClass::WrongStream),
+        ..connector(token(FIRST + 60_000, 0))
+    };
+    check(&facts(refused, replica_set()), Verdict::Critical, OnRestart::Fails);
+    let transient = ConnectorFacts {
+        tasks: failed(None, FailureClass::Transient),
+        ..connector(token(FIRST + 60_000, 0))
+    };
+    check(&facts(transient, replica_set()), Verdict::Safe, OnRestart::Resumes);
+}
+
+#[test]
+fn rg004_grows_with_what_is_at_stake() {
+    let paused = |t| {
+        let tasks = vec![TaskFacts { id: 0, state: TaskState::Paused, failure: None }];
+        let connector = ConnectorFacts { state: Ok(ConnectorState::Paused), tasks, ..connector(token(t, 0)) };
+        one(&facts(connector, replica_set())).findings.remove(0)
+    };
+    let found: Vec<_> = [60_000, 30_000, 1_000]
+        .iter()
+        .map(|after| paused(FIRST + after))
+        .map(|f| (f.rule, f.severity))
+        .collect();
+    assert_eq!(
+        found,
+        [("RG004", Severity::Info), ("RG004", Severity::Warning), ("RG004", Severity::Critical)]
+    );
+    let lost = paused(FIRST - 1);
+    assert_eq!(lost.severity, Severity::Critical);
+    assert!(lost.advice.contains("do not just resume"), "{}", lost.advice);
+}
+
+#[test]
+fn rg005_names_code_and_class_and_a_failure_counts_once() {
+    let broken =
+        ConnectorFacts { tasks: failed(Some(286), FailureClass::HistoryLost), ..connector(token(1, 0)) };
+    let broken = facts(broken, replica_set());
+    let (report, memory) = pass(&Memory::default(), &broken, 0);
+    assert_eq!(rules(&report), ["RG005"]);
+    assert!(report.findings[0].summary.contains("error 286 (history_lost)"));
+    let (report, memory) = pass(&memory, &broken, 15);
+    assert_eq!(report.failures, BTreeMap::from([((Some(286), FailureClass::HistoryLost), 1)]));
+    let unreadable = facts(broken.connectors[0].unreadable(), replica_set());
+    let (report, memory) = pass(&memory, &unreadable, 30);
+    assert_eq!(report.verdict, Verdict::Unknown(Why::ConnectUnreadable));
+    let (report, _) = pass(&memory, &broken, 45);
+    assert_eq!(report.failures.values().sum::<u64>(), 1, "the same failure, seen again after a gap");
+}
+
+#[test]
+fn rg007_and_rg010_and_rg015() {
+    let config = BTreeMap::from([("mongo.errors.tolerance".to_owned(), "all".to_owned())]);
+    let tolerant =
+        ConnectorFacts { settings: Settings::from_config(&config), ..connector(token(FIRST + 60_000, 0)) };
+    assert_eq!(rules(&one(&facts(tolerant, replica_set()))), ["RG007"]);
+    let fresh = ConnectorFacts { stale_keys: 2, ..connector(Err(Why::NoPosition)) };
+    let fresh = one(&facts(fresh, replica_set()));
+    assert_eq!((fresh.verdict, rules(&fresh)), (Verdict::Unknown(Why::NoPosition), vec!["RG010"]));
+    assert!(fresh.findings[0].summary.contains("(2 under other keys)"));
+    let ahead = facts(connector(token(LAST + 86_400, 0)), replica_set());
+    let (once, memory) = pass(&Memory::default(), &ahead, 0);
+    assert_eq!((once.verdict, rules(&once)), (Verdict::Unknown(Why::PositionInFuture), vec![]));
+    let (twice, memory) = pass(&memory, &ahead, 15);
+    assert_eq!(
+        (twice.verdict, twice.on_restart, rules(&twice)),
+        (Verdict::Critical, OnRestart::Stalls, vec!["RG015"])
+    );
+    let (thrice, _) = pass(&memory, &ahead, 30);
+    assert_eq!(rules(&thrice), ["RG015"], "it stays");
+}
+
+#[test]
+fn a_connector_that_is_gone_is_forgotten() {
+    let lost = facts(connector(token(1, 0)), replica_set());
+    let (_, memory) = pass(&Memory::default(), &lost, 0);
+    assert_ne!(memory, Memory::default());
+    let (_, memory) = assess(&memory, &Facts::default(), &Thresholds::default(), now(15));
+    assert_eq!(memory, Memory::default());
+}
+
+#[test]
+fn hysteresis_outlives_a_reading_that_failed() {
+    let at = |t| facts(connector(token(t, 0)), replica_set());
+    let (low, memory) = pass(&Memory::default(), &at(FIRST + 43_000), 0);
+    assert_eq!(low.verdict, Verdict::AtRisk);
+    let (_, memory) = pass(&memory, &facts(connector(Err(Why::OffsetsUnreadable)), replica_set()), 15);
+    let (still, _) = pass(&memory, &at(FIRST + 44_000), 30);
+    assert_eq!(still.verdict, Verdict::AtRisk, "44 000 s is above the limit, and not by a tenth");
+}

@@ -1,0 +1,125 @@
+//! When headroom is too small (J8).
+
+use crate::domain::{ConnectorId, Verdict};
+use std::time::Duration;
+use wildmatch::WildMatch;
+
+/// Limits of headroom; the smaller of the time and the share of the window counts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Levels {
+    /// `at_risk` below this many seconds.
+    pub at_risk_seconds: f64,
+    /// `at_risk` below this share of the window.
+    pub at_risk_ratio: f64,
+    /// `critical` below this many seconds.
+    pub critical_seconds: f64,
+    /// `critical` below this share of the window.
+    pub critical_ratio: f64,
+}
+
+impl Default for Levels {
+    fn default() -> Self {
+        Self {
+            at_risk_seconds: 12.0 * 3600.0,
+            at_risk_ratio: 0.5,
+            critical_seconds: 2.0 * 3600.0,
+            critical_ratio: 0.2,
+        }
+    }
+}
+
+/// All limits of judgement.
+#[derive(Debug, Clone)]
+pub struct Thresholds {
+    /// For connectors that no override names.
+    pub levels: Levels,
+    /// By glob on `CONNECTOR` or `CONNECT_CLUSTER/CONNECTOR`; the first that matches counts.
+    pub overrides: Vec<(WildMatch, Levels)>,
+    /// A better verdict needs this share more than the limit that was broken.
+    pub hysteresis: f64,
+    /// `offset.flush.interval.ms` of the workers: how long a running connector's newer token may take to be stored (J4).
+    pub offset_flush: Duration,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self {
+            levels: Levels::default(),
+            overrides: Vec::new(),
+            hysteresis: 0.1,
+            offset_flush: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Thresholds {
+    /// The levels that count for one connector.
+    #[must_use]
+    pub fn levels_for(&self, id: &ConnectorId) -> Levels {
+        let full = id.to_string();
+        let named =
+            self.overrides.iter().find(|(glob, _)| glob.matches(&id.connector) || glob.matches(&full));
+        named.map_or(self.levels, |(_, levels)| *levels)
+    }
+
+    /// The verdict for a position inside the window: `margin` seconds of `capacity` seconds are left before it falls out.
+    #[must_use]
+    pub fn verdict(&self, id: &ConnectorId, margin: f64, capacity: f64, before: Option<Verdict>) -> Verdict {
+        let levels = self.levels_for(id);
+        let limit = |seconds: f64, ratio: f64, was_below: bool| {
+            let limit = seconds.min(ratio * capacity);
+            if was_below { limit * (1.0 + self.hysteresis) } else { limit }
+        };
+        let was_critical = matches!(before, Some(Verdict::Critical | Verdict::Lost));
+        let was_at_risk = was_critical || before == Some(Verdict::AtRisk);
+        if capacity <= 0.0 || margin < limit(levels.critical_seconds, levels.critical_ratio, was_critical) {
+            Verdict::Critical
+        } else if margin < limit(levels.at_risk_seconds, levels.at_risk_ratio, was_at_risk) {
+            Verdict::AtRisk
+        } else {
+            Verdict::Safe
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: f64 = 3600.0;
+
+    #[track_caller]
+    fn check(margin: f64, capacity: f64, before: Option<Verdict>, expected: Verdict) {
+        let id = ConnectorId::new("c", "orders");
+        assert_eq!(Thresholds::default().verdict(&id, margin, capacity, before), expected);
+    }
+
+    #[test]
+    fn the_smaller_of_time_and_share_counts() {
+        check(12.0 * HOUR, 100.0 * HOUR, None, Verdict::Safe);
+        check(11.9 * HOUR, 100.0 * HOUR, None, Verdict::AtRisk);
+        check(1.9 * HOUR, 100.0 * HOUR, None, Verdict::Critical);
+        check(5.0 * HOUR, 10.0 * HOUR, None, Verdict::Safe);
+        check(4.9 * HOUR, 10.0 * HOUR, None, Verdict::AtRisk);
+        check(1.9 * HOUR, 10.0 * HOUR, None, Verdict::Critical);
+        check(0.0, 0.0, None, Verdict::Critical);
+    }
+
+    #[test]
+    fn a_better_verdict_needs_a_tenth_more() {
+        check(12.5 * HOUR, 100.0 * HOUR, Some(Verdict::AtRisk), Verdict::AtRisk);
+        check(13.3 * HOUR, 100.0 * HOUR, Some(Verdict::AtRisk), Verdict::Safe);
+        check(2.1 * HOUR, 100.0 * HOUR, Some(Verdict::Critical), Verdict::Critical);
+        check(2.3 * HOUR, 100.0 * HOUR, Some(Verdict::Critical), Verdict::AtRisk);
+        check(12.5 * HOUR, 100.0 * HOUR, Some(Verdict::Safe), Verdict::Safe);
+    }
+
+    #[test]
+    fn overrides_name_a_connector_or_a_cluster() {
+        let strict = Levels { at_risk_seconds: 1e9, at_risk_ratio: 1.0, ..Levels::default() };
+        let thresholds =
+            Thresholds { overrides: vec![(WildMatch::new("eu/*"), strict)], ..Thresholds::default() };
+        assert_eq!(thresholds.levels_for(&ConnectorId::new("eu", "orders")), strict);
+        assert_eq!(thresholds.levels_for(&ConnectorId::new("us", "orders")), Levels::default());
+    }
+}

@@ -1,0 +1,166 @@
+//! A connector's states and the settings that decide what a restart does.
+
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// State of a connector as Connect's REST interface reports it. It says nothing about its task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ConnectorState {
+    /// Started (its task may have failed all the same).
+    Running,
+    /// Its task keeps its cursor but is not polled.
+    Paused,
+    /// No task exists.
+    Stopped,
+    /// The connector itself failed.
+    Failed,
+    /// Waiting for a worker.
+    Unassigned,
+    /// Being restarted.
+    Restarting,
+    /// A state this version does not know.
+    Other,
+}
+
+/// A task has the same states as a connector.
+pub type TaskState = ConnectorState;
+
+impl ConnectorState {
+    /// Every value.
+    pub const ALL: [Self; 7] = [
+        Self::Running,
+        Self::Paused,
+        Self::Stopped,
+        Self::Failed,
+        Self::Unassigned,
+        Self::Restarting,
+        Self::Other,
+    ];
+
+    /// Reads Connect's spelling (`AbstractStatus.State` in Kafka's source).
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        match text {
+            "RUNNING" => Self::Running,
+            "PAUSED" => Self::Paused,
+            "STOPPED" => Self::Stopped,
+            "FAILED" => Self::Failed,
+            "UNASSIGNED" => Self::Unassigned,
+            "RESTARTING" => Self::Restarting,
+            _ => Self::Other,
+        }
+    }
+
+    /// Lower-case word for metrics.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Stopped => "stopped",
+            Self::Failed => "failed",
+            Self::Unassigned => "unassigned",
+            Self::Restarting => "restarting",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// What the connector does when its change stream fails for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tolerance {
+    /// The task fails: nothing is lost in silence.
+    None,
+    /// It goes on without a token: history is skipped.
+    All,
+}
+
+/// Where a connector begins when it has no usable token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StartupMode {
+    /// At the present.
+    Latest,
+    /// At a configured operation time.
+    Timestamp,
+    /// With a copy of the existing data.
+    CopyExisting,
+}
+
+/// The settings of a MongoDB source connector that judgement needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Effective tolerance: `mongo.errors.tolerance` where it is set, else `errors.tolerance`.
+    pub tolerance: Tolerance,
+    /// Effective start-up mode (`copy.existing` counts where `startup.mode` is not set).
+    pub startup_mode: StartupMode,
+    /// `database` and `collection` joined by a dot; empty for a whole deployment.
+    pub namespace: String,
+    /// `heartbeat.interval.ms`; 0 is off, the connector's default.
+    pub heartbeat_ms: u64,
+}
+
+impl Settings {
+    /// Reads them from a connector's configuration as REST shows it (`MongoSourceConfig` in mongo-kafka).
+    #[must_use]
+    pub fn from_config(config: &BTreeMap<String, String>) -> Self {
+        let value = |key: &str| config.get(key).map(|v| v.trim()).filter(|v| !v.is_empty());
+        let tolerance = value("mongo.errors.tolerance").or_else(|| value("errors.tolerance"));
+        let copies = value("copy.existing").is_some_and(|v| v.eq_ignore_ascii_case("true"));
+        let startup_mode = match value("startup.mode").map(str::to_ascii_lowercase).as_deref() {
+            Some("timestamp") => StartupMode::Timestamp,
+            Some("copy_existing") => StartupMode::CopyExisting,
+            None if copies => StartupMode::CopyExisting,
+            _ => StartupMode::Latest,
+        };
+        let namespace = match (value("database"), value("collection")) {
+            (Some(database), Some(collection)) => format!("{database}.{collection}"),
+            (Some(database), None) => database.to_owned(),
+            _ => String::new(),
+        };
+        Self {
+            tolerance: if tolerance.is_some_and(|v| v.eq_ignore_ascii_case("all")) {
+                Tolerance::All
+            } else {
+                Tolerance::None
+            },
+            startup_mode,
+            namespace,
+            heartbeat_ms: value("heartbeat.interval.ms").and_then(|v| v.parse().ok()).unwrap_or(0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(pairs: &[(&str, &str)]) -> Settings {
+        Settings::from_config(&pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+    }
+
+    #[test]
+    fn mongo_tolerance_overrides_even_when_weaker() {
+        assert_eq!(settings(&[]).tolerance, Tolerance::None);
+        assert_eq!(settings(&[("errors.tolerance", "ALL")]).tolerance, Tolerance::All);
+        let both = settings(&[("errors.tolerance", "all"), ("mongo.errors.tolerance", "none")]);
+        assert_eq!(both.tolerance, Tolerance::None);
+    }
+
+    #[test]
+    fn copy_existing_counts_only_without_a_startup_mode() {
+        assert_eq!(settings(&[("copy.existing", "true")]).startup_mode, StartupMode::CopyExisting);
+        let explicit = settings(&[("copy.existing", "true"), ("startup.mode", "latest")]);
+        assert_eq!(explicit.startup_mode, StartupMode::Latest);
+        assert_eq!(settings(&[("startup.mode", "timestamp")]).startup_mode, StartupMode::Timestamp);
+    }
+
+    #[test]
+    fn namespace_may_be_a_collection_a_database_or_everything() {
+        assert_eq!(settings(&[("database", "shop"), ("collection", "orders")]).namespace, "shop.orders");
+        assert_eq!(settings(&[("database", "shop")]).namespace, "shop");
+        assert_eq!(settings(&[]).namespace, "");
+    }
+}

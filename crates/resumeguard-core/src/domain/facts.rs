@@ -1,0 +1,170 @@
+//! What one pass has seen. No conclusion stands here.
+
+use super::{
+    ConnectorState, Failure, LiveKey, MemberFacts, Observed, Selection, Settings, TaskState, Timestamp,
+    TokenKind, Why,
+};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The moment of a judgement: wall clock for display, time since the process began for every span of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Seconds since 1970, for display only: it never enters a headroom (J5).
+    pub unix_seconds: i64,
+    /// Monotonic time since the process began.
+    pub uptime: Duration,
+}
+
+/// Name of a connector together with the Connect cluster that runs it: names are unique only within one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectorId {
+    /// Configured name of the Connect cluster.
+    pub connect_cluster: String,
+    /// The connector's name.
+    pub connector: String,
+}
+
+impl ConnectorId {
+    /// Puts the two names together.
+    #[must_use]
+    pub fn new(connect_cluster: &str, connector: &str) -> Self {
+        Self { connect_cluster: connect_cluster.to_owned(), connector: connector.to_owned() }
+    }
+}
+
+impl std::fmt::Display for ConnectorId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.connect_cluster, self.connector)
+    }
+}
+
+/// A stored resume token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The token document's JSON text as stored. It contains a document's key: show it to those who may see that.
+    pub token: String,
+    /// Its cluster time.
+    pub time: Timestamp,
+    /// Event or high-water mark.
+    pub kind: TokenKind,
+    /// When it was stored, seconds since 1970; REST does not tell.
+    pub stored_at: Option<i64>,
+}
+
+/// The value found under a connector's live key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoredOffset {
+    /// A resume token.
+    Token(Position),
+    /// A position of the copy of existing data.
+    Copying,
+    /// No token. `parses` tells whether the connector can read the text as a document at all: if it cannot, its task
+    /// fails at start; if it can, the server refuses the token and the task runs without delivering.
+    Malformed {
+        /// The text is a document.
+        parses: bool,
+    },
+    /// A token of a product that keeps no (documented) time in it.
+    Opaque,
+}
+
+/// One task of a connector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskFacts {
+    /// Its number.
+    pub id: u32,
+    /// Its state.
+    pub state: TaskState,
+    /// Why it failed, where it has.
+    pub failure: Option<Failure>,
+}
+
+/// One connector as seen in one pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectorFacts {
+    /// Who it is.
+    pub id: ConnectorId,
+    /// Java class.
+    pub class: String,
+    /// Version of the plugin, where Connect tells.
+    pub version: Option<String>,
+    /// The connector's own state; unknown while Connect cannot be read.
+    pub state: Observed<ConnectorState>,
+    /// Its tasks; empty when stopped.
+    pub tasks: Vec<TaskFacts>,
+    /// Settings that judgement needs.
+    pub settings: Settings,
+    /// Name of the deployment that it reads from.
+    pub deployment: Observed<String>,
+    /// Which members it can read from.
+    pub selection: Observed<Selection>,
+    /// What is stored under its live key.
+    pub offset: Observed<StoredOffset>,
+    /// How the live key was found.
+    pub key: Option<LiveKey>,
+    /// How many positions are stored under other keys.
+    pub stale_keys: usize,
+    /// How long before the judgement the offset was read; zero for a reading of this pass.
+    pub offset_age: Duration,
+}
+
+/// One deployment as seen in one pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeploymentFacts {
+    /// Its members, or why nothing can be said of them.
+    pub members: Observed<Vec<MemberFacts>>,
+}
+
+/// Outcome of one source's reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Health {
+    /// Readings begun since the process began.
+    pub reads: u64,
+    /// Those that failed.
+    pub failures: u64,
+    /// When the last one succeeded, seconds since 1970.
+    pub last_success: Option<i64>,
+}
+
+/// One source with its state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFacts {
+    /// Kind: `connect` or `mongodb`.
+    pub source: &'static str,
+    /// Which one.
+    pub name: String,
+    /// The last reading succeeded.
+    pub up: bool,
+    /// Its error, one line with what to do.
+    pub error: Option<String>,
+    /// Counters.
+    pub health: Health,
+}
+
+/// Everything that one pass has seen.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Facts {
+    /// Connectors, in any order.
+    pub connectors: Vec<ConnectorFacts>,
+    /// Deployments by name.
+    pub deployments: BTreeMap<String, DeploymentFacts>,
+    /// Sources.
+    pub sources: Vec<SourceFacts>,
+    /// How often a pass is made; readings older than three of them are stale.
+    pub interval: Duration,
+}
+
+impl ConnectorFacts {
+    /// A connector that was seen before and whose Connect cluster cannot be read now: it keeps its name, and nothing
+    /// else is known.
+    #[must_use]
+    pub fn unreadable(&self) -> Self {
+        Self {
+            state: Err(Why::ConnectUnreadable),
+            tasks: Vec::new(),
+            offset: Err(Why::ConnectUnreadable),
+            ..self.clone()
+        }
+    }
+}

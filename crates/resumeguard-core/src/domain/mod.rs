@@ -1,0 +1,25 @@
+//! The words of the project as types: what was seen ([`Facts`]) and what was concluded ([`Snapshot`]).
+
+mod connection_string;
+mod connector;
+mod facts;
+mod failure;
+mod offset;
+mod oplog;
+mod partition;
+mod snapshot;
+mod why;
+
+pub use connection_string::{ConnectionString, ReadPreference, Refusal};
+pub use connector::{ConnectorState, Settings, StartupMode, TaskState, Tolerance};
+pub use facts::{
+    ConnectorFacts, ConnectorId, DeploymentFacts, Facts, Health, Position, SourceFacts, StoredOffset,
+};
+pub use facts::{Now, TaskFacts};
+pub use failure::{Failure, FailureClass};
+pub use mongodb_resume_token::Timestamp;
+pub use offset::{TokenKind, parse_offset};
+pub use oplog::{FirstEntry, MemberFacts, OplogSizes, Role, Selection};
+pub use partition::{LiveKey, LiveKeyQuery, StoredEntry, pick_live};
+pub use snapshot::{ConnectorReport, Finding, OnRestart, OplogReport, Severity, Snapshot, Verdict};
+pub use why::{Observed, Why};

@@ -1,0 +1,116 @@
+//! The value that a MongoDB source connector stores: a flat map whose `_id` is a token document as JSON text.
+
+use super::{Position, StoredOffset, Timestamp};
+use mongodb_resume_token::{ErrorKind, TokenData, TokenDocument, high_water_mark_v1, high_water_mark_v2};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// What a token stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TokenKind {
+    /// One event.
+    Event,
+    /// A moment without an event (heartbeats).
+    HighWaterMark,
+}
+
+impl TokenKind {
+    /// The word that JSON carries.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Event => "event",
+            Self::HighWaterMark => "high-water-mark",
+        }
+    }
+}
+
+/// Reads one stored offset value. Forms: mongo-kafka `StartedMongoSourceTask`, `MongoCopyDataManager`,
+/// `HeartbeatManager`. `stored_at` is when it was stored, seconds since 1970, where the source tells.
+#[must_use]
+pub fn parse_offset(offset: &Map<String, Value>, stored_at: Option<i64>) -> StoredOffset {
+    let Some(Value::String(text)) = offset.get("_id") else {
+        return StoredOffset::Malformed { parses: false };
+    };
+    let Ok(Value::Object(document)) = serde_json::from_str(text) else {
+        return StoredOffset::Malformed { parses: false };
+    };
+    if offset.get("copy").is_some_and(is_true) || document.get("copyingData").is_some_and(is_true) {
+        return StoredOffset::Copying;
+    }
+    token(text, stored_at)
+}
+
+fn is_true(value: &Value) -> bool {
+    value.as_bool() == Some(true) || value.as_str() == Some("true")
+}
+
+fn token(text: &str, stored_at: Option<i64>) -> StoredOffset {
+    let Ok(document) = TokenDocument::from_json(text) else {
+        return StoredOffset::Malformed { parses: true };
+    };
+    match document.cluster_time() {
+        Ok(time) => {
+            let kind =
+                if is_high_water_mark(&document, time) { TokenKind::HighWaterMark } else { TokenKind::Event };
+            StoredOffset::Token(Position { token: text.to_owned(), time, kind, stored_at })
+        }
+        Err(error) if matches!(error.kind(), ErrorKind::Foreign(_)) => StoredOffset::Opaque,
+        Err(_) => StoredOffset::Malformed { parses: true },
+    }
+}
+
+fn is_high_water_mark(document: &TokenDocument, time: Timestamp) -> bool {
+    let TokenData::Hex(data) = &document.data else { return false };
+    [high_water_mark_v1(time), high_water_mark_v2(time)].iter().any(|mark| mark.eq_ignore_ascii_case(data))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn parse(offset: &str) -> StoredOffset {
+        parse_offset(serde_json::from_str::<Value>(offset).unwrap().as_object().unwrap(), Some(7))
+    }
+
+    #[track_caller]
+    fn check(offset: &str, t: u32, i: u32, kind: TokenKind) {
+        let StoredOffset::Token(position) = parse(offset) else { panic!("no token in {offset}") };
+        assert_eq!((position.time, position.kind, position.stored_at), (Timestamp { t, i }, kind, Some(7)));
+    }
+
+    #[test]
+    fn events_and_heartbeats_of_a_real_connector() {
+        let event = r#"{"_id":"{\"_data\": \"826B03B4EA000000082B042C0100296E5A1004BBCFDF90907247ABA61D94DF01D76200461E5F6964002B020804\"}"}"#;
+        check(event, 0x6B03_B4EA, 8, TokenKind::Event);
+        let heartbeat = r#"{"_id":"{\"_data\": \"826B03B3E1000000012B0229296E04\"}","HEARTBEAT":"true"}"#;
+        check(heartbeat, 0x6B03_B3E1, 1, TokenKind::HighWaterMark);
+        let binary = r#"{"_id":"{\"_data\": {\"$binary\": {\"base64\": \"glqSRgAAAAABRmRfaWQAZFqSRhlXKpr5AKAAWhAEX/XCFsLZTGqxo1h3n/oL/gQ=\", \"subType\": \"00\"}}}"}"#;
+        assert!(matches!(parse(binary), StoredOffset::Token(_)));
+    }
+
+    #[test]
+    fn a_copy_position_is_no_token() {
+        assert_eq!(
+            parse(r#"{"_id":"{\"_id\": 5, \"copyingData\": true}","copy":"true"}"#),
+            StoredOffset::Copying
+        );
+        assert_eq!(parse(r#"{"_id":"{\"_id\": 5, \"copyingData\": true}"}"#), StoredOffset::Copying);
+    }
+
+    #[test]
+    fn what_fails_at_start_is_told_from_what_the_server_refuses() {
+        let fails = StoredOffset::Malformed { parses: false };
+        for garbage in [r#"{"_id":"garbage"}"#, r#"{"_id":"null"}"#, r#"{"_id":{"_data":"82"}}"#, "{}"] {
+            assert_eq!(parse(garbage), fails, "{garbage}");
+        }
+        let stalls = StoredOffset::Malformed { parses: true };
+        for garbage in
+            [r#"{"_id":"{\"_data\": \"82zz\"}"}"#, r#"{"_id":"{\"_data\": \"\"}"}"#, r#"{"_id":"{}"}"#]
+        {
+            assert_eq!(parse(garbage), stalls, "{garbage}");
+        }
+    }
+}

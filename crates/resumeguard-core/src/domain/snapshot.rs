@@ -1,0 +1,224 @@
+//! What was concluded from one pass. Everything a person or a program sees is rendered from this.
+
+use super::{
+    ConnectorId, ConnectorState, FailureClass, OplogSizes, Position, Role, SourceFacts, TaskFacts, TaskState,
+};
+use super::{Timestamp, Why};
+use std::collections::BTreeMap;
+
+/// Would this connector's stored position survive a restart now?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// Yes, with time to spare.
+    Safe,
+    /// Yes, for a while.
+    AtRisk,
+    /// Yes, barely; or it would resume and deliver nothing, or skip.
+    Critical,
+    /// No.
+    Lost,
+    /// Nobody knows, for this reason.
+    Unknown(Why),
+}
+
+impl Verdict {
+    /// Every word of [`Verdict::code`].
+    pub const CODES: [&'static str; 5] = ["safe", "at_risk", "critical", "lost", "unknown"];
+
+    /// The word that metrics and JSON carry.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Safe => "safe",
+            Self::AtRisk => "at_risk",
+            Self::Critical => "critical",
+            Self::Lost => "lost",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+
+    /// For sorting, worst first. Unknown stands above `safe` and `at_risk`: it may be anything.
+    #[must_use]
+    pub fn rank(self) -> u8 {
+        match self {
+            Self::Lost => 0,
+            Self::Critical => 1,
+            Self::Unknown(_) => 2,
+            Self::AtRisk => 3,
+            Self::Safe => 4,
+        }
+    }
+}
+
+/// What a restart (a resume, for one that does not run) would do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OnRestart {
+    /// Go on where it stands.
+    Resumes,
+    /// The task fails.
+    Fails,
+    /// It goes on later in time: what lies between is not delivered.
+    Skips,
+    /// It goes on from the configured start time: much is delivered again.
+    Replays,
+    /// It copies all existing data.
+    Resnapshots,
+    /// It runs and delivers nothing.
+    Stalls,
+    /// Not known.
+    Unknown,
+}
+
+impl OnRestart {
+    /// Every value.
+    pub const ALL: [Self; 7] = [
+        Self::Resumes,
+        Self::Fails,
+        Self::Skips,
+        Self::Replays,
+        Self::Resnapshots,
+        Self::Stalls,
+        Self::Unknown,
+    ];
+
+    /// The word that metrics and JSON carry.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Resumes => "resumes",
+            Self::Fails => "fails",
+            Self::Skips => "skips",
+            Self::Replays => "replays",
+            Self::Resnapshots => "resnapshots",
+            Self::Stalls => "stalls",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Somebody should look today.
+    Warning,
+    /// Somebody should look now.
+    Critical,
+}
+
+impl Severity {
+    /// The word that metrics and JSON carry.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// One numbered rule that matched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Stable id, `RG001`.
+    pub rule: &'static str,
+    /// Stable name.
+    pub name: &'static str,
+    /// How bad.
+    pub severity: Severity,
+    /// What is the matter, one line.
+    pub summary: String,
+    /// What to do, one line.
+    pub advice: String,
+}
+
+/// One connector, judged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConnectorReport {
+    /// Who it is.
+    pub id: ConnectorId,
+    /// Java class.
+    pub class: String,
+    /// Plugin version, where known.
+    pub version: Option<String>,
+    /// The connector's own state, where known.
+    pub state: Option<ConnectorState>,
+    /// Its tasks.
+    pub tasks: Vec<TaskFacts>,
+    /// Its deployment, where known.
+    pub deployment: Option<String>,
+    /// Database, collection, or empty for everything.
+    pub mongodb_namespace: String,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What a restart would do.
+    pub on_restart: OnRestart,
+    /// What is stored, where known.
+    pub position: Option<Position>,
+    /// Position minus first, seconds of oplog time; negative once lost.
+    pub headroom_seconds: Option<i64>,
+    /// Headroom over window.
+    pub headroom_ratio: Option<f64>,
+    /// Last minus position, seconds; an upper bound while the stream is idle.
+    pub lag_seconds: Option<i64>,
+    /// What matched, worst first.
+    pub findings: Vec<Finding>,
+    /// Failures seen since the process began, by code (where the trace names one) and class.
+    pub failures: BTreeMap<(Option<u32>, FailureClass), u64>,
+}
+
+impl ConnectorReport {
+    /// Why the verdict is unknown.
+    #[must_use]
+    pub fn why(&self) -> Option<Why> {
+        match self.verdict {
+            Verdict::Unknown(why) => Some(why),
+            Verdict::Safe | Verdict::AtRisk | Verdict::Critical | Verdict::Lost => None,
+        }
+    }
+
+    /// A task, or the connector itself, has failed.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.state == Some(ConnectorState::Failed)
+            || self.tasks.iter().any(|task| task.state == TaskState::Failed)
+    }
+}
+
+/// One member's oplog as it is reported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OplogReport {
+    /// Its deployment.
+    pub deployment: String,
+    /// Its shard; `None` in a replica set.
+    pub shard: Option<String>,
+    /// `host:port`.
+    pub member: String,
+    /// Its role.
+    pub role: Role,
+    /// Oldest entry.
+    pub first: Option<Timestamp>,
+    /// Newest entry.
+    pub last: Option<Timestamp>,
+    /// Last minus first, seconds.
+    pub window_seconds: Option<i64>,
+    /// Sizes.
+    pub sizes: OplogSizes,
+    /// Nothing was ever truncated.
+    pub never_truncated: Option<bool>,
+}
+
+/// Everything concluded from one pass.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Snapshot {
+    /// When, seconds since 1970.
+    pub at: i64,
+    /// Connectors, worst first.
+    pub connectors: Vec<ConnectorReport>,
+    /// Oplogs by deployment and member.
+    pub oplogs: Vec<OplogReport>,
+    /// Sources by kind and name.
+    pub sources: Vec<SourceFacts>,
+}
