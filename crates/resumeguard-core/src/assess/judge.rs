@@ -3,8 +3,8 @@
 use super::memory::ConnectorMemory;
 use super::thresholds::Thresholds;
 use crate::domain::{
-    ConnectorFacts, Facts, FailureClass, FirstEntry, MemberFacts, Observed, OnRestart, Position, StartupMode,
-    StoredOffset, TaskState, Timestamp, TokenKind, Tolerance, Verdict, Why,
+    ConnectorFacts, Facts, FailureClass, FirstEntry, MemberFacts, Observed, OnRestart, Position, Role,
+    StartupMode, StoredOffset, TaskState, Timestamp, TokenKind, Tolerance, Verdict, Why,
 };
 
 /// Readings older than this many intervals are unknown (J6).
@@ -122,6 +122,9 @@ fn binding<'a>(connector: &ConnectorFacts, facts: &'a Facts) -> Observed<Binding
             let newest = members.iter().filter_map(|m| m.last.ok()).max();
             let last = newest.ok_or_else(|| member.last.err().unwrap_or(Why::MemberUnreadable));
             Ok(Binding { member, first, last, complete })
+        }
+        None if !members.iter().any(|member| member.role == Role::Primary) => {
+            Err(complete.err().unwrap_or(Why::NoPrimary))
         }
         None => Err(complete.err().unwrap_or(Why::NoMemberSelected)),
     }

@@ -1,7 +1,7 @@
 //! What a pass remembers of the ones before: a bounded fold per connector.
 
 use super::judge::Judgement;
-use crate::domain::{ConnectorFacts, ConnectorId, Failure, FailureClass, Now, TaskState, Verdict};
+use crate::domain::{ConnectorFacts, ConnectorId, Failure, FailureCounts, Now, TaskState, Verdict};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(crate) struct ConnectorMemory {
     future_passes: u32,
     /// Failures of the tasks that stand failed, by task.
     standing: BTreeMap<u32, Failure>,
-    failures: BTreeMap<(Option<u32>, FailureClass), u64>,
+    failures: FailureCounts,
 }
 
 static NOTHING: ConnectorMemory = ConnectorMemory {
@@ -52,7 +52,7 @@ impl ConnectorMemory {
         self.future_passes
     }
 
-    pub(crate) fn failures(&self) -> &BTreeMap<(Option<u32>, FailureClass), u64> {
+    pub(crate) fn failures(&self) -> &FailureCounts {
         &self.failures
     }
 
@@ -78,10 +78,7 @@ impl ConnectorMemory {
 
     /// A failure counts once when it begins, not at every pass at which it still stands. While Connect cannot be read
     /// nothing is known to have changed.
-    fn failures_after(
-        &self,
-        connector: &ConnectorFacts,
-    ) -> (BTreeMap<u32, Failure>, BTreeMap<(Option<u32>, FailureClass), u64>) {
+    fn failures_after(&self, connector: &ConnectorFacts) -> (BTreeMap<u32, Failure>, FailureCounts) {
         if connector.state.is_err() {
             return (self.standing.clone(), self.failures.clone());
         }

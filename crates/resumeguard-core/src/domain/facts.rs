@@ -116,21 +116,10 @@ pub struct DeploymentFacts {
     pub members: Observed<Vec<MemberFacts>>,
 }
 
-/// Outcome of one source's reading.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Health {
-    /// Readings begun since the process began.
-    pub reads: u64,
-    /// Those that failed.
-    pub failures: u64,
-    /// When the last one succeeded, seconds since 1970.
-    pub last_success: Option<i64>,
-}
-
 /// One source with its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFacts {
-    /// Kind: `connect` or `mongodb`.
+    /// Kind: `connect`, `offsets` or `mongodb`.
     pub source: &'static str,
     /// Which one.
     pub name: String,
@@ -138,8 +127,6 @@ pub struct SourceFacts {
     pub up: bool,
     /// Its error, one line with what to do.
     pub error: Option<String>,
-    /// Counters.
-    pub health: Health,
 }
 
 /// Everything that one pass has seen.

@@ -1,6 +1,7 @@
 //! A failed task's trace, classified by the error code wherever it stands in it (J7).
 
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// What kind of failure it is; decides severity and which cures can help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -66,6 +67,9 @@ impl FailureClass {
         }
     }
 }
+
+/// How often something failed, by code (where the trace names one) and class.
+pub type FailureCounts = BTreeMap<(Option<u32>, FailureClass), u64>;
 
 /// Why a task failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -12,11 +12,9 @@ mod why;
 
 pub use connection_string::{ConnectionString, ReadPreference, Refusal};
 pub use connector::{ConnectorState, Settings, StartupMode, TaskState, Tolerance};
-pub use facts::{
-    ConnectorFacts, ConnectorId, DeploymentFacts, Facts, Health, Position, SourceFacts, StoredOffset,
-};
+pub use facts::{ConnectorFacts, ConnectorId, DeploymentFacts, Facts, Position, SourceFacts, StoredOffset};
 pub use facts::{Now, TaskFacts};
-pub use failure::{Failure, FailureClass};
+pub use failure::{Failure, FailureClass, FailureCounts};
 pub use mongodb_resume_token::Timestamp;
 pub use offset::{TokenKind, parse_offset};
 pub use oplog::{FirstEntry, MemberFacts, OplogSizes, Role, Selection};

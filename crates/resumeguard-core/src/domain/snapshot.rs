@@ -1,10 +1,9 @@
 //! What was concluded from one pass. Everything a person or a program sees is rendered from this.
 
 use super::{
-    ConnectorId, ConnectorState, FailureClass, OplogSizes, Position, Role, SourceFacts, TaskFacts, TaskState,
+    ConnectorId, ConnectorState, FailureCounts, OplogSizes, Position, Role, SourceFacts, TaskFacts, TaskState,
 };
 use super::{Timestamp, Why};
-use std::collections::BTreeMap;
 
 /// Would this connector's stored position survive a restart now?
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -166,7 +165,7 @@ pub struct ConnectorReport {
     /// What matched, worst first.
     pub findings: Vec<Finding>,
     /// Failures seen since the process began, by code (where the trace names one) and class.
-    pub failures: BTreeMap<(Option<u32>, FailureClass), u64>,
+    pub failures: FailureCounts,
 }
 
 impl ConnectorReport {

@@ -1,0 +1,26 @@
+//! `check-config`.
+
+use super::{Failure, Outcome, ask, status};
+use crate::clock::Clock;
+use crate::config::Config;
+
+/// The configuration was read already, so it is good; with `connectivity` every source is read once as well.
+pub(super) async fn run(config: &Config, connectivity: bool, clock: Clock) -> Result<Outcome, Failure> {
+    let summary = format!(
+        "configuration is good: {} Connect clusters, {} MongoDB deployments\n",
+        config.connect.len(),
+        config.mongodb.len()
+    );
+    status::print(&summary)?;
+    if !connectivity {
+        return Ok(Outcome::Done);
+    }
+    let seen = ask::one_pass(config, clock).await?;
+    let mut all_up = true;
+    for source in &seen.sources {
+        all_up &= source.up;
+        let state = if source.up { "readable" } else { source.error.as_deref().unwrap_or("not read") };
+        status::print(&format!("{} {}: {state}\n", source.source, source.name))?;
+    }
+    Ok(if all_up { Outcome::Done } else { Outcome::Unreachable })
+}

@@ -1,0 +1,224 @@
+//! The command line. Each command's outcome is an [`Outcome`]; its numbers are a contract.
+
+mod ask;
+mod check;
+mod healthcheck;
+mod status;
+
+use crate::clock::Clock;
+use crate::config::{self, Config, Raw, Sources};
+use crate::{daemon, telemetry};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use telemetry::LogFormat;
+
+/// Where a configuration is looked for when none is named.
+const DEFAULT_FILE: &str = "/etc/resumeguard/resumeguard.toml";
+
+/// Watches the resume tokens of MongoDB's Kafka source connectors against the oplog.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    /// Configuration file; may be repeated, later files override earlier ones.
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Vec<PathBuf>,
+    /// Form of the log lines on standard error.
+    #[arg(long, value_enum, default_value = "text", global = true)]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Kafka Connect clusters named on the command line.
+#[derive(Debug, Args)]
+struct Connect {
+    /// REST address of a Kafka Connect worker; may be repeated.
+    #[arg(long, value_name = "URL")]
+    connect: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The daemon: watches, serves metrics and the page.
+    #[command(after_help = "Example:\n  resumeguard run --connect http://127.0.0.1:8083")]
+    Run(Connect),
+    /// A table of every connector, worst first.
+    ///
+    /// Asks the running daemon where there is one; with --connect, or without a daemon, makes one pass itself, which
+    /// cannot show what takes several. Exit status: 0 all safe, 1 at risk, 2 critical, lost or failed, 3 unknown.
+    #[command(after_help = "Example:\n  resumeguard status --connect http://127.0.0.1:8083")]
+    Status {
+        #[command(flatten)]
+        connect: Connect,
+        /// The whole status as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// One connector's story: evidence, findings, what a restart would do.
+    #[command(after_help = "Example:\n  resumeguard explain orders --connect http://127.0.0.1:8083")]
+    Explain {
+        /// CONNECTOR or CONNECT_CLUSTER/CONNECTOR.
+        connector: String,
+        #[command(flatten)]
+        connect: Connect,
+    },
+    /// Reads and validates the configuration. Exit status: 0 good, 69 something cannot be reached, 78 bad.
+    #[command(after_help = "Example:\n  resumeguard --config resumeguard.toml check-config --connectivity")]
+    CheckConfig {
+        /// Makes one pass as well, and says which sources cannot be read.
+        #[arg(long)]
+        connectivity: bool,
+    },
+    /// The documented example, or the configuration in force.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Asks the running daemon whether its passes advance. Exit status: 0 yes, 1 no, 69 no daemon.
+    #[command(after_help = "Example:\n  resumeguard healthcheck")]
+    Healthcheck,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Prints every key with its default and what it means.
+    #[command(after_help = "Example:\n  resumeguard config example > resumeguard.toml")]
+    Example,
+    /// Prints the configuration in force, secrets redacted.
+    #[command(after_help = "Example:\n  resumeguard --config resumeguard.toml config print")]
+    Print,
+}
+
+/// How a command ended; the numbers are a contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    AtRisk,
+    Bad,
+    Unknown,
+    Negative,
+    Usage,
+    Unreachable,
+    Configuration,
+}
+
+impl Outcome {
+    fn code(self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Done => 0,
+            // The monitoring-plugin convention and "a negative answer" share the number.
+            Self::AtRisk | Self::Negative => 1,
+            Self::Bad => 2,
+            Self::Unknown => 3,
+            Self::Usage => 64,
+            Self::Unreachable => 69,
+            Self::Configuration => 78,
+        })
+    }
+}
+
+/// A command that could not do its work: one line, and the outcome.
+#[derive(Debug)]
+struct Failure {
+    outcome: Outcome,
+    line: String,
+}
+
+impl Failure {
+    fn new(outcome: Outcome, line: impl std::fmt::Display) -> Self {
+        Self { outcome, line: line.to_string() }
+    }
+}
+
+/// Reads the command line and does what it says.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let usage = error.use_stderr();
+            // Nowhere to complain to if this fails.
+            let _printed = error.print().is_ok();
+            return if usage { Outcome::Usage } else { Outcome::Done }.code();
+        }
+    };
+    let level = if matches!(cli.command, Command::Run(_)) { "info" } else { "error" };
+    telemetry::start(cli.log_format, level);
+    match dispatch(&cli) {
+        Ok(outcome) => outcome.code(),
+        Err(failure) => {
+            eprintln!("resumeguard: {}", failure.line);
+            failure.outcome.code()
+        }
+    }
+}
+
+fn dispatch(cli: &Cli) -> Result<Outcome, Failure> {
+    if let Command::Config(ConfigCommand::Example) = cli.command {
+        return status::print(config::EXAMPLE);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Outcome::Unreachable, format!("no runtime: {error}")))?;
+    let outcome = runtime.block_on(execute(cli));
+    // Readings that ran into their deadline are not waited for.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn execute(cli: &Cli) -> Result<Outcome, Failure> {
+    let clock = Clock::start();
+    match &cli.command {
+        Command::Run(connect) => {
+            let (_, config) = cli.watched(connect)?;
+            let ended = daemon::run(&config, clock).await;
+            ended
+                .map(|()| Outcome::Done)
+                .map_err(|error| Failure::new(Outcome::Unreachable, format!("{error:#}")))
+        }
+        Command::Status { connect, json } => {
+            let status = ask::status(cli, connect, clock).await?;
+            status::report(&status, *json)
+        }
+        Command::Explain { connector, connect } => {
+            let status = ask::status(cli, connect, clock).await?;
+            status::explain(&status, connector)
+        }
+        Command::CheckConfig { connectivity } => {
+            let (_, config) = cli.load(&[])?;
+            check::run(&config, *connectivity, clock).await
+        }
+        Command::Config(ConfigCommand::Print) => {
+            let (raw, _) = cli.load(&[])?;
+            let text =
+                toml::to_string_pretty(&raw).map_err(|error| Failure::new(Outcome::Configuration, error))?;
+            status::print(&text)
+        }
+        Command::Config(ConfigCommand::Example) => status::print(config::EXAMPLE),
+        Command::Healthcheck => {
+            let (_, config) = cli.load(&[])?;
+            healthcheck::run(&config).await
+        }
+    }
+}
+
+impl Cli {
+    fn load(&self, connect: &[String]) -> Result<(Raw, Config), Failure> {
+        let default = PathBuf::from(DEFAULT_FILE);
+        let files =
+            if self.config.is_empty() && default.exists() { vec![default] } else { self.config.clone() };
+        let sources = Sources { files, environment: std::env::vars().collect(), connect: connect.to_vec() };
+        config::load(&sources).map_err(|error| Failure::new(Outcome::Configuration, error))
+    }
+
+    /// A configuration with something to watch.
+    fn watched(&self, connect: &Connect) -> Result<(Raw, Config), Failure> {
+        let (raw, config) = self.load(&connect.connect)?;
+        if config.connect.is_empty() {
+            let line = "no Kafka Connect cluster is named; add --connect URL, or [connect.NAME] with url = \"…\" to a --config file";
+            return Err(Failure::new(Outcome::Configuration, line));
+        }
+        Ok((raw, config))
+    }
+}

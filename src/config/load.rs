@@ -1,0 +1,265 @@
+//! Files, then the environment, then flags; one clear line for whatever is wrong with them.
+
+use super::raw::{RawConnect, RawMongodb, RawThresholds};
+use super::{Config, ConnectCluster, Deployment, Poll, Raw, Secret};
+use config::{Environment, File, FileFormat, Value, ValueKind};
+use resumeguard_core::assess::{Levels, Thresholds};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use wildmatch::WildMatch;
+
+/// Where a configuration comes from.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// Files, later ones first in rank.
+    pub files: Vec<PathBuf>,
+    /// Environment variables; only those that begin with `RESUMEGUARD__` count.
+    pub environment: HashMap<String, String>,
+    /// `--connect URL`.
+    pub connect: Vec<String>,
+}
+
+/// What is wrong with a configuration, in one line.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+impl ConfigError {
+    fn at(key: &str, problem: impl std::fmt::Display) -> Self {
+        Self(format!("{key}: {problem}"))
+    }
+}
+
+/// Reads, merges and validates.
+///
+/// # Errors
+/// The first problem, with the file (or `the environment`) and the path of the key.
+pub fn load(sources: &Sources) -> Result<(Raw, Config), ConfigError> {
+    let mut raw = merge(sources)?;
+    for url in &sources.connect {
+        let (name, connect) = from_flag(url)?;
+        raw.connect.insert(name, connect);
+    }
+    let config = validate(&raw)?;
+    Ok((raw, config))
+}
+
+fn merge(sources: &Sources) -> Result<Raw, ConfigError> {
+    let mut builder = config::Config::builder();
+    for path in &sources.files {
+        // Read here, so that a missing file and a broken one are told apart and named as the user wrote them.
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::at(&path.display().to_string(), error))?;
+        text.parse::<toml::Table>().map_err(|error| broken_toml(path, &text, &error))?;
+        builder = builder.add_source(File::from(path.as_path()).format(FileFormat::Toml));
+    }
+    let ours = sources.environment.iter().filter(|(key, _)| key.starts_with("RESUMEGUARD__"));
+    let ours = ours.map(|(key, value)| (key.clone(), value.clone())).collect();
+    builder = builder.add_source(
+        Environment::with_prefix("RESUMEGUARD").prefix_separator("__").separator("__").source(Some(ours)),
+    );
+    let merged = builder.build().map_err(|error| ConfigError(error.to_string()))?;
+    let tree = merged.cache.clone();
+    serde_path_to_error::deserialize(merged).map_err(|error| explain(&error, &tree))
+}
+
+fn broken_toml(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
+    let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+    ConfigError(format!("{}, line {line}: {}", path.display(), error.message().replace('\n', " ")))
+}
+
+/// The crate's own errors name the key or the file, seldom both: look the value's origin up in the merged tree.
+fn explain(error: &serde_path_to_error::Error<config::ConfigError>, tree: &Value) -> ConfigError {
+    let problem = innermost(error.inner());
+    let unknown = problem.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+    let mut path: Vec<String> =
+        error.path().to_string().split('.').filter(|part| *part != ".").map(str::to_owned).collect();
+    path.retain(|part| !part.is_empty());
+    if let Some(field) = unknown
+        && path.last().map(String::as_str) != Some(field)
+    {
+        path.push(field.to_owned());
+    }
+    let origin = origin(tree, &path).unwrap_or_else(|| "the configuration".to_owned());
+    ConfigError(format!("{origin}: {}: {problem}", path.join(".")))
+}
+
+fn innermost(error: &config::ConfigError) -> String {
+    if let config::ConfigError::At { error, .. } = error {
+        return innermost(error);
+    }
+    if let config::ConfigError::Type { unexpected, expected, .. } = error {
+        return format!("expected {expected}, found {unexpected}");
+    }
+    error.to_string().replace('\n', " ")
+}
+
+/// Where the value at `path`, or the nearest one above it that says so, comes from.
+fn origin(tree: &Value, path: &[String]) -> Option<String> {
+    let mut found = None;
+    let mut value = tree;
+    for part in path {
+        let ValueKind::Table(table) = &value.kind else { break };
+        let Some(child) = table.get(part) else { break };
+        value = child;
+        found = value.origin().map(str::to_owned).or(found);
+    }
+    found
+}
+
+/// `--connect URL`: named by host and port; credentials in the URL are taken out of it.
+fn from_flag(text: &str) -> Result<(String, RawConnect), ConfigError> {
+    let url = parse_url("--connect", text)?;
+    let host = url.host_str().unwrap_or_default();
+    let name = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let connect = RawConnect {
+        url: text.to_owned(),
+        username: None,
+        password: None,
+        password_file: None,
+        use_connector_uris: true,
+        connector_hosts: vec!["*".to_owned()],
+    };
+    Ok((name, connect))
+}
+
+fn validate(raw: &Raw) -> Result<Config, ConfigError> {
+    let poll = Poll {
+        interval: within("poll.interval", raw.poll.interval.0, 1, 3600)?,
+        offsets_at_once: raw.poll.offsets_at_once,
+        sizes_every: within("poll.sizes_every", raw.poll.sizes_every.0, 1, 86_400)?,
+    };
+    if !(1..=64).contains(&poll.offsets_at_once) {
+        return Err(ConfigError::at("poll.offsets_at_once", "must be from 1 to 64"));
+    }
+    let offset_flush = within("poll.offset_flush", raw.poll.offset_flush.0, 1, 86_400)?;
+    Ok(Config {
+        connect: raw.connect.iter().map(|(name, raw)| connect(name, raw)).collect::<Result<_, _>>()?,
+        mongodb: raw.mongodb.iter().map(|(name, raw)| mongodb(name, raw)).collect::<Result<_, _>>()?,
+        poll,
+        thresholds: thresholds(&raw.thresholds, offset_flush)?,
+        listen: raw.http.listen.parse().map_err(|_| {
+            ConfigError::at(
+                "http.listen",
+                format!("`{}` is no address; write for example \"127.0.0.1:9286\"", raw.http.listen),
+            )
+        })?,
+    })
+}
+
+fn within(key: &str, value: Duration, least: u64, most: u64) -> Result<Duration, ConfigError> {
+    if (Duration::from_secs(least)..=Duration::from_secs(most)).contains(&value) {
+        return Ok(value);
+    }
+    let (value, most) =
+        (humantime::format_duration(value), humantime::format_duration(Duration::from_secs(most)));
+    Err(ConfigError::at(key, format!("{value} is not between {least}s and {most}")))
+}
+
+fn parse_url(key: &str, text: &str) -> Result<reqwest::Url, ConfigError> {
+    let url = reqwest::Url::parse(text).map_err(|error| {
+        ConfigError::at(key, format!("not a URL ({error}); write for example \"http://127.0.0.1:8083\""))
+    })?;
+    if !["http", "https"].contains(&url.scheme()) || url.host_str().is_none() {
+        return Err(ConfigError::at(
+            key,
+            "not an http or https URL; write for example \"http://127.0.0.1:8083\"",
+        ));
+    }
+    Ok(url)
+}
+
+fn connect(name: &str, raw: &RawConnect) -> Result<ConnectCluster, ConfigError> {
+    let key = |field: &str| format!("connect.{name}.{field}");
+    let mut url = parse_url(&key("url"), &raw.url)?;
+    let in_url = (!url.username().is_empty()).then(|| {
+        let password = url.password().unwrap_or_default().to_owned();
+        (url.username().to_owned(), Secret::from(percent_decoded(&password)))
+    });
+    // Neither can fail: the URL has a host.
+    url.set_username("")
+        .and_then(|()| url.set_password(None))
+        .map_err(|()| ConfigError::at(&key("url"), "no host"))?;
+    let password = secret(&key("password"), raw.password.as_ref(), raw.password_file.as_deref())?;
+    let credentials = match (&raw.username, password) {
+        (Some(username), Some(password)) => Some((username.clone(), password)),
+        (None, None) => in_url,
+        (Some(_), None) => return Err(ConfigError::at(&key("username"), "needs password or password_file")),
+        (None, Some(_)) => return Err(ConfigError::at(&key("password"), "needs username")),
+    };
+    let hosts = raw.connector_hosts.iter().map(|glob| WildMatch::new(glob)).collect();
+    Ok(ConnectCluster {
+        name: name.to_owned(),
+        url,
+        credentials,
+        connector_hosts: raw.use_connector_uris.then_some(hosts),
+    })
+}
+
+fn percent_decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+fn mongodb(name: &str, raw: &RawMongodb) -> Result<Deployment, ConfigError> {
+    let key = format!("mongodb.{name}.uri");
+    let uri = secret(&key, raw.uri.as_ref(), raw.uri_file.as_deref())?
+        .ok_or_else(|| ConfigError::at(&format!("mongodb.{name}"), "needs uri or uri_file"))?;
+    if !uri.expose().starts_with("mongodb://") && !uri.expose().starts_with("mongodb+srv://") {
+        return Err(ConfigError::at(&key, "must begin with mongodb:// or mongodb+srv://"));
+    }
+    let globs = |patterns: &[String]| patterns.iter().map(|pattern| WildMatch::new(pattern)).collect();
+    Ok(Deployment {
+        name: name.to_owned(),
+        uri,
+        hosts: globs(&raw.hosts),
+        connectors: globs(&raw.connectors),
+    })
+}
+
+fn secret(key: &str, inline: Option<&Secret>, file: Option<&str>) -> Result<Option<Secret>, ConfigError> {
+    match (inline, file) {
+        (Some(_), Some(_)) => Err(ConfigError::at(key, "given twice: keep either the value or the _file")),
+        (Some(secret), None) => Ok(Some(secret.clone())),
+        (None, Some(path)) => std::fs::read_to_string(path)
+            .map(|text| Some(Secret::from(text.trim_end_matches(['\r', '\n']).to_owned())))
+            .map_err(|error| ConfigError::at(&format!("{key}_file"), format!("{path}: {error}"))),
+        (None, None) => Ok(None),
+    }
+}
+
+fn thresholds(raw: &RawThresholds, offset_flush: Duration) -> Result<Thresholds, ConfigError> {
+    let levels = Levels {
+        at_risk_seconds: raw.at_risk.0.as_secs_f64(),
+        at_risk_ratio: raw.at_risk_ratio,
+        critical_seconds: raw.critical.0.as_secs_f64(),
+        critical_ratio: raw.critical_ratio,
+    };
+    check_levels("thresholds", levels)?;
+    if !(0.0..=1.0).contains(&raw.hysteresis) {
+        return Err(ConfigError::at("thresholds.hysteresis", "must be from 0 to 1"));
+    }
+    let mut overrides = Vec::new();
+    for (name, special) in &raw.overrides {
+        let special_levels = Levels {
+            at_risk_seconds: special.at_risk.map_or(levels.at_risk_seconds, |d| d.0.as_secs_f64()),
+            at_risk_ratio: special.at_risk_ratio.unwrap_or(levels.at_risk_ratio),
+            critical_seconds: special.critical.map_or(levels.critical_seconds, |d| d.0.as_secs_f64()),
+            critical_ratio: special.critical_ratio.unwrap_or(levels.critical_ratio),
+        };
+        check_levels(&format!("thresholds.overrides.{name}"), special_levels)?;
+        overrides.extend(special.connectors.iter().map(|glob| (WildMatch::new(glob), special_levels)));
+    }
+    Ok(Thresholds { levels, overrides, hysteresis: raw.hysteresis, offset_flush })
+}
+
+fn check_levels(key: &str, levels: Levels) -> Result<(), ConfigError> {
+    let ratios = [levels.at_risk_ratio, levels.critical_ratio];
+    if !ratios.iter().all(|ratio| (0.0..=1.0).contains(ratio)) {
+        return Err(ConfigError::at(key, "ratios must be from 0 to 1"));
+    }
+    if levels.critical_seconds > levels.at_risk_seconds || levels.critical_ratio > levels.at_risk_ratio {
+        return Err(ConfigError::at(key, "critical must not be larger than at_risk"));
+    }
+    Ok(())
+}

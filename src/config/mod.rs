@@ -1,0 +1,69 @@
+//! What an operator may set: the raw form as it is written, and the validated form the rest of the program uses.
+
+mod load;
+mod raw;
+mod secret;
+
+pub use load::{ConfigError, Sources, load};
+pub use raw::Raw;
+pub use secret::Secret;
+
+use resumeguard_core::assess::Thresholds;
+use std::net::SocketAddr;
+use std::time::Duration;
+use wildmatch::WildMatch;
+
+/// The example configuration: every key with its default.
+pub const EXAMPLE: &str = include_str!("../../config/resumeguard.toml");
+
+/// A validated configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Kafka Connect clusters, by name.
+    pub connect: Vec<ConnectCluster>,
+    /// MongoDB deployments with credentials of their own.
+    pub mongodb: Vec<Deployment>,
+    /// Rhythm of the passes.
+    pub poll: Poll,
+    /// Limits of judgement.
+    pub thresholds: Thresholds,
+    /// Address that HTTP is served on.
+    pub listen: SocketAddr,
+}
+
+/// One Kafka Connect cluster.
+#[derive(Debug, Clone)]
+pub struct ConnectCluster {
+    /// Name, the label `connect_cluster`.
+    pub name: String,
+    /// REST address without credentials and without a slash at its end.
+    pub url: reqwest::Url,
+    /// Basic authentication.
+    pub credentials: Option<(String, Secret)>,
+    /// Hosts that the connectors' own connection strings may lead to; `None` if they may not be used.
+    pub connector_hosts: Option<Vec<WildMatch>>,
+}
+
+/// One MongoDB deployment named in the configuration.
+#[derive(Debug, Clone)]
+pub struct Deployment {
+    /// Name, the label `deployment`.
+    pub name: String,
+    /// Connection string.
+    pub uri: Secret,
+    /// Hosts that it serves.
+    pub hosts: Vec<WildMatch>,
+    /// Connectors that it serves.
+    pub connectors: Vec<WildMatch>,
+}
+
+/// Rhythm of the passes.
+#[derive(Debug, Clone, Copy)]
+pub struct Poll {
+    /// Time from one pass to the next.
+    pub interval: Duration,
+    /// Calls for offsets under way at once, per Connect cluster.
+    pub offsets_at_once: usize,
+    /// Time between two readings of sizes and versions.
+    pub sizes_every: Duration,
+}

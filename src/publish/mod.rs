@@ -1,0 +1,75 @@
+//! What people and programs see. Everything is rendered once a pass and handed out as bytes; nothing is computed here.
+
+mod families;
+pub mod http;
+pub mod metrics;
+pub mod page;
+pub mod status;
+pub mod table;
+mod words;
+
+use crate::clock::Clock;
+use arc_swap::ArcSwapOption;
+use axum::body::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One pass, rendered.
+#[derive(Debug)]
+pub struct Published {
+    /// Uptime at which it was rendered.
+    pub at: Duration,
+    /// Metrics of connectors and oplogs.
+    pub subjects: Bytes,
+    /// Metrics of sources and of the daemon itself.
+    pub own: Bytes,
+    /// `/api/v1/status`.
+    pub status: Bytes,
+    /// `/`.
+    pub page: Bytes,
+}
+
+/// The newest rendering, shared with whoever serves it.
+#[derive(Debug, Clone)]
+pub struct Board {
+    newest: Arc<ArcSwapOption<Published>>,
+    clock: Clock,
+    /// Older than this, nothing is said of connectors any more.
+    stale_after: Duration,
+}
+
+impl Board {
+    /// An empty board; a rendering counts for three intervals.
+    #[must_use]
+    pub fn new(clock: Clock, interval: Duration) -> Self {
+        Self { newest: Arc::new(ArcSwapOption::empty()), clock, stale_after: interval * 3 }
+    }
+
+    /// Replaces the newest rendering.
+    pub fn put(&self, published: Published) {
+        self.newest.store(Some(Arc::new(published)));
+    }
+
+    /// The newest rendering, if there is one.
+    #[must_use]
+    pub fn newest(&self) -> Option<Arc<Published>> {
+        self.newest.load_full()
+    }
+
+    /// Whether a rendering is so old that what it says of connectors may be wrong.
+    #[must_use]
+    pub fn is_stale(&self, published: &Published) -> bool {
+        self.age(published) > self.stale_after
+    }
+
+    /// Whether passes advance: the last one, or the start, is recent.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        let last = self.newest().map_or(Duration::ZERO, |published| published.at);
+        self.clock.uptime().saturating_sub(last) <= self.stale_after
+    }
+
+    fn age(&self, published: &Published) -> Duration {
+        self.clock.uptime().saturating_sub(published.at)
+    }
+}

@@ -1,0 +1,147 @@
+//! The terminal's picture of a status: a table worst first, and one connector's story.
+
+use super::status::{Connector, Status};
+use super::words::{duration, percent};
+use comfy_table::{CellAlignment, Table, presets};
+use resumeguard_core::domain::Why;
+use std::fmt::Write as _;
+
+/// The whole fleet: a table, what is wrong in words, and the sources that cannot be read.
+#[must_use]
+pub fn fleet(status: &Status) -> String {
+    let mut out = String::new();
+    if status.connectors.is_empty() {
+        out.push_str("no MongoDB source connector was found\n");
+    } else {
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING);
+        table.set_header([
+            "VERDICT",
+            "CONNECTOR",
+            "STATE",
+            "HEADROOM",
+            "OF WINDOW",
+            "LAG",
+            "ON RESTART",
+            "FINDINGS",
+        ]);
+        for connector in &status.connectors {
+            table.add_row(row(connector));
+        }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        for column in 3..=5 {
+            if let Some(column) = table.column_mut(column) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        out.push_str(&table.trim_fmt());
+        out.push('\n');
+    }
+    let mut whys: Vec<&str> = status.connectors.iter().filter_map(|c| c.why.as_deref()).collect();
+    whys.sort_unstable();
+    whys.dedup();
+    for why in whys {
+        let _infallible = writeln!(out, "\nunknown, {why}: {}", sentence(why));
+    }
+    for source in status.sources.iter().filter(|source| !source.up) {
+        let error = source.error.as_deref().unwrap_or("not read yet");
+        let _infallible = writeln!(out, "\n{} {} cannot be read: {error}", source.source, source.name);
+    }
+    out
+}
+
+fn row(connector: &Connector) -> [String; 8] {
+    let findings: Vec<&str> = connector.findings.iter().map(|finding| finding.rule.as_str()).collect();
+    let verdict = match &connector.why {
+        Some(why) => format!("unknown ({why})"),
+        None => connector.verdict.clone(),
+    };
+    [
+        verdict,
+        format!("{}/{}", connector.connect_cluster, connector.connector),
+        state(connector),
+        known(connector.headroom_seconds.map(duration)),
+        known(connector.headroom_ratio.filter(|ratio| *ratio >= 0.0).map(percent)),
+        known(connector.lag_seconds.map(duration)),
+        connector.on_restart.clone(),
+        known((!findings.is_empty()).then(|| findings.join(" "))),
+    ]
+}
+
+/// The connector's state, and its task's where that says more.
+pub(super) fn state(connector: &Connector) -> String {
+    let own = connector.state.as_deref().unwrap_or("?");
+    match connector.tasks.iter().find(|task| Some(task.state.as_str()) != connector.state.as_deref()) {
+        Some(task) => {
+            let code = task.code.map(|code| format!(" {code}")).unwrap_or_default();
+            format!("{own}, task {}{code}", task.state)
+        }
+        None => own.to_owned(),
+    }
+}
+
+pub(super) fn known(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "-".to_owned())
+}
+
+/// The sentence for a reason; a newer daemon may know reasons that this one does not.
+pub(super) fn sentence(why: &str) -> &'static str {
+    Why::ALL
+        .iter()
+        .find(|known| known.code() == why)
+        .map_or("for a reason that this version does not know", |w| w.sentence())
+}
+
+/// One connector's story, short form.
+#[must_use]
+pub fn story(connector: &Connector, status: &Status) -> String {
+    let mut lines = Vec::new();
+    let id = format!("{}/{}", connector.connect_cluster, connector.connector);
+    let verdict = match &connector.why {
+        Some(why) => format!("unknown: {}", sentence(why)),
+        None => connector.verdict.clone(),
+    };
+    lines.push(format!("{id}: {verdict}"));
+    let mut field = |name: &str, text: String| lines.push(format!("  {name:<13} {text}"));
+    let version = connector.version.as_deref().map(|v| format!(" {v}")).unwrap_or_default();
+    field("class", format!("{}{version}", connector.class));
+    field("state", state(connector));
+    field("reads", format!("{} of {}", namespace(connector), known(connector.deployment.clone())));
+    if let Some(position) = &connector.position {
+        let at = super::words::time(i64::from(position.time.t));
+        field("position", format!("{at} ({},{}), {}", position.time.t, position.time.i, position.kind));
+    }
+    for oplog in status.oplogs.iter().filter(|oplog| Some(&oplog.deployment) == connector.deployment.as_ref())
+    {
+        let end = |time: Option<super::status::Time>| known(time.map(|t| super::words::time(i64::from(t.t))));
+        let window = known(oplog.window_seconds.map(duration));
+        let text = format!(
+            "{} ({}) {} to {}, window {window}",
+            oplog.member,
+            oplog.role,
+            end(oplog.first),
+            end(oplog.last)
+        );
+        field("oplog", text);
+    }
+    if let Some(headroom) = connector.headroom_seconds {
+        let share =
+            connector.headroom_ratio.filter(|r| *r >= 0.0).map(|r| format!(", {} of the window", percent(r)));
+        field("headroom", format!("{}{}", duration(headroom), share.unwrap_or_default()));
+    }
+    field("on restart", connector.on_restart.clone());
+    for finding in &connector.findings {
+        lines.push(format!(
+            "\n  {} {} ({}): {}",
+            finding.rule, finding.name, finding.severity, finding.summary
+        ));
+        lines.push(format!("    {}", finding.advice));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn namespace(connector: &Connector) -> &str {
+    if connector.mongodb_namespace.is_empty() { "everything" } else { &connector.mongodb_namespace }
+}

@@ -1,0 +1,119 @@
+//! Which connection string may be used to read the oplog that a connector depends on.
+
+use crate::config::{Config, Deployment, Secret};
+use resumeguard_core::domain::{ConnectionString, ConnectorId, Observed, Refusal, Why};
+use wildmatch::WildMatch;
+
+/// A way into one deployment.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// Name from the configuration, where it stands there.
+    pub configured: Option<String>,
+    /// Connection string.
+    pub uri: Secret,
+}
+
+/// The rules that decide, from the configuration.
+#[derive(Debug, Clone)]
+pub struct AccessRules {
+    deployments: Vec<Deployment>,
+    /// By Connect cluster: the hosts towards which connectors' own strings may be used, if at all.
+    connector_hosts: Vec<(String, Option<Vec<WildMatch>>)>,
+}
+
+impl AccessRules {
+    /// Takes what it needs from a configuration.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self {
+            deployments: config.mongodb.clone(),
+            connector_hosts: config
+                .connect
+                .iter()
+                .map(|c| (c.name.clone(), c.connector_hosts.clone()))
+                .collect(),
+        }
+    }
+
+    /// The `[mongodb.NAME]` that serves a connector: by the connector's name first, then by a host of its string.
+    #[must_use]
+    pub fn configured(&self, id: &ConnectorId, uri: &str) -> Option<&Deployment> {
+        let full = id.to_string();
+        let by_name = self
+            .deployments
+            .iter()
+            .find(|d| d.connectors.iter().any(|glob| glob.matches(&id.connector) || glob.matches(&full)));
+        by_name.or_else(|| {
+            let parsed = ConnectionString::parse(uri).ok()?;
+            let hosts = parsed.hosts().ok()?;
+            let serves = |d: &&Deployment| {
+                d.hosts.iter().any(|glob| hosts.iter().any(|host| matches_host(glob, host)))
+            };
+            self.deployments.iter().find(serves)
+        })
+    }
+
+    /// The way into the deployment that a connector with this `connection.uri` reads from.
+    ///
+    /// # Errors
+    /// Why there is none: a placeholder, no connection string, or one that may not be used.
+    pub fn access(&self, id: &ConnectorId, uri: &str) -> Observed<Access> {
+        if let Some(deployment) = self.configured(id, uri) {
+            return Ok(Access { configured: Some(deployment.name.clone()), uri: deployment.uri.clone() });
+        }
+        let parsed = ConnectionString::parse(uri)?;
+        let rules = self.connector_hosts.iter().find(|(name, _)| *name == id.connect_cluster);
+        let allowed = rules.and_then(|(_, hosts)| hosts.as_deref()).ok_or(Why::UriRefused)?;
+        if !parsed.hosts()?.iter().all(|host| allowed.iter().any(|glob| matches_host(glob, host))) {
+            return Err(Why::UriRefused);
+        }
+        let uri = parsed.for_reading().map_err(|refusal| match refusal {
+            Refusal::Placeholder => Why::UriPlaceholder,
+            Refusal::Option(_) | Refusal::Mechanism(_) => Why::UriRefused,
+        })?;
+        Ok(Access { configured: None, uri: uri.into() })
+    }
+}
+
+/// A glob may name the port or leave it out.
+fn matches_host(glob: &WildMatch, host: &str) -> bool {
+    glob.matches(host) || host.rsplit_once(':').is_some_and(|(name, _)| glob.matches(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Sources, load};
+
+    fn rules(toml: &str) -> AccessRules {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), toml).unwrap();
+        let sources = Sources { files: vec![file.path().to_owned()], ..Sources::default() };
+        AccessRules::new(&load(&sources).unwrap().1)
+    }
+
+    #[test]
+    fn a_configured_deployment_serves_by_connector_or_host() {
+        let rules = rules(
+            "[connect.c]\nurl='http://h'\nuse_connector_uris=false\n\
+             [mongodb.named]\nuri='mongodb://n/'\nconnectors=['c/secret-*']\n\
+             [mongodb.hosted]\nuri='mongodb://h/'\nhosts=['db?.example']",
+        );
+        let access =
+            |name: &str, uri: &str| rules.access(&ConnectorId::new("c", name), uri).map(|a| a.configured);
+        assert_eq!(access("secret-1", "${file:/x:uri}"), Ok(Some("named".into())));
+        assert_eq!(access("x", "mongodb://u:p@db1.example:27017/"), Ok(Some("hosted".into())));
+        assert_eq!(access("x", "mongodb://other/"), Err(Why::UriRefused), "switched off");
+        assert_eq!(access("x", "${file:/x:uri}"), Err(Why::UriPlaceholder));
+    }
+
+    #[test]
+    fn strangers_strings_lead_to_allowed_hosts_only() {
+        let rules = rules("[connect.c]\nurl='http://h'\nconnector_hosts=['*.example']");
+        let access =
+            |uri: &str| rules.access(&ConnectorId::new("c", "x"), uri).map(|a| a.uri.expose().to_owned());
+        assert_eq!(access("mongodb://a.example:1/"), Ok("mongodb://a.example:1/".into()));
+        assert_eq!(access("mongodb://a.example,169.254.169.254/"), Err(Why::UriRefused));
+        assert_eq!(access("mongodb://a.example/?tlsCAFile=/etc/shadow"), Err(Why::UriRefused));
+    }
+}

@@ -1,0 +1,281 @@
+//! HTTP towards Connect: bounded in time and size, no redirects, errors that say what to do.
+
+use super::listing::{self, Listed};
+use super::offsets::parse_offsets;
+use crate::config::{ConnectCluster, Secret};
+use futures_util::StreamExt;
+use reqwest::{StatusCode, Url, header};
+use resumeguard_core::domain::{StoredEntry, Why};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// A listing of ten thousand connectors is some 60 MB; a hostile or mistaken server may send without end.
+const LISTING_LIMIT: usize = 256 << 20;
+
+/// Offsets of one connector: a handful of keys.
+const OFFSETS_LIMIT: usize = 4 << 20;
+
+/// What went wrong with Connect, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// No connection.
+    #[error(
+        "no Kafka Connect at {url}: {cause}; is a worker up, and is this its REST address (port 8083 by default)?"
+    )]
+    Unreachable {
+        /// Where.
+        url: String,
+        /// The operating system's word.
+        cause: String,
+    },
+    /// No answer in time.
+    #[error(
+        "Kafka Connect at {url} did not answer within {deadline:.1?}; is the worker overloaded or rebalancing?"
+    )]
+    TimedOut {
+        /// Where.
+        url: String,
+        /// The deadline.
+        deadline: Duration,
+    },
+    /// HTML or something else.
+    #[error(
+        "{url} answered {status} with {found} instead of JSON; is it a proxy or a web page rather than Connect's REST interface?"
+    )]
+    NotJson {
+        /// Where.
+        url: String,
+        /// HTTP status.
+        status: u16,
+        /// What was found.
+        found: &'static str,
+    },
+    /// 401 or 403.
+    #[error("{url} refused the credentials ({status}); set connect.{cluster}.username and password_file")]
+    Unauthorized {
+        /// Where.
+        url: String,
+        /// HTTP status.
+        status: u16,
+        /// Name of the Connect cluster.
+        cluster: String,
+    },
+    /// 409.
+    #[error("Kafka Connect at {url} is rebalancing (409); it will be read again at the next pass")]
+    Rebalancing {
+        /// Where.
+        url: String,
+    },
+    /// The answer is larger than any real one.
+    #[error("{url} sent more than {limit} bytes; is this Connect's REST interface?")]
+    TooLarge {
+        /// Where.
+        url: String,
+        /// The bound, bytes.
+        limit: usize,
+    },
+    /// There is no endpoint for offsets.
+    #[error(
+        "this Kafka Connect has no GET /connectors/…/offsets (it came with 3.5); upgrade it to read positions by REST"
+    )]
+    OffsetsUnsupported,
+    /// The name cannot be put into a path.
+    #[error(
+        "Connect's REST interface cannot address this name; rename the connector to read its position by REST"
+    )]
+    Unaddressable,
+    /// Any other answer.
+    #[error("{url} answered {status}: {message}")]
+    Status {
+        /// Where.
+        url: String,
+        /// HTTP status.
+        status: u16,
+        /// Connect's own message, shortened.
+        message: String,
+    },
+    /// JSON of another form.
+    #[error("{url} answered JSON of another form than Kafka Connect's: {cause}")]
+    WrongForm {
+        /// Where.
+        url: String,
+        /// The parser's word.
+        cause: String,
+    },
+    /// No HTTP client could be made.
+    #[error("no HTTP client: {0}")]
+    NoClient(String),
+}
+
+impl ConnectError {
+    /// The reason that a connector's offsets are not known.
+    #[must_use]
+    pub fn why(&self) -> Why {
+        match self {
+            Self::OffsetsUnsupported => Why::OffsetsUnsupported,
+            Self::Unaddressable => Why::NameUnaddressable,
+            Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::NotJson { .. }
+            | Self::Unauthorized { .. }
+            | Self::Rebalancing { .. }
+            | Self::TooLarge { .. }
+            | Self::Status { .. }
+            | Self::WrongForm { .. }
+            | Self::NoClient(_) => Why::OffsetsUnreadable,
+        }
+    }
+}
+
+/// A client of one Connect cluster.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    cluster: String,
+    credentials: Option<(String, Secret)>,
+}
+
+impl Client {
+    /// A client that keeps its connections.
+    ///
+    /// # Errors
+    /// [`ConnectError::NoClient`] where TLS cannot be set up.
+    pub fn new(cluster: &ConnectCluster) -> Result<Self, ConnectError> {
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(5))
+            .user_agent(concat!("resumeguard/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| ConnectError::NoClient(error.to_string()))?;
+        let base = cluster.url.clone();
+        Ok(Self { http, base, cluster: cluster.name.clone(), credentials: cluster.credentials.clone() })
+    }
+
+    /// `GET /connectors?expand=status&expand=info`: the MongoDB source connectors.
+    ///
+    /// # Errors
+    /// Whatever keeps the listing from being read.
+    pub async fn listing(&self, deadline: Duration) -> Result<Vec<Listed>, ConnectError> {
+        let mut url = self.url(&["connectors"])?;
+        url.set_query(Some("expand=status&expand=info"));
+        let body = self.get(&url, deadline, LISTING_LIMIT).await?;
+        listing::parse(&body).map_err(|error| wrong_form(&url, &error))
+    }
+
+    /// `GET /connector-plugins`: versions by class; `None` where several are installed.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being read.
+    pub async fn plugin_versions(
+        &self,
+        deadline: Duration,
+    ) -> Result<HashMap<String, Option<String>>, ConnectError> {
+        let url = self.url(&["connector-plugins"])?;
+        let body = self.get(&url, deadline, OFFSETS_LIMIT).await?;
+        listing::parse_plugins(&body).map_err(|error| wrong_form(&url, &error))
+    }
+
+    /// `GET /connectors/NAME/offsets`.
+    ///
+    /// # Errors
+    /// Whatever keeps them from being read.
+    pub async fn offsets(&self, name: &str, deadline: Duration) -> Result<Vec<StoredEntry>, ConnectError> {
+        // URL libraries normalise these away, so that the call would reach another resource.
+        if name == "." || name == ".." {
+            return Err(ConnectError::Unaddressable);
+        }
+        let url = self.url(&["connectors", name, "offsets"])?;
+        match self.get(&url, deadline, OFFSETS_LIMIT).await {
+            Ok(body) => parse_offsets(&body).map_err(|error| wrong_form(&url, &error)),
+            // Jetty 12 answers an HTML page to such paths (Connect 4).
+            Err(ConnectError::NotJson { status: 400, .. }) if name.contains(['/', '\\', '%']) => {
+                Err(ConnectError::Unaddressable)
+            }
+            // A connector that is gone is answered `Connector NAME not found`.
+            Err(ConnectError::Status { status: 404, message, .. }) if message.contains("HTTP 404") => {
+                Err(ConnectError::OffsetsUnsupported)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn url(&self, segments: &[&str]) -> Result<Url, ConnectError> {
+        let mut url = self.base.clone();
+        url.path_segments_mut().map_err(|()| ConnectError::Unaddressable)?.pop_if_empty().extend(segments);
+        Ok(url)
+    }
+
+    async fn get(&self, url: &Url, deadline: Duration, limit: usize) -> Result<Vec<u8>, ConnectError> {
+        let mut request =
+            self.http.get(url.clone()).header(header::ACCEPT, "application/json").timeout(deadline);
+        if let Some((username, password)) = &self.credentials {
+            request = request.basic_auth(username, Some(password.expose()));
+        }
+        let response = request.send().await.map_err(|error| self.transport(&error, deadline))?;
+        let status = response.status();
+        let is_json = response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| value.contains("json"));
+        let mut body = Vec::new();
+        let mut chunks = response.bytes_stream();
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|error| self.transport(&error, deadline))?;
+            if body.len() + chunk.len() > limit {
+                return Err(ConnectError::TooLarge { url: self.base.to_string(), limit });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        self.checked(status, is_json, body)
+    }
+
+    fn checked(&self, status: StatusCode, is_json: bool, body: Vec<u8>) -> Result<Vec<u8>, ConnectError> {
+        let (url, code) = (self.base.to_string(), status.as_u16());
+        let looks_like_json = matches!(body.iter().find(|b| !b.is_ascii_whitespace()), Some(b'{' | b'['));
+        match code {
+            401 | 403 => Err(ConnectError::Unauthorized { url, status: code, cluster: self.cluster.clone() }),
+            409 => Err(ConnectError::Rebalancing { url }),
+            _ if !is_json && !looks_like_json => {
+                let html = body.windows(5).any(|w| w.eq_ignore_ascii_case(b"<html"));
+                let found = if body.is_empty() {
+                    "an empty body"
+                } else if html {
+                    "HTML"
+                } else {
+                    "text"
+                };
+                Err(ConnectError::NotJson { url, status: code, found })
+            }
+            200..=299 => Ok(body),
+            _ => Err(ConnectError::Status { url, status: code, message: message(&body) }),
+        }
+    }
+
+    fn transport(&self, error: &reqwest::Error, deadline: Duration) -> ConnectError {
+        let url = self.base.to_string();
+        if error.is_timeout() {
+            return ConnectError::TimedOut { url, deadline };
+        }
+        // The outermost text names the URL again; the innermost is the operating system's.
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(inner) = cause.source() {
+            cause = inner;
+        }
+        ConnectError::Unreachable { url, cause: cause.to_string() }
+    }
+}
+
+fn wrong_form(url: &Url, error: &serde_json::Error) -> ConnectError {
+    ConnectError::WrongForm { url: url.to_string(), cause: error.to_string() }
+}
+
+/// Connect's own `message`, one line of at most 200 characters.
+fn message(body: &[u8]) -> String {
+    let text = serde_json::from_slice::<serde_json::Value>(body)
+        .ok()
+        .and_then(|value| value.get("message")?.as_str().map(str::to_owned))
+        .unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
+    text.replace('\n', " ").chars().take(200).collect()
+}

@@ -1,0 +1,135 @@
+//! `GET /connectors?expand=status&expand=info` and `GET /connector-plugins`.
+
+use resumeguard_core::domain::{ConnectorState, Failure, TaskFacts, TaskState};
+use serde::Deserialize;
+use std::collections::{BTreeMap, HashMap};
+
+/// Class of MongoDB's source connector.
+pub(super) const MONGO_SOURCE: &str = "com.mongodb.kafka.connect.MongoSourceConnector";
+
+/// One MongoDB source connector as listed.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// Its Java class.
+    pub class: String,
+    /// Its plugin's version, where Connect tells (4.1 and newer).
+    pub version: Option<String>,
+    /// State of the connector.
+    pub state: ConnectorState,
+    /// Its tasks.
+    pub tasks: Vec<TaskFacts>,
+    /// Its configuration as REST shows it: placeholders unresolved, secrets in clear.
+    pub config: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    status: Option<Status>,
+    info: Option<Info>,
+}
+
+#[derive(Deserialize)]
+struct Status {
+    connector: StateOf,
+    #[serde(default)]
+    tasks: Vec<StateOf>,
+}
+
+#[derive(Deserialize)]
+struct StateOf {
+    #[serde(default)]
+    id: u32,
+    state: String,
+    trace: Option<String>,
+    version: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Info {
+    config: BTreeMap<String, Option<String>>,
+}
+
+/// The MongoDB source connectors of a listing. One that is being created or deleted may lack a half: it is left out
+/// until the next pass.
+pub(super) fn parse(body: &[u8]) -> Result<Vec<Listed>, serde_json::Error> {
+    let entries: BTreeMap<String, Entry> = serde_json::from_slice(body)?;
+    Ok(entries.into_iter().filter_map(|(name, entry)| listed(name, entry)).collect())
+}
+
+fn listed(name: String, entry: Entry) -> Option<Listed> {
+    let (status, info) = (entry.status?, entry.info?);
+    let config: BTreeMap<String, String> =
+        info.config.into_iter().filter_map(|(k, v)| Some((k, v?))).collect();
+    // Connect resolves the simple name, with or without its suffix, to the class.
+    let class = config.get("connector.class")?.trim();
+    if ![MONGO_SOURCE, "MongoSourceConnector", "MongoSource"].contains(&class) {
+        return None;
+    }
+    let tasks = status.tasks.iter().map(|task| {
+        let state = TaskState::parse(&task.state);
+        let failed = state == TaskState::Failed;
+        let failure = failed.then(|| Failure::of_trace(task.trace.as_deref().unwrap_or_default()));
+        TaskFacts { id: task.id, state, failure }
+    });
+    Some(Listed {
+        tasks: tasks.collect(),
+        name,
+        class: MONGO_SOURCE.to_owned(),
+        version: status.connector.version,
+        state: ConnectorState::parse(&status.connector.state),
+        config,
+    })
+}
+
+/// Versions by class; `None` where more than one is installed and the configuration decides between them.
+pub(super) fn parse_plugins(body: &[u8]) -> Result<HashMap<String, Option<String>>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Plugin {
+        class: String,
+        version: Option<String>,
+    }
+    let plugins: Vec<Plugin> = serde_json::from_slice(body)?;
+    let mut versions = HashMap::new();
+    for Plugin { class, version } in plugins {
+        versions.entry(class).and_modify(|known| *known = None).or_insert(version);
+    }
+    Ok(versions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_real_listing() {
+        let body = include_bytes!("../../../crates/resumeguard-core/tests/data/connectors_expand.json");
+        let listed = parse(body).unwrap();
+        let mut states: Vec<_> = listed.iter().map(|l| (l.name.as_str(), l.state)).collect();
+        states.sort_unstable_by_key(|(name, _)| *name);
+        assert!(states.contains(&("a", ConnectorState::Stopped)), "{states:?}");
+        assert!(states.contains(&("p", ConnectorState::Running)), "{states:?}");
+        let p = listed.iter().find(|l| l.name == "p").unwrap();
+        assert_eq!((p.version.as_deref(), p.tasks.len()), (Some("2.0.1"), 1));
+        assert!(p.config["connection.uri"].starts_with("mongodb://127.0.0.1:28017/"));
+    }
+
+    #[test]
+    fn other_connectors_and_half_entries_are_left_out() {
+        let body = br#"{
+            "sink": {"status": {"connector": {"state": "RUNNING"}, "tasks": []}, "info": {"config": {"connector.class": "com.mongodb.kafka.connect.MongoSinkConnector"}}},
+            "half": {"info": {"config": {"connector.class": "MongoSource"}}},
+            "short": {"status": {"connector": {"state": "RUNNING"}}, "info": {"config": {"connector.class": "MongoSource", "topic.prefix": null}}}
+        }"#;
+        let names: Vec<_> = parse(body).unwrap().into_iter().map(|l| l.name).collect();
+        assert_eq!(names, ["short"]);
+    }
+
+    #[test]
+    fn two_versions_of_one_class_are_no_version() {
+        let body = br#"[{"class": "a", "type": "source", "version": "1"}, {"class": "a", "version": "2"}, {"class": "b", "version": "3"}]"#;
+        let versions = parse_plugins(body).unwrap();
+        assert_eq!((versions["a"].clone(), versions["b"].as_deref()), (None, Some("3")));
+    }
+}

@@ -1,0 +1,12 @@
+//! Everything that is read from outside. Each source is a plain struct with a bounded `read`, its own success, failure
+//! and duration; a source that is dead takes nothing from the others.
+
+mod access;
+pub mod connect;
+mod meter;
+pub mod mongodb;
+mod observer;
+
+pub use access::{Access, AccessRules};
+pub use meter::Meter;
+pub use observer::Observer;

@@ -1,0 +1,112 @@
+//! One member, over one client that is connected to it alone.
+
+use super::commands::{self, Hello, ReadError};
+use mongodb::Client;
+use mongodb::options::{ClientOptions, ServerAddress};
+use resumeguard_core::domain::{FirstEntry, OplogSizes, Timestamp, Why};
+use std::future::Future;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// What one phase of a pass saw of a member.
+#[derive(Debug, Clone)]
+pub(super) struct FirstReading {
+    pub(super) hello: Hello,
+    pub(super) first: Result<FirstEntry, ReadError>,
+}
+
+/// What the closing phase saw.
+#[derive(Debug, Clone)]
+pub(super) struct LastReading {
+    pub(super) hello: Hello,
+    pub(super) last: Result<(Timestamp, Option<i64>), ReadError>,
+}
+
+/// One member.
+#[derive(Debug)]
+pub(super) struct Member {
+    client: Client,
+    /// A reading that ran into its deadline and is left to end: the driver's futures must not be dropped (RUST-937).
+    overdue: Option<JoinHandle<()>>,
+    pub(super) sizes: OplogSizes,
+    pub(super) sizes_read_at: Option<Duration>,
+}
+
+impl Member {
+    /// Connects when it is first read.
+    pub(super) fn new(options: &ClientOptions, address: &str) -> Result<Self, ReadError> {
+        let address = ServerAddress::parse(address)
+            .map_err(|error| ReadError::new(Why::UriInvalid, format!("no address: {error}")))?;
+        let mut options = options.clone();
+        options.hosts = vec![address];
+        options.direct_connection = Some(true);
+        // With a direct connection the name of the set would only turn a wrong name into a time-out.
+        options.repl_set_name = None;
+        options.app_name = Some("resumeguard".to_owned());
+        // Readings of a member follow each other, so one connection serves them all.
+        options.min_pool_size = Some(1);
+        options.max_pool_size = Some(2);
+        options.connect_timeout = Some(Duration::from_secs(5));
+        options.server_selection_timeout = Some(Duration::from_secs(5));
+        let client = Client::with_options(options).map_err(|error| ReadError::from_driver(&error))?;
+        Ok(Self { client, overdue: None, sizes: OplogSizes::default(), sizes_read_at: None })
+    }
+
+    /// `hello` and the oldest entry.
+    pub(super) async fn first(&mut self, deadline: Duration) -> Result<FirstReading, ReadError> {
+        let client = self.client.clone();
+        self.bounded(deadline, async move {
+            let hello = commands::hello(&client, deadline).await?;
+            let first = commands::first(&client, deadline).await;
+            Ok(FirstReading { hello, first })
+        })
+        .await
+    }
+
+    /// `hello` and the newest entry.
+    pub(super) async fn last(&mut self, deadline: Duration) -> Result<LastReading, ReadError> {
+        let client = self.client.clone();
+        self.bounded(deadline, async move {
+            let last = commands::last(&client, deadline).await;
+            let hello = commands::hello(&client, deadline).await?;
+            Ok(LastReading { hello, last })
+        })
+        .await
+    }
+
+    /// Sizes; what was known before stays where nothing new could be read.
+    pub(super) async fn read_sizes(&mut self, now: Duration, deadline: Duration) {
+        let client = self.client.clone();
+        let outcome =
+            self.bounded(deadline, async move { Ok(commands::sizes(&client, deadline).await) }).await;
+        self.sizes_read_at = Some(now);
+        if let Ok(sizes) = outcome {
+            self.sizes = sizes;
+        }
+    }
+
+    /// Runs a reading with a deadline. One that runs into it goes on by itself, and the member is skipped until then.
+    async fn bounded<T, F>(&mut self, deadline: Duration, reading: F) -> Result<T, ReadError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, ReadError>> + Send + 'static,
+    {
+        if self.overdue.as_ref().is_some_and(|task| !task.is_finished()) {
+            return Err(ReadError::new(Why::MemberUnreadable, "an earlier reading has not ended yet"));
+        }
+        self.overdue = None;
+        let (send, receive) = tokio::sync::oneshot::channel();
+        let task = tokio::spawn(async move {
+            // Nobody listens any more once the deadline has passed.
+            let _unheard = send.send(reading.await).is_err();
+        });
+        match tokio::time::timeout(deadline, receive).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(ReadError::new(Why::MemberUnreadable, "the reading ended without an outcome")),
+            Err(_) => {
+                self.overdue = Some(task);
+                Err(ReadError::new(Why::MemberUnreadable, format!("did not answer within {deadline:.1?}")))
+            }
+        }
+    }
+}

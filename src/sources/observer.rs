@@ -1,0 +1,201 @@
+//! One pass over every source, in the order that makes a loss certain: list, `first`, positions, `last` (J1).
+
+use super::connect::{ConnectReader, Listed};
+use super::mongodb::Deployments;
+use super::{Access, AccessRules, Meter};
+use crate::clock::Clock;
+use crate::config::Config;
+use futures_util::future::join_all;
+use resumeguard_core::domain::{
+    ConnectionString, ConnectorFacts, ConnectorId, Facts, LiveKeyQuery, Observed, Settings, Why, pick_live,
+};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Readings older than this many intervals are not handed on (J6).
+const STALE_INTERVALS: u32 = 3;
+
+/// Reads the world.
+#[derive(Debug)]
+pub struct Observer {
+    connects: Vec<ConnectReader>,
+    deployments: Deployments,
+    rules: AccessRules,
+    configured: Vec<Access>,
+    interval: Duration,
+    /// Connectors of clusters that could be read once: they keep their names while theirs cannot.
+    known: BTreeMap<ConnectorId, ConnectorFacts>,
+}
+
+/// Shares of the interval that each phase may use; together less than all of it.
+struct Budget {
+    listing: Duration,
+    first: Duration,
+    offsets: Duration,
+    last: Duration,
+    sizes: Duration,
+}
+
+impl Budget {
+    fn of(interval: Duration) -> Self {
+        let share = |tenths: f64| interval.mul_f64(tenths / 10.0);
+        Self {
+            listing: share(2.5),
+            first: share(1.5),
+            offsets: share(3.0),
+            last: share(1.5),
+            sizes: share(1.0),
+        }
+    }
+}
+
+impl Observer {
+    /// An observer that has seen nothing.
+    ///
+    /// # Errors
+    /// Where no HTTP client can be made.
+    pub fn new(config: &Config) -> Result<Self, super::connect::ConnectError> {
+        let configured =
+            |d: &crate::config::Deployment| Access { configured: Some(d.name.clone()), uri: d.uri.clone() };
+        Ok(Self {
+            connects: config
+                .connect
+                .iter()
+                .map(|c| ConnectReader::new(c, &config.poll))
+                .collect::<Result<_, _>>()?,
+            deployments: Deployments::new(config.poll.sizes_every),
+            rules: AccessRules::new(config),
+            configured: config.mongodb.iter().map(configured).collect(),
+            interval: config.poll.interval,
+            known: BTreeMap::new(),
+        })
+    }
+
+    /// One pass. It ends within the interval, whatever the sources do.
+    pub async fn observe(&mut self, clock: &Clock) -> Facts {
+        let budget = Budget::of(self.interval);
+        join_all(self.connects.iter_mut().map(|connect| connect.list(clock, budget.listing))).await;
+        let accesses = self.accesses();
+        let wanted: Vec<Access> = self
+            .configured
+            .iter()
+            .chain(accesses.values().filter_map(|a| a.as_ref().ok()))
+            .cloned()
+            .collect();
+        self.deployments.reconcile(&wanted);
+        self.deployments.read_first(clock, budget.first).await;
+        join_all(self.connects.iter_mut().map(|connect| connect.read_offsets(clock, budget.offsets))).await;
+        self.deployments.read_last(clock, budget.last).await;
+        let facts = self.facts(clock, &accesses);
+        self.deployments.read_sizes(clock, budget.sizes).await;
+        facts
+    }
+
+    /// The way into the deployment of every connector that is listed.
+    fn accesses(&self) -> BTreeMap<ConnectorId, Observed<Access>> {
+        let listed = self.connects.iter().flat_map(|c| c.listed().iter().map(move |l| (c.name(), l)));
+        listed
+            .map(|(cluster, listed)| {
+                let id = ConnectorId::new(cluster, &listed.name);
+                let access = self.rules.access(&id, uri_of(listed));
+                (id, access)
+            })
+            .collect()
+    }
+
+    fn facts(&mut self, clock: &Clock, accesses: &BTreeMap<ConnectorId, Observed<Access>>) -> Facts {
+        let mut connectors = Vec::new();
+        for connect in &self.connects {
+            if connect.is_readable() {
+                connectors.extend(
+                    connect.listed().iter().map(|listed| self.connector(clock, connect, listed, accesses)),
+                );
+            } else {
+                let of_this = self.known.iter().filter(|(id, _)| id.connect_cluster == connect.name());
+                connectors.extend(of_this.map(|(_, facts)| facts.unreadable()));
+            }
+        }
+        self.known = connectors.iter().map(|facts| (facts.id.clone(), facts.clone())).collect();
+        Facts {
+            connectors,
+            deployments: self.deployments.facts(),
+            sources: self.meters().map(Meter::facts).collect(),
+            interval: self.interval,
+        }
+    }
+
+    fn connector(
+        &self,
+        clock: &Clock,
+        connect: &ConnectReader,
+        listed: &Listed,
+        accesses: &BTreeMap<ConnectorId, Observed<Access>>,
+    ) -> ConnectorFacts {
+        let id = ConnectorId::new(connect.name(), &listed.name);
+        let access = accesses.get(&id).cloned().unwrap_or(Err(Why::NotReadYet));
+        let deployment = access
+            .as_ref()
+            .map_err(|why| *why)
+            .and_then(|access| self.deployments.name_of(access).map(str::to_owned).ok_or(Why::NotReadYet));
+        // The connector's own string decides where it reads; where it is hidden, the one that serves it has to do.
+        let selection = ConnectionString::parse(uri_of(listed))
+            .or_else(|why| {
+                access.as_ref().map_or(Err(why), |access| ConnectionString::parse(access.uri.expose()))
+            })
+            .map(|uri| uri.selection());
+        let version = connect.version(listed);
+        let now = clock.uptime();
+        let reading = connect.offsets_of(&listed.name, now, self.interval * STALE_INTERVALS);
+        let entries = reading.map(|reading| reading.entries.as_slice());
+        let live =
+            entries.and_then(|entries| pick_live(&self.query(&id, listed, version.as_deref()), entries));
+        let stored = entries.map_or(0, <[_]>::len);
+        ConnectorFacts {
+            id,
+            class: listed.class.clone(),
+            version,
+            state: Ok(listed.state),
+            tasks: listed.tasks.clone(),
+            settings: Settings::from_config(&listed.config),
+            deployment,
+            selection,
+            offset: live.and_then(|(at, _)| Ok(entries?[at].offset.clone())),
+            key: live.ok().map(|(_, key)| key),
+            stale_keys: stored - usize::from(live.is_ok()),
+            offset_age: reading.map_or(Duration::ZERO, |reading| self.age(connect, now, reading.at)),
+        }
+    }
+
+    /// A reading of this pass has no age: it followed this pass's `first`.
+    fn age(&self, connect: &ConnectReader, now: Duration, read_at: Duration) -> Duration {
+        if read_at >= connect.pass_began() { Duration::ZERO } else { now.saturating_sub(read_at) }
+    }
+
+    fn query<'a>(
+        &'a self,
+        id: &ConnectorId,
+        listed: &'a Listed,
+        version: Option<&'a str>,
+    ) -> LiveKeyQuery<'a> {
+        let value = |key: &str| listed.config.get(key).map_or("", |value| value.trim());
+        LiveKeyQuery {
+            partition_name: listed.config.get("offset.partition.name").map(|name| name.as_str()),
+            uri: uri_of(listed),
+            configured_uri: self.rules.configured(id, uri_of(listed)).map(|d| d.uri.expose()),
+            database: value("database"),
+            collection: value("collection"),
+            version,
+        }
+    }
+
+    /// Every source's meter.
+    pub fn meters(&self) -> impl Iterator<Item = &Meter> {
+        let connects =
+            self.connects.iter().flat_map(|connect| [&connect.listing_meter, &connect.offsets_meter]);
+        connects.chain(self.deployments.readers().iter().map(|reader| &reader.meter))
+    }
+}
+
+fn uri_of(listed: &Listed) -> &str {
+    listed.config.get("connection.uri").map_or("", String::as_str)
+}
