@@ -5,7 +5,26 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use anyhow::{Context as _, Result};
 
 /// How often a part is started anew because somebody took a port between choosing and binding it.
-pub(crate) const PORT_CLASH_TRIES: u32 = 3;
+const TRIES: u32 = 3;
+
+/// What mongod, Java and our own daemon say when a port is taken.
+const CLASHES: [&str; 3] = ["address already in use", "address in use", "bindexception"];
+
+/// Starts a part, on other ports again when somebody else took them between choosing and binding.
+pub(crate) async fn retried<T>(mut start: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+    for _ in 1..TRIES {
+        match start().await {
+            Err(error) if is_clash(&format!("{error:#}")) => {}
+            settled => return settled,
+        }
+    }
+    start().await
+}
+
+fn is_clash(said: &str) -> bool {
+    let said = said.to_lowercase();
+    CLASHES.iter().any(|clash| said.contains(clash))
+}
 
 /// Ports on 127.0.0.1 that nobody listens on, all different: held together until all are chosen.
 ///
@@ -40,6 +59,24 @@ mod tests {
         assert!(
             ports.iter().all(|port| *port != 0 && TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
         );
+    }
+
+    #[tokio::test]
+    async fn only_a_clash_is_tried_again() {
+        let mut tries = 0;
+        let clash = retried(async || -> Result<()> {
+            tries += 1;
+            anyhow::bail!("kafka ended:\njava.net.BindException: Address already in use")
+        });
+        assert!(clash.await.is_err());
+        assert_eq!(tries, 3);
+        let mut tries = 0;
+        let other = retried(async || -> Result<()> {
+            tries += 1;
+            anyhow::bail!("no such file")
+        });
+        assert!(other.await.is_err());
+        assert_eq!(tries, 1);
     }
 
     #[test]
