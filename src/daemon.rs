@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::publish::status::{Status, Tokens};
-use crate::publish::{Board, Published, http, metrics, page};
+use crate::publish::{Board, Published, VerdictLog, http, metrics, page};
 use crate::sources::Observer;
 use anyhow::Context as _;
 use resumeguard_core::assess::{Memory, Thresholds, assess};
@@ -79,16 +79,19 @@ pub async fn run(config: &Config, clock: Clock) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {} (http.listen)", config.listen))?;
     let board = Board::new(clock, config.poll.interval);
-    let server = axum::serve(listener, http::router(board.clone()));
     let mut watch = Watch::new(config, clock)?;
-    tracing::info!(listen = %config.listen, connect_clusters = config.connect.len(), "watching");
+    // Port 0 means any: say which one it became.
+    let listen = listener.local_addr().unwrap_or(config.listen);
+    tracing::info!(%listen, connect_clusters = config.connect.len(), "watching");
+    let server = axum::serve(listener, http::router(board.clone()));
     let passes = async {
+        let mut log = VerdictLog::default();
         let mut ticks = tokio::time::interval(config.poll.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             let snapshot = watch.pass().await;
-            log_changes(&snapshot);
+            log.pass(&snapshot);
             board.put(watch.render(&snapshot));
         }
     };
@@ -110,16 +113,4 @@ async fn stop_signal() -> anyhow::Result<&'static str> {
         _ = term.recv() => Ok("SIGTERM"),
         _ = int.recv() => Ok("SIGINT"),
     }
-}
-
-fn log_changes(snapshot: &Snapshot) {
-    let count = |code: &str| snapshot.connectors.iter().filter(|c| c.verdict.code() == code).count();
-    tracing::debug!(
-        connectors = snapshot.connectors.len(),
-        lost = count("lost"),
-        critical = count("critical"),
-        at_risk = count("at_risk"),
-        unknown = count("unknown"),
-        "pass"
-    );
 }

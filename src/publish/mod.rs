@@ -2,11 +2,14 @@
 
 mod families;
 pub mod http;
+mod log;
 pub mod metrics;
 pub mod page;
 pub mod status;
 pub mod table;
 mod words;
+
+pub use log::VerdictLog;
 
 use crate::clock::Clock;
 use arc_swap::ArcSwapOption;

@@ -86,9 +86,8 @@ impl Observer {
         self.deployments.read_first(clock, budget.first).await;
         join_all(self.connects.iter_mut().map(|connect| connect.read_offsets(clock, budget.offsets))).await;
         self.deployments.read_last(clock, budget.last).await;
-        let facts = self.facts(clock, &accesses);
         self.deployments.read_sizes(clock, budget.sizes).await;
-        facts
+        self.facts(clock, &accesses)
     }
 
     /// The way into the deployment of every connector that is listed.

@@ -1,0 +1,168 @@
+//! Configuration: what is documented is what holds, and what is wrong is said in one line.
+
+use crate::cli::resumeguard;
+use resumeguard::config::{EXAMPLE, Raw, Sources, load};
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::Builder::new().prefix("rg-").suffix(".toml").tempfile().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    file
+}
+
+fn load_with(text: &str, environment: &[(&str, &str)]) -> Result<(Raw, resumeguard::config::Config), String> {
+    let file = file(text);
+    let environment: HashMap<_, _> =
+        environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let sources = Sources { files: vec![file.path().to_owned()], environment, connect: vec![] };
+    load(&sources).map_err(|error| error.to_string().replace(&file.path().display().to_string(), "FILE"))
+}
+
+#[track_caller]
+fn refused(text: &str, expected: &str) {
+    let error = load_with(text, &[]).map(drop).expect_err(text);
+    assert_eq!(error.lines().count(), 1, "{error}");
+    assert_eq!(error, expected);
+}
+
+#[test]
+fn the_documented_defaults_are_the_codes() {
+    let (documented, _) = load_with(EXAMPLE, &[]).unwrap();
+    let code = toml::to_string(&Raw::default()).unwrap();
+    assert_eq!(toml::to_string(&documented).unwrap(), code);
+}
+
+/// Every commented-out key of the example is accepted when it is switched on, and every key of the code is documented.
+#[test]
+fn every_key_is_documented() {
+    let mut switched_on = String::new();
+    for line in EXAMPLE.lines() {
+        let bare = line.strip_prefix("# ").unwrap_or(line);
+        let is_key =
+            bare.starts_with('[') || bare.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+        // Alternatives of one another: the first of each pair is enough.
+        let alternative = ["password_file", "uri_file"].iter().any(|key| bare.starts_with(key));
+        if is_key && !alternative && !bare.starts_with("username =") | !switched_on.contains("username =") {
+            switched_on.push_str(bare);
+            switched_on.push('\n');
+        }
+    }
+    let (raw, _) = load_with(&switched_on, &[]).unwrap();
+    let printed = toml::to_string(&raw).unwrap();
+    let keys = printed.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key);
+    for key in keys {
+        assert!(EXAMPLE.contains(&format!("{key} = ")), "{key} is not in config/resumeguard.toml");
+    }
+    for key in ["password_file = ", "uri_file = "] {
+        assert!(EXAMPLE.contains(key));
+    }
+}
+
+#[test]
+fn unknown_keys_and_wrong_units_name_file_and_key() {
+    let expected = "expected one of `interval`, `offset_flush`, `offsets_at_once`, `sizes_every`";
+    refused(
+        "[poll]\nintervall = \"15s\"",
+        &format!("FILE: poll.intervall: unknown field `intervall`, {expected}"),
+    );
+    refused(
+        "[nonsense]\na = 1",
+        "FILE: nonsense: unknown field `nonsense`, expected one of `connect`, `mongodb`, `poll`, `thresholds`, `http`",
+    );
+    refused(
+        "[poll]\ninterval = \"15 parsecs\"",
+        "FILE: poll.interval: `15 parsecs` is no duration (unknown time unit \"parsecs\", supported units: ns, us/µs, ms, sec, min, hours, days, weeks, months, years (and few variations)); write for example \"15s\" or \"2h\"",
+    );
+    refused("[poll]\ninterval = \"0s\"", "poll.interval: 0s is not between 1s and 1h");
+    refused(
+        "[http]\nlisten = \"9286\"",
+        "http.listen: `9286` is no address; write for example \"127.0.0.1:9286\"",
+    );
+    refused("[poll]\ninterval = ", "FILE, line 1: invalid string, expected `\"`, `'`");
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    refused(
+        "[connect.a]\nurl = \"ftp://h\"",
+        "connect.a.url: not an http or https URL; write for example \"http://127.0.0.1:8083\"",
+    );
+    refused(
+        "[connect.a]\nurl = \"http://h\"\nusername = \"u\"",
+        "connect.a.username: needs password or password_file",
+    );
+    refused("[mongodb.a]\nhosts = [\"h\"]", "mongodb.a: needs uri or uri_file");
+    refused("[mongodb.a]\nuri = \"h\"", "mongodb.a.uri: must begin with mongodb:// or mongodb+srv://");
+    refused(
+        "[mongodb.a]\nuri_file = \"/nonexistent\"",
+        "mongodb.a.uri_file: /nonexistent: No such file or directory (os error 2)",
+    );
+    refused("[thresholds]\ncritical = \"24h\"", "thresholds: critical must not be larger than at_risk");
+    refused(
+        "[thresholds.overrides.x]\nconnectors = [\"a\"]\ncritical_ratio = 2.0",
+        "thresholds.overrides.x: ratios must be from 0 to 1",
+    );
+}
+
+#[test]
+fn the_environment_overrides_files_and_is_named_in_errors() {
+    let text = "[poll]\ninterval = \"20s\"\n[connect.main]\nurl = \"http://h:1\"";
+    let environment = [
+        ("RESUMEGUARD__POLL__INTERVAL", "30s"),
+        ("RESUMEGUARD__POLL__OFFSETS_AT_ONCE", "7"),
+        ("RESUMEGUARD__CONNECT__MAIN__CONNECTOR_HOSTS", "a.example, b.example"),
+        ("RESUMEGUARD__CONNECT__MAIN__USERNAME", "u"),
+        ("RESUMEGUARD__CONNECT__MAIN__PASSWORD", "007"),
+        ("RESUMEGUARD_SERVICE_PORT", "tcp://10.0.0.1:9286"),
+    ];
+    let (raw, config) = load_with(text, &environment).unwrap();
+    assert_eq!(config.poll.interval.as_secs(), 30);
+    assert_eq!(config.poll.offsets_at_once, 7);
+    assert_eq!(raw.connect["main"].connector_hosts, ["a.example", "b.example"]);
+    assert_eq!(config.connect[0].credentials.as_ref().unwrap().1.expose(), "007", "a password is text");
+    let error = load_with("", &[("RESUMEGUARD__POLL__INTERVAL", "x")]).map(drop).unwrap_err();
+    assert!(error.starts_with("the environment: poll.interval: "), "{error}");
+    let error = load_with("", &[("RESUMEGUARD__POLL__NONSENSE", "x")]).map(drop).unwrap_err();
+    assert!(error.starts_with("the environment: poll.nonsense: unknown field"), "{error}");
+}
+
+#[test]
+fn later_files_override_earlier_ones_and_tables_merge() {
+    let (first, second) = (
+        file("[connect.a]\nurl = \"http://a\"\n[poll]\ninterval = \"20s\"\noffset_flush = \"5s\""),
+        file("[connect.b]\nurl = \"http://b\"\n[poll]\ninterval = \"40s\""),
+    );
+    let files: Vec<PathBuf> = vec![first.path().to_owned(), second.path().to_owned()];
+    let (_, config) = load(&Sources { files, ..Sources::default() }).unwrap();
+    assert_eq!(config.connect.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!((config.poll.interval.as_secs(), config.thresholds.offset_flush.as_secs()), (40, 5));
+}
+
+#[test]
+fn config_print_shows_no_secret_and_example_is_the_file() {
+    let secrets = file(
+        "[connect.main]\nurl = \"http://h\"\nusername = \"u\"\npassword = \"hunter2\"\n[mongodb.rs]\nuri = \"mongodb://u:hunter2@h/\"",
+    );
+    let run = resumeguard(&["--config", secrets.path().to_str().unwrap(), "config", "print"]).run();
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.stdout.contains("[redacted]") && run.stdout.contains("interval = \"15s\""), "{run:?}");
+    assert!(!run.stdout.contains("hunter2"), "{run:?}");
+    assert_eq!(resumeguard(&["config", "example"]).run().stdout, EXAMPLE);
+}
+
+#[test]
+fn check_config_is_78_on_what_run_would_refuse() {
+    let good = file(EXAMPLE);
+    let run = resumeguard(&["--config", good.path().to_str().unwrap(), "check-config"]).run();
+    assert_eq!(
+        (run.code, run.stdout.as_str()),
+        (0, "configuration is good: 0 Connect clusters, 0 MongoDB deployments\n")
+    );
+    let bad = file("[poll]\nintervall = \"1s\"");
+    let run = resumeguard(&["--config", bad.path().to_str().unwrap(), "check-config"]).run();
+    assert_eq!((run.code, run.stderr.lines().count()), (78, 1), "{run:?}");
+    let missing = resumeguard(&["--config", "/nonexistent.toml", "check-config"]).run();
+    assert_eq!(missing.code, 78);
+    assert_eq!(missing.stderr, "resumeguard: /nonexistent.toml: No such file or directory (os error 2)\n");
+}

@@ -1,0 +1,134 @@
+//! The whole page of metrics, held against a file: a name or label that changes is a change of contract.
+
+use resumeguard::clock::Clock;
+use resumeguard::publish::metrics;
+use resumeguard::publish::status::{Status, Tokens};
+use resumeguard::publish::{page, table};
+use resumeguard::sources::Meter;
+use resumeguard_core::domain::*;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+fn snapshot() -> Snapshot {
+    let lost = ConnectorReport {
+        id: ConnectorId::new("main", "orders \"eu\"\\"),
+        class: "com.mongodb.kafka.connect.MongoSourceConnector".into(),
+        version: Some("2.0.1".into()),
+        state: Some(ConnectorState::Running),
+        tasks: vec![TaskFacts {
+            id: 0,
+            state: TaskState::Failed,
+            failure: Some(Failure { code: Some(286), class: FailureClass::HistoryLost }),
+        }],
+        deployment: Some("rs0".into()),
+        mongodb_namespace: "shop.orders".into(),
+        verdict: Verdict::Lost,
+        on_restart: OnRestart::Fails,
+        position: Some(Position {
+            token: "{\"_data\": \"826B03B3E1000000012B0229296E04\"}".into(),
+            time: Timestamp { t: 1_700_000_000, i: 7 },
+            kind: TokenKind::HighWaterMark,
+            stored_at: None,
+        }),
+        headroom_seconds: Some(-3_840),
+        headroom_ratio: Some(-0.5),
+        lag_seconds: Some(11_520),
+        findings: vec![Finding {
+            rule: "RG005",
+            name: "task_failed",
+            severity: Severity::Critical,
+            summary: "the task has failed with error 286 (history_lost)".into(),
+            advice: "a restart fails again".into(),
+        }],
+        failures: BTreeMap::from([((Some(286), FailureClass::HistoryLost), 2)]),
+    };
+    let unknown = ConnectorReport {
+        id: ConnectorId::new("main", "<script>"),
+        verdict: Verdict::Unknown(Why::ConnectUnreadable),
+        on_restart: OnRestart::Unknown,
+        version: None,
+        state: None,
+        tasks: vec![],
+        deployment: None,
+        position: None,
+        headroom_seconds: None,
+        headroom_ratio: None,
+        lag_seconds: None,
+        findings: vec![],
+        failures: BTreeMap::new(),
+        ..lost.clone()
+    };
+    Snapshot {
+        at: 1_700_011_520,
+        connectors: vec![lost, unknown],
+        oplogs: vec![oplog()],
+        sources: vec![source()],
+    }
+}
+
+fn oplog() -> OplogReport {
+    OplogReport {
+        deployment: "rs0".into(),
+        shard: None,
+        member: "db1.example:27017".into(),
+        role: Role::Primary,
+        first: Some(Timestamp { t: 1_700_003_840, i: 1 }),
+        last: Some(Timestamp { t: 1_700_011_520, i: 1 }),
+        window_seconds: Some(7_680),
+        sizes: OplogSizes {
+            size_bytes: Some(900),
+            max_size_bytes: Some(1_000),
+            min_retention_seconds: Some(5_400),
+        },
+        never_truncated: Some(false),
+    }
+}
+
+fn source() -> SourceFacts {
+    let error = "no Kafka Connect at http://h:8083/: Connection refused".to_owned();
+    SourceFacts { source: "connect", name: "main".into(), up: false, error: Some(error) }
+}
+
+#[track_caller]
+fn same_as_file(name: &str, text: &str) {
+    let path = format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let golden = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        golden == text,
+        "{path} differs; look at `UPDATE_GOLDEN=1 cargo test golden` and `git diff`. Now:\n{text}"
+    );
+}
+
+#[test]
+fn golden_metrics() {
+    let mut meter = Meter::new("connect", "main");
+    meter.count(Duration::from_millis(5), true);
+    meter.conclude(&Clock::start(), Ok(()));
+    meter.count(Duration::from_secs(2), false);
+    meter.conclude(&Clock::start(), Err("down".into()));
+    // The one figure that the clock decides.
+    meter.last_success = Some(1_700_011_505);
+    let own = metrics::Own::default();
+    let page = [metrics::subjects(&snapshot()), metrics::own([&meter].into_iter(), &own)].concat();
+    same_as_file("metrics.prom", &String::from_utf8(page).unwrap());
+}
+
+#[test]
+fn golden_status_table_and_story() {
+    let status = Status::new(&snapshot(), Tokens::Shown);
+    same_as_file("status.json", &(serde_json::to_string_pretty(&status).unwrap() + "\n"));
+    let text = table::fleet(&status) + "\n---\n" + &table::story(&status.connectors[0], &status);
+    same_as_file("status.txt", &text);
+}
+
+#[test]
+fn the_page_escapes_names_and_hides_tokens() {
+    let hidden = Status::new(&snapshot(), Tokens::Hidden);
+    assert_eq!(hidden.connectors[0].position.as_ref().unwrap().token, None);
+    let page = page::render(&hidden, 15);
+    assert!(page.contains("&lt;script&gt;") && !page.contains("<script>"), "{page}");
+    assert!(!page.contains("826B03B3E1"), "{page}");
+}
