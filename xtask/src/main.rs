@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod commands;
 
-use commands::{demo, interrupt::guarded, stack};
+use commands::{ci, demo, interrupt::guarded, stack, test};
 
 /// The real stack, the demo and the checks.
 #[derive(Debug, Parser)]
@@ -25,6 +25,10 @@ enum Command {
     },
     /// Drives real connectors into every kind of trouble and lets the daemon watch them.
     Demo(demo::Arguments),
+    /// Runs every test, those on the real stack included.
+    Test(test::Arguments),
+    /// Checks format, lints and docs, then runs every test.
+    Ci(test::Arguments),
 }
 
 #[tokio::main]
@@ -33,6 +37,8 @@ async fn main() -> ExitCode {
     let outcome = match command {
         Command::Stack { order } => guarded(stack::run(order)).await,
         Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Test(arguments) => guarded(test::run(arguments)).await,
+        Command::Ci(arguments) => guarded(ci::run(arguments)).await,
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
