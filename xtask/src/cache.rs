@@ -37,6 +37,12 @@ impl Cache {
         self.root.join("parts")
     }
 
+    /// Where tools lie that are not pinned, because Debian's signature vouches for them.
+    #[must_use]
+    pub fn tools(&self) -> PathBuf {
+        self.root.join("tools")
+    }
+
     /// Where the running stacks lie.
     #[must_use]
     pub fn stacks(&self) -> PathBuf {

@@ -1,5 +1,6 @@
 //! A client of Kafka Connect's REST, for driving connectors in tests.
 
+use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -57,13 +58,29 @@ impl ConnectorStatus {
             && self.tasks.iter().all(|task| task.state == state)
     }
 
-    /// Whether a task failed with that MongoDB error code.
+    /// Whether a task failed with that MongoDB error code, however the driver words it.
     #[must_use]
     pub fn failed_with(&self, code: i32) -> bool {
-        let text = format!("error {code} ");
+        // A failed command says the first, a failed getMore of an open cursor the second.
+        let wordings = [format!("error {code} ("), format!("error code {code} ")];
         let mut traces =
             self.tasks.iter().filter(|task| task.state == "FAILED").filter_map(|task| task.trace.as_ref());
-        traces.any(|trace| trace.contains(&text))
+        traces.any(|trace| wordings.iter().any(|wording| trace.contains(wording)))
+    }
+}
+
+impl fmt::Display for ConnectorStatus {
+    /// The states, and of a trace what a person needs: its messages without the stack.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connector {}", self.connector.state)?;
+        for Task { id, state, trace } in &self.tasks {
+            write!(f, ", task {id} {state}")?;
+            let lines = trace.iter().flat_map(|trace| trace.lines());
+            for message in lines.filter(|line| !line.starts_with('\t')) {
+                write!(f, " [{message}]")?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -242,7 +259,8 @@ impl Connect {
         wait_until(&format!("connector {name}"), limit, async || {
             Ok(match self.status(name).await? {
                 Some(status) if wanted(&status) => Seen::Yes(status),
-                other => Seen::Not(format!("{other:?}")),
+                Some(status) => Seen::Not(status.to_string()),
+                None => Seen::Not("no status yet".to_owned()),
             })
         })
         .await
@@ -307,5 +325,57 @@ impl Connect {
         let text = answer.text().await?;
         // 204 has no body, and a proxy's or Jetty's own error page is HTML.
         Ok((code, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(trace: &str) -> ConnectorStatus {
+        let status = json!({
+            "name": "orders",
+            "connector": { "state": "RUNNING", "worker_id": "127.0.0.1:8083" },
+            "tasks": [{ "id": 0, "state": "FAILED", "worker_id": "127.0.0.1:8083", "trace": trace }],
+        });
+        serde_json::from_value(status).unwrap()
+    }
+
+    #[test]
+    fn codes_are_found_in_both_wordings() {
+        let started = failed(
+            "org.apache.kafka.connect.errors.ConnectException: Failed to start MongoDB source task\n\
+             \tat com.mongodb.kafka.connect.source.MongoSourceTask.start(MongoSourceTask.java:1)\n\
+             Caused by: com.mongodb.MongoCommandException: Command failed with error 286 \
+             (ChangeStreamHistoryLost): '…'",
+        );
+        let running = failed("…: Query failed with error code 136 with name 'CappedPositionLost' and …");
+        assert_eq!(
+            (started.failed_with(286), started.failed_with(28), started.failed_with(136)),
+            (true, false, false)
+        );
+        assert_eq!((running.failed_with(136), running.failed_with(13)), (true, false));
+        let text = started.to_string();
+        assert!(text.contains("Caused by") && !text.contains("\tat"), "{text}");
+    }
+
+    #[test]
+    fn a_token_is_text_within_text() {
+        let offset = json!({
+            "partition": { "ns": "mongodb://127.0.0.1:27017/shop.orders" },
+            "offset": { "_id": "{\"_data\": \"82613B8B1A00000001\"}" },
+        });
+        let stored: StoredOffset = serde_json::from_value(offset).unwrap();
+        assert_eq!(stored.time(), Some(Timestamp { time: 0x613B_8B1A, increment: 1 }));
+        let deleted = StoredOffset { offset: Value::Null, ..stored };
+        assert_eq!(deleted.time(), None);
+    }
+
+    #[test]
+    fn names_are_escaped() {
+        let connect = Connect::new("http://127.0.0.1:8083/").unwrap();
+        assert_eq!(connect.url(), "http://127.0.0.1:8083");
+        let url = connect.at(&["connectors", "a b?#c", "status"]).unwrap();
+        assert_eq!(url.as_str(), "http://127.0.0.1:8083/connectors/a%20b%3F%23c/status");
     }
 }

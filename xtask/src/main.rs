@@ -6,6 +6,8 @@ use clap::{Parser, Subcommand};
 
 mod commands;
 
+use commands::{ci, demo, interrupt::guarded, stack, test};
+
 /// The real stack, the demo and the checks.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
@@ -19,17 +21,27 @@ enum Command {
     /// Starts, stops and lists real stacks: MongoDB, Kafka, Kafka Connect with the MongoDB connector.
     Stack {
         #[command(subcommand)]
-        order: commands::stack::Order,
+        order: stack::Order,
     },
+    /// Drives real connectors into every kind of trouble and lets the daemon watch them.
+    Demo(demo::Arguments),
+    /// Runs every test, those on the real stack included.
+    Test(test::Arguments),
+    /// Checks format, lints and docs, then runs every test.
+    Ci(test::Arguments),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();
-    let work = async {
-        match command {
-            Command::Stack { order } => commands::stack::run(order).await,
-        }
+    let outcome = match command {
+        Command::Stack { order } => guarded(stack::run(order)).await,
+        Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Test(arguments) => guarded(test::run(arguments)).await,
+        Command::Ci(arguments) => guarded(ci::run(arguments)).await,
     };
-    commands::interrupt::guarded(work).await
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
 }

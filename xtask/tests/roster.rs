@@ -4,8 +4,9 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
-use xtask::{Book, Cache, Identity, Progress, Roster, Start, remains, stacks, sweep};
+use xtask::{Book, Cache, Deadline, Identity, Progress, Roster, Start, processes_of, remains, stacks, sweep};
 
 /// A cache of its own for each test, removed at the end.
 struct Scratch(PathBuf);
@@ -27,6 +28,16 @@ fn sleeper(role: &str) -> Start {
     let mut command = Command::new("sleep");
     command.arg("300");
     Start { role: role.to_owned(), command, ports: vec![], data: None }
+}
+
+/// Starts one and waits until its environment can be seen: the kernel shows it a moment after the program's start.
+fn started(roster: &Roster, role: &str) -> Identity {
+    let identity = roster.spawn(sleeper(role)).unwrap();
+    let deadline = Deadline::after(Duration::from_secs(10));
+    while !processes_of(roster.folder()).contains(&identity) {
+        assert!(!deadline.passed(), "{role} does not carry the mark");
+    }
+    identity
 }
 
 /// What a killed run leaves behind: the book names an owner that is gone. The processes live on.
@@ -57,7 +68,7 @@ fn what_is_written_is_read_again() {
 fn a_dropped_stack_leaves_nothing() {
     let (_scratch, cache) = Scratch::new("drop");
     let roster = Roster::claim_unique(&cache, "test").unwrap();
-    let identity = roster.spawn(sleeper("mongod-0")).unwrap();
+    let identity = started(&roster, "mongod-0");
     let (folder, book) = (roster.folder().to_owned(), roster.book());
     assert_eq!(remains(&folder, &book).len(), 3, "twice the process and the folder");
     drop(roster);
@@ -79,11 +90,11 @@ fn a_name_is_claimed_once() {
 fn a_stopped_part_can_be_started_again() {
     let (_scratch, cache) = Scratch::new("restart");
     let roster = Roster::claim(&cache, "one").unwrap();
-    let first = roster.spawn(sleeper("connect-0")).unwrap();
+    let first = started(&roster, "connect-0");
     roster.stop("connect-0").unwrap();
     assert!(!first.is_alive());
     assert!(roster.stop("connect-0").is_err());
-    let second = roster.spawn(sleeper("connect-0")).unwrap();
+    let second = started(&roster, "connect-0");
     roster.kill("connect-0").unwrap();
     assert!(!second.is_alive());
 }
@@ -92,13 +103,13 @@ fn a_stopped_part_can_be_started_again() {
 fn leftovers_are_swept_and_living_stacks_are_not() {
     let (_scratch, cache) = Scratch::new("sweep");
     let ours = Roster::claim(&cache, "ours").unwrap();
-    let ours_process = ours.spawn(sleeper("kafka")).unwrap();
+    let ours_process = started(&ours, "kafka");
     let detached = Roster::claim(&cache, "detached").unwrap();
-    let detached_process = detached.spawn(sleeper("kafka")).unwrap();
+    let detached_process = started(&detached, "kafka");
     detached.detach().unwrap();
     drop(detached);
     let left = Roster::claim(&cache, "left").unwrap();
-    let left_process = left.spawn(sleeper("kafka")).unwrap();
+    let left_process = started(&left, "kafka");
     let folder = orphan(left);
 
     assert_eq!(sweep(&cache, &Progress::silent()).unwrap(), ["left"]);
@@ -108,7 +119,7 @@ fn leftovers_are_swept_and_living_stacks_are_not() {
     assert_eq!(names, ["detached", "ours"]);
 
     // Once nothing of it runs any more, a detached stack is a leftover too.
-    xtask::stop(&[detached_process], std::time::Duration::from_secs(5)).unwrap();
+    xtask::stop(&[detached_process], Duration::from_secs(5)).unwrap();
     assert_eq!(sweep(&cache, &Progress::silent()).unwrap(), ["detached"]);
 }
 
@@ -116,7 +127,7 @@ fn leftovers_are_swept_and_living_stacks_are_not() {
 fn a_process_that_was_not_written_down_is_swept_too() {
     let (_scratch, cache) = Scratch::new("unwritten");
     let roster = Roster::claim(&cache, "one").unwrap();
-    let process = roster.spawn(sleeper("kafka")).unwrap();
+    let process = started(&roster, "kafka");
     let folder = orphan(roster);
     let mut book = Book::read(&folder).unwrap();
     book.processes.clear();

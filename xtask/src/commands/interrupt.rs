@@ -3,37 +3,49 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What a shell reports of a command that was interrupted.
-const INTERRUPTED: u8 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
 
-/// Runs a command to its end or until we are asked to end. Either way everything that it owns is dropped, and so
-/// stopped, before this returns.
-pub(crate) async fn guarded(work: impl Future<Output = Result<ExitCode>>) -> ExitCode {
-    tokio::select! {
-        result = work => result.unwrap_or_else(|error| {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }),
-        received = asked_to_end() => {
-            if let Err(error) = received {
-                eprintln!("error: {error:#}");
-            }
-            ExitCode::from(INTERRUPTED)
+/// The three ways in which we are asked to end. From its making on none of them ends the process by itself.
+#[derive(Debug)]
+pub(crate) struct Interrupt {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Interrupt {
+    pub(crate) fn listen() -> Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Returns once SIGINT, SIGTERM or SIGHUP came, be it before the call.
+    pub(crate) async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+
+    /// Runs work to its end or until we are asked to end, then `None`. Whatever the work owns has been dropped, and
+    /// so stopped, by then.
+    pub(crate) async fn guard<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            result = work => Some(result),
+            () = self.asked() => None,
         }
     }
 }
 
-/// Returns once SIGINT, SIGTERM or SIGHUP comes.
-pub(crate) async fn asked_to_end() -> Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hangup.recv() => {}
-    }
-    Ok(())
+/// Runs a whole command under guard.
+pub(crate) async fn guarded(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
+    let outcome = Interrupt::listen()?.guard(work).await;
+    outcome.unwrap_or_else(|| Ok(ExitCode::from(INTERRUPTED)))
 }

@@ -1,0 +1,127 @@
+//! Calls to cargo itself.
+
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader, Lines};
+use tokio::process::{Child, Command};
+use xtask::{Deadline, Step};
+
+/// How long a test run may take to end after SIGTERM before it is killed.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The repository, as cargo told us when it started this program.
+pub(crate) fn workspace() -> Result<PathBuf> {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let package = package.context("CARGO_MANIFEST_DIR is not set: start this with `cargo xtask`")?;
+    Ok(package.parent().context("xtask has no parent folder")?.to_owned())
+}
+
+/// A cargo in a process group of its own: its rustc and test binaries end with it.
+#[derive(Debug)]
+pub(crate) struct Cargo {
+    child: Child,
+}
+
+/// A cargo call that is being put together.
+pub(crate) fn command(arguments: &[&str]) -> Result<Command> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(workspace()?).stdin(Stdio::null());
+    // Set for the package xtask by `cargo run`; of no use, and wrong, for what is built now.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR" {
+            command.env_remove(name);
+        }
+    }
+    Ok(command)
+}
+
+impl Cargo {
+    pub(crate) fn spawn(mut command: Command) -> Result<Self> {
+        let child = command.process_group(0).spawn().context("cannot run cargo")?;
+        Ok(Self { child })
+    }
+
+    pub(crate) async fn wait(&mut self) -> Result<ExitStatus> {
+        Ok(self.child.wait().await?)
+    }
+
+    /// The lines of its stdout, which must be piped.
+    pub(crate) fn stdout(&mut self) -> Result<Lines<BufReader<impl AsyncRead + Unpin + use<>>>> {
+        Ok(BufReader::new(self.child.stdout.take().context("cargo's stdout is not piped")?).lines())
+    }
+
+    /// The lines of its stderr, which must be piped.
+    fn stderr(&mut self) -> Result<Lines<BufReader<impl AsyncRead + Unpin + use<>>>> {
+        Ok(BufReader::new(self.child.stderr.take().context("cargo's stderr is not piped")?).lines())
+    }
+
+    fn signal_group(&self, signal: Signal) {
+        let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            // An error means that nobody is left in the group.
+            kill_process_group(pid, signal).ok();
+        }
+    }
+}
+
+impl Drop for Cargo {
+    /// Does nothing once cargo has been waited for.
+    fn drop(&mut self) {
+        if self.child.id().is_none() {
+            return;
+        }
+        self.signal_group(Signal::TERM);
+        let deadline = Deadline::after(GRACE);
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if deadline.passed() {
+                self.signal_group(Signal::KILL);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// Builds the daemon; returns where its binary is.
+pub(crate) async fn build_daemon(step: &Step) -> Result<PathBuf> {
+    let arguments = [
+        "build",
+        "--package",
+        "resumeguard",
+        "--bin",
+        "resumeguard",
+        "--message-format=json-render-diagnostics",
+    ];
+    let mut command = command(&arguments)?;
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut cargo = Cargo::spawn(command)?;
+    let (mut messages, mut chatter) = (cargo.stdout()?, cargo.stderr()?);
+    let artefacts = async {
+        let mut binary = None;
+        while let Some(line) = messages.next_line().await? {
+            let message: Value = serde_json::from_str(&line).unwrap_or_default();
+            if message["target"]["name"] == "resumeguard" && message["executable"].is_string() {
+                binary = message["executable"].as_str().map(PathBuf::from);
+            }
+        }
+        anyhow::Ok(binary)
+    };
+    let said = async {
+        let mut said = String::new();
+        while let Some(line) = chatter.next_line().await? {
+            step.note(line.trim().to_owned());
+            if !line.trim_start().starts_with("Compiling") {
+                said.push_str(&line);
+                said.push('\n');
+            }
+        }
+        anyhow::Ok(said)
+    };
+    let (binary, said) = tokio::try_join!(artefacts, said)?;
+    ensure!(cargo.wait().await?.success(), "the daemon does not build:\n{said}");
+    binary.context("cargo built no binary `resumeguard`")
+}
