@@ -61,7 +61,7 @@ fn merge(sources: &Sources) -> Result<Raw, ConfigError> {
     );
     let merged = builder.build().map_err(|error| ConfigError(error.to_string()))?;
     let tree = merged.cache.clone();
-    serde_path_to_error::deserialize(merged).map_err(|error| explain(&error, &tree))
+    serde_path_to_error::deserialize(merged).map_err(|error| explain(&error, &tree, &sources.files))
 }
 
 fn broken_toml(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
@@ -70,7 +70,11 @@ fn broken_toml(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError 
 }
 
 /// The crate's own errors name the key or the file, seldom both: look the value's origin up in the merged tree.
-fn explain(error: &serde_path_to_error::Error<config::ConfigError>, tree: &Value) -> ConfigError {
+fn explain(
+    error: &serde_path_to_error::Error<config::ConfigError>,
+    tree: &Value,
+    files: &[PathBuf],
+) -> ConfigError {
     let problem = innermost(error.inner());
     let unknown = problem.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
     let mut path: Vec<String> =
@@ -82,6 +86,11 @@ fn explain(error: &serde_path_to_error::Error<config::ConfigError>, tree: &Value
         path.push(field.to_owned());
     }
     let origin = origin(tree, &path).unwrap_or_else(|| "the configuration".to_owned());
+    // The crate makes paths relative to the working directory: show the file as the user named it.
+    let same = |file: &&PathBuf| {
+        file.canonicalize().is_ok_and(|file| Path::new(&origin).canonicalize().is_ok_and(|o| o == file))
+    };
+    let origin = files.iter().find(same).map_or(origin.clone(), |file| file.display().to_string());
     ConfigError(format!("{origin}: {}: {problem}", path.join(".")))
 }
 

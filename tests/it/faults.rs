@@ -48,7 +48,7 @@ async fn html_a_refusal_a_rebalance_garbage_and_silence() {
             &["answered 500: Request timed out"],
         ),
         (Answer::Status(502, ""), &["answered 502 with an empty body"]),
-        (Answer::Json("{\"a\": 1".into()), &["another form", "EOF"]),
+        (Answer::Json("{".into()), &["another form", "EOF"]),
         (Answer::Json("[1]".into()), &["another form"]),
         (Answer::Endless, &["Kafka Connect"]),
         (Answer::Silence, &["did not answer within 500.0ms"]),
@@ -77,8 +77,9 @@ async fn unknown_has_its_reason_for_every_bad_offset_and_uri() {
     let token = r#"{"_data": "826B03B3E1000000012B0229296E04"}"#;
     let key = "mongodb://127.0.0.1:9/db.c";
     for (uri, stored, why) in [
-        ("${file:/etc/secrets.properties:uri}", offsets(&[]), "uri_placeholder"),
-        ("mongodb://127.0.0.1:9/?tlsCAFile=/etc/ssl/x.pem", offsets(&[]), "uri_refused"),
+        ("${file:/etc/secrets.properties:uri}", offsets(&[(key, token)]), "uri_placeholder"),
+        ("${file:/s:uri}", offsets(&[(key, token), ("mongodb://old/db.c", token)]), "key_ambiguous"),
+        ("mongodb://127.0.0.1:9/?tlsCAFile=/etc/ssl/x.pem", offsets(&[(key, token)]), "uri_refused"),
         ("http://wrong", offsets(&[]), "uri_invalid"),
         (DEAD_URI, offsets(&[]), "no_position"),
         (DEAD_URI, offsets(&[("mongodb://old/db.c", token)]), "no_position"),

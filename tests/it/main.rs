@@ -1,7 +1,13 @@
 //! Tests that need no server of ours: configuration, command line, page of metrics, and faults of Connect that the
 //! real one cannot be made to show.
 
-#![expect(missing_docs, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "this is how a test says no"
+)]
 
 mod cli;
 mod config;
