@@ -112,9 +112,17 @@ fn origin(tree: &Value, path: &[String]) -> Option<String> {
         let ValueKind::Table(table) = &value.kind else { break };
         let Some(child) = table.get(part) else { break };
         value = child;
-        found = value.origin().map(str::to_owned).or(found);
+        found = any_origin(value).or(found);
     }
     found
+}
+
+/// Tables say nothing of where they come from; what stands in them does.
+fn any_origin(value: &Value) -> Option<String> {
+    if let ValueKind::Table(table) = &value.kind {
+        return table.values().find_map(any_origin);
+    }
+    value.origin().map(str::to_owned)
 }
 
 /// `--connect URL`: named by host and port; credentials in the URL are taken out of it.

@@ -38,23 +38,20 @@ async fn a_step_down_in_mid_pass_is_unknown_for_that_pass_and_right_again_within
     // Positions are read between `first` and `last`: hold that call while another member is elected.
     proxy.hold("/offsets");
     let old = set.primary().await.unwrap();
-    let disturbed = tokio::spawn(async move {
-        let snapshot = watch.pass().await;
-        (snapshot, watch)
-    });
-    proxy.held().await;
-    set.mongo().step_down().await.unwrap();
-    xtask::wait_until("another primary", LONG, async || {
-        let now = set.primary().await;
-        Ok(match now {
-            Ok(now) if now != old => xtask::Seen::Yes(()),
-            other => xtask::Seen::Not(format!("{other:?}")),
+    let step_down = async {
+        proxy.held().await;
+        set.mongo().step_down().await.unwrap();
+        xtask::wait_until("another primary", LONG, async || {
+            Ok(match set.primary().await {
+                Ok(now) if now != old => xtask::Seen::Yes(()),
+                other => xtask::Seen::Not(format!("{other:?}")),
+            })
         })
-    })
-    .await
-    .unwrap();
-    proxy.release();
-    let (snapshot, mut watch) = disturbed.await.unwrap();
+        .await
+        .unwrap();
+        proxy.release();
+    };
+    let (snapshot, ()) = tokio::join!(watch.pass(), step_down);
     assert_eq!(snapshot.connectors[0].verdict, Verdict::Unknown(Why::Election), "{snapshot:?}");
     assert_eq!(snapshot.connectors[0].headroom_seconds, None);
 

@@ -43,15 +43,11 @@ impl Shared {
         let begun = self.stack.mongod().last().await.unwrap();
         self.connect().put_config(name, &config).await.unwrap();
         self.connect().wait_until(name, LONG, |status| status.all("RUNNING")).await.unwrap();
-        self.wait_until_stored_after(name, &namespace, (begun.t, begun.i)).await;
-    }
-
-    /// Inserts until a position after `begun` is stored: the stream may open after the first insert.
-    pub(crate) async fn wait_until_stored_after(&self, name: &str, namespace: &str, begun: (u32, u32)) {
         xtask::wait_until(&format!("{name}'s first position"), LONG, async || {
-            self.stack.mongod().insert(namespace, mongodb::bson::doc! { "of": name }).await?;
+            // Again and again: the stream may open after the first insert.
+            self.stack.mongod().insert(&namespace, mongodb::bson::doc! { "of": name }).await?;
             let times: Vec<_> = self.connect().offsets(name).await?.iter().filter_map(|o| o.time()).collect();
-            let stored = times.iter().any(|time| (time.t, time.i) > begun);
+            let stored = times.iter().any(|time| *time > begun);
             Ok(if stored { xtask::Seen::Yes(()) } else { xtask::Seen::Not(format!("{times:?}")) })
         })
         .await

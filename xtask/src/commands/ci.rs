@@ -9,8 +9,11 @@ use super::cargo::{self, Cargo};
 use super::test;
 
 /// Cheap ones first.
-const BEFORE_TESTS: [&[&str]; 2] =
-    [&["fmt", "--all", "--check"], &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]];
+/// `--all-targets` leaves out what `cargo test` leaves out, so the tests on the real stack are named.
+const BEFORE_TESTS: [&[&str]; 2] = [
+    &["fmt", "--all", "--check"],
+    &["clippy", "--workspace", "--all-targets", "--test", "real", "--", "--deny", "warnings"],
+];
 
 const DOCS: &[&str] = &["doc", "--workspace", "--no-deps"];
 
