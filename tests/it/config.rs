@@ -79,7 +79,7 @@ fn unknown_keys_and_wrong_units_name_file_and_key() {
         "[http]\nlisten = \"9286\"",
         "http.listen: `9286` is no address; write for example \"127.0.0.1:9286\"",
     );
-    refused("[poll]\ninterval = ", "FILE, line 1: invalid string, expected `\"`, `'`");
+    refused("[poll]\ninterval = ", "FILE, line 2: string values must be quoted, expected literal string");
 }
 
 #[test]
