@@ -146,11 +146,22 @@ impl<T: Serialize> Serialize for Fields<T> {
     }
 }
 
+/// The deprecated subtype whose bytes BSON precedes with their length once more; Extended JSON does not.
+const OLD_BINARY: u8 = 2;
+
+fn without_repeated_length(bytes: &[u8]) -> &[u8] {
+    match bytes.split_first_chunk::<4>() {
+        Some((length, rest)) if u32::from_le_bytes(*length) as usize == rest.len() => rest,
+        _ => bytes,
+    }
+}
+
 struct Binary<'a>(u8, &'a [u8]);
 
 impl Serialize for Binary<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Binary(subtype, bytes) = self;
+        let Binary(subtype, bytes) = *self;
+        let bytes = if subtype == OLD_BINARY { without_repeated_length(bytes) } else { bytes };
         Fields([("base64", base64::encode(bytes)), ("subType", format!("{subtype:02x}"))])
             .serialize(serializer)
     }
@@ -228,6 +239,10 @@ mod tests {
             (Value::Double(-0.0), r#"{"$numberDouble":"-0.0"}"#),
             (Value::Double(f64::NAN), r#"{"$numberDouble":"NaN"}"#),
             (Value::Double(f64::NEG_INFINITY), r#"{"$numberDouble":"-Infinity"}"#),
+            (
+                Value::Binary { subtype: 2, bytes: vec![1, 0, 0, 0, 9] },
+                r#"{"$binary":{"base64":"CQ==","subType":"02"}}"#,
+            ),
             (Value::DateTime(-1), r#"{"$date":{"$numberLong":"-1"}}"#),
             (Value::Timestamp(Timestamp { t: 1, i: 2 }), r#"{"$timestamp":{"t":1,"i":2}}"#),
             (

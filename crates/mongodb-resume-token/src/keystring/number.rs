@@ -222,10 +222,11 @@ fn plainest_exponent(shortest: Scaled) -> Option<i32> {
     Some(if (0..=room).contains(&shortest.exponent) { 0 } else { shortest.exponent })
 }
 
+/// The double equal to an integer other than zero, if there is one.
 #[allow(clippy::cast_precision_loss, reason = "a loss is what it looks for")]
 fn exact_double(magnitude: u64) -> Option<f64> {
-    let significant = u64::BITS - magnitude.leading_zeros() - magnitude.trailing_zeros().min(u64::BITS);
-    (magnitude != 0 && significant <= f64::MANTISSA_DIGITS).then_some(magnitude as f64)
+    let significant = magnitude.checked_shr(magnitude.trailing_zeros())?;
+    (significant < TWO_POW_53).then_some(magnitude as f64)
 }
 
 fn exactly_scaled_down(scaled: f64) -> Option<f64> {
@@ -329,7 +330,12 @@ impl Payload<'_, '_> {
         }
         let fraction_bytes = 8 - bytes;
         if fraction_bytes == 0 {
-            return Ok(Magnitude::Integer(integer, self.continuation(true)?));
+            let more = self.continuation(true)?;
+            return if integer < TWO_POW_53 {
+                Err(invalid(self))
+            } else {
+                Ok(Magnitude::Integer(integer, more))
+            };
         }
         let shift = 8 * u32::from(fraction_bytes);
         let fixed = (integer << shift) | self.short(fraction_bytes)?;
