@@ -213,7 +213,7 @@ fn tail(values: &mut Values<'_>, token: &mut Token) -> Result<(), Error> {
         Some(byte::NULL) if is_v2 => {
             values.reader.byte()?;
         }
-        Some(_) if !is_v2 => {}
+        _ if !is_v2 => {}
         _ => {
             let found = values.type_byte()?;
             return Err(values.wrong_type(found, "a UUID or null"));

@@ -66,8 +66,12 @@ impl fmt::Display for Error {
         if *field == Field::Document {
             return write!(f, "{kind}");
         }
-        let dot = if path.is_empty() { "" } else { "." };
-        write!(f, "{kind}, at byte {offset}, in {field}{dot}{path}")
+        let link = match path.is_empty() {
+            true => "",
+            false if *field == Field::TypeBits => ", for ",
+            false => ".",
+        };
+        write!(f, "{kind}, at byte {offset}, in {field}{link}{path}")
     }
 }
 
