@@ -26,6 +26,14 @@ impl Error {
         Error(Box::new(Detail { kind, offset, field, path: String::new() }))
     }
 
+    /// The same error, seen from the document or array around it.
+    #[cold]
+    pub(crate) fn within(mut self, name: &str) -> Error {
+        let dot = if self.0.path.is_empty() { "" } else { "." };
+        self.0.path = format!("{name}{dot}{}", self.0.path);
+        self
+    }
+
     /// What was wrong.
     #[must_use]
     pub fn kind(&self) -> &ErrorKind {
@@ -58,8 +66,12 @@ impl fmt::Display for Error {
         if *field == Field::Document {
             return write!(f, "{kind}");
         }
-        let dot = if path.is_empty() { "" } else { "." };
-        write!(f, "{kind}, at byte {offset}, in {field}{dot}{path}")
+        let link = match path.is_empty() {
+            true => "",
+            false if *field == Field::TypeBits => ", for ",
+            false => ".",
+        };
+        write!(f, "{kind}, at byte {offset}, in {field}{link}{path}")
     }
 }
 
@@ -124,7 +136,9 @@ pub enum ErrorKind {
         /// Its index in the text, in bytes.
         index: usize,
     },
-    /// The token ends inside a value, or before one that its layout demands. The server answers 15, or 50796 and the like.
+    /// The text holds half a byte. The server answers 9.
+    OddLength,
+    /// The token ends inside a value, or without its end byte. The server answers 15, but lets a missing end pass.
     Truncated {
         /// How many more bytes it would take at the least.
         missing: usize,
@@ -134,6 +148,48 @@ pub enum ErrorKind {
         /// The byte found.
         first: u8,
     },
+    /// The token's end stands where its layout demands a value. The server answers 50796, 6189501 and the like.
+    Missing,
+    /// No such layout: MongoDB knows 0, 1 and 2. The server answers 50795.
+    UnknownVersion(i32),
+    /// Neither 0 (high-water mark) nor 128 (event). The server answers 51057.
+    UnknownTokenType(i32),
+    /// A value of another type than the layout demands.
+    WrongType {
+        /// The type byte found.
+        found: u8,
+        /// What the layout demands.
+        wanted: &'static str,
+    },
+    /// An ordinal below zero. The server answers 50794.
+    Negative(i32),
+    /// Binary, but no UUID. The server answers 207.
+    NotAUuid {
+        /// The binary subtype, which would have to be 4.
+        subtype: u8,
+        /// The number of bytes, which would have to be 16.
+        length: usize,
+    },
+    /// No BSON type has this type byte. The server answers 50811.
+    UnknownType(u8),
+    /// A payload that no number has.
+    InvalidNumber,
+    /// A string or name that is not UTF-8, which MongoDB stores but Rust's strings do not.
+    NotUtf8,
+    /// More documents and arrays inside one another than the 200 that servers take. The server answers 15.
+    TooDeep,
+    /// The token goes on after its last value. The server answers 40646 to values, and does not look at what follows the end.
+    LeftOver,
+    /// `_typeBits` is longer or shorter than it says. The server answers 15 or 50910.
+    TypeBitsLength,
+    /// `_typeBits` ends before the values do. The server answers 50615.
+    TypeBitsExhausted,
+    /// `_typeBits` goes on after the last value: it belongs to another token.
+    TypeBitsLeftOver,
+    /// The type bits name a type that cannot hold the value. The server answers 50810 and the like, or reads another value.
+    TypeBitsMismatch,
+    /// The token asks for what its format cannot hold.
+    Unwritable(&'static str),
     /// A token of another vendor, which holds no MongoDB cluster time.
     Foreign(Vendor),
     /// Not a document of the form `{_data, _typeBits}`; what was found instead.
@@ -147,11 +203,38 @@ impl fmt::Display for ErrorKind {
             ErrorKind::NotHex { character, index } => {
                 write!(f, "{character:?} at index {index} is no hexadecimal digit")
             }
+            ErrorKind::OddLength => f.write_str("an odd number of hexadecimal digits"),
             ErrorKind::Truncated { missing: 1 } => f.write_str("the token ends 1 byte too early"),
             ErrorKind::Truncated { missing } => write!(f, "the token ends {missing} bytes too early"),
             ErrorKind::NotAToken { first } => {
                 write!(f, "a token begins with the byte 0x82, this one with 0x{first:02X}")
             }
+            ErrorKind::Missing => f.write_str("the token ends where a value is due"),
+            ErrorKind::UnknownVersion(version) => write!(f, "version {version}; 0, 1 and 2 are known"),
+            ErrorKind::UnknownTokenType(found) => {
+                write!(f, "token type {found}; 0 (high-water mark) and 128 (event) are known")
+            }
+            ErrorKind::WrongType { found, wanted } => {
+                write!(f, "a value of type 0x{found:02X} where {wanted} is due")
+            }
+            ErrorKind::Negative(found) => write!(f, "{found}, which is negative"),
+            ErrorKind::NotAUuid { subtype, length } => {
+                write!(f, "{length} bytes of binary subtype {subtype}, not a UUID (16 bytes of subtype 4)")
+            }
+            ErrorKind::UnknownType(found) => write!(f, "no BSON type is written as 0x{found:02X}"),
+            ErrorKind::InvalidNumber => f.write_str("a payload that no number has"),
+            ErrorKind::NotUtf8 => f.write_str("text that is not UTF-8"),
+            ErrorKind::TooDeep => f.write_str("more than 200 documents inside one another"),
+            ErrorKind::LeftOver => f.write_str("more bytes than the token has use for"),
+            ErrorKind::TypeBitsLength => f.write_str("not as long as its first byte says"),
+            ErrorKind::TypeBitsExhausted => f.write_str("too few bits for the values of this token"),
+            ErrorKind::TypeBitsLeftOver => {
+                f.write_str("more bits than the values of this token have use for")
+            }
+            ErrorKind::TypeBitsMismatch => {
+                f.write_str("the type bits name a type that cannot hold the value")
+            }
+            ErrorKind::Unwritable(what) => f.write_str(what),
             ErrorKind::Foreign(vendor) => write!(f, "a token of {vendor}, not of MongoDB"),
             ErrorKind::Document(found) => f.write_str(found),
         }

@@ -1,12 +1,12 @@
 //! The fast path: the time, and nothing else, from the first nine bytes.
 
-use crate::error::{Error, ErrorKind, Field};
+use crate::error::{Error, ErrorKind, Field, Vendor};
 use crate::{Timestamp, hex, vendor};
 
 /// The type byte of a timestamp, the first byte of every MongoDB token since 3.6.
 pub(crate) const TIMESTAMP: u8 = 0x82;
 /// The type byte and the time: what this module looks at.
-const PREFIX: usize = 9;
+pub(crate) const PREFIX: usize = 9;
 /// The longest token of another vendor that has to be seen whole to be recognised.
 const RECOGNISABLE: usize = 19;
 
@@ -32,7 +32,8 @@ pub fn cluster_time(data: &str) -> Result<Timestamp, Error> {
         _ => {
             let mut front = [0; RECOGNISABLE];
             let count = hex::decode_prefix(data, &mut front)?;
-            Err(refuse(&front[..count]))
+            let front = &front[..count];
+            Err(refuse(front, vendor::of_hex(front)))
         }
     }
 }
@@ -42,16 +43,20 @@ pub fn cluster_time(data: &str) -> Result<Timestamp, Error> {
 /// # Errors
 /// As [`cluster_time`], and [`ErrorKind::Foreign`] for a token of Cosmos DB, which holds no time.
 pub fn cluster_time_of_bytes(data: &[u8]) -> Result<Timestamp, Error> {
-    match data.first_chunk::<PREFIX>() {
-        Some([TIMESTAMP, time @ ..]) => Ok(Timestamp::from_be_bytes(*time)),
-        _ => Err(refuse(data)),
+    time(data).ok_or_else(|| refuse(data, vendor::of_binary(data)))
+}
+
+pub(crate) fn time(bytes: &[u8]) -> Option<Timestamp> {
+    match bytes.first_chunk::<PREFIX>()? {
+        [TIMESTAMP, time @ ..] => Some(Timestamp::from_be_bytes(*time)),
+        _ => None,
     }
 }
 
 /// Why these bytes do not begin with a time.
 #[cold]
-pub(crate) fn refuse(bytes: &[u8]) -> Error {
-    match (bytes, vendor::recognise(bytes)) {
+pub(crate) fn refuse(bytes: &[u8], vendor: Option<Vendor>) -> Error {
+    match (bytes, vendor) {
         (_, Some(vendor)) => Error::new(ErrorKind::Foreign(vendor), 0, Field::Data),
         ([], None) => Error::new(ErrorKind::Empty, 0, Field::Data),
         ([TIMESTAMP, ..], None) => {
@@ -65,7 +70,6 @@ pub(crate) fn refuse(bytes: &[u8]) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Vendor;
 
     #[test]
     fn every_format_begins_with_its_time() {

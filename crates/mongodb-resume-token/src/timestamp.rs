@@ -25,6 +25,10 @@ impl Timestamp {
         let [t0, t1, t2, t3, i0, i1, i2, i3] = bytes;
         Timestamp { t: u32::from_be_bytes([t0, t1, t2, t3]), i: u32::from_be_bytes([i0, i1, i2, i3]) }
     }
+
+    pub(crate) fn to_be_bytes(self) -> [u8; 8] {
+        ((u64::from(self.t) << 32) | u64::from(self.i)).to_be_bytes()
+    }
 }
 
 impl fmt::Display for Timestamp {

@@ -8,11 +8,16 @@ const DOCUMENT_DB_EVENT: usize = 18;
 const DOCUMENT_DB_MARK: usize = 10;
 const KEY_STRING_END: u8 = 0x04;
 
-/// Whose token begins with these bytes, if a known other vendor's.
-pub(crate) fn recognise(bytes: &[u8]) -> Option<Vendor> {
+/// Whose token this is, if another known vendor's that is written in hexadecimal.
+pub(crate) fn of_hex(bytes: &[u8]) -> Option<Vendor> {
+    document_db_time(bytes).map(|_| Vendor::DocumentDb)
+}
+
+/// Whose token this is, if another known vendor's. Cosmos DB puts JSON into binary.
+pub(crate) fn of_binary(bytes: &[u8]) -> Option<Vendor> {
     match bytes {
         [b'{' | b'[', ..] => Some(Vendor::Cosmos),
-        _ => document_db_time(bytes).map(|_| Vendor::DocumentDb),
+        _ => of_hex(bytes),
     }
 }
 

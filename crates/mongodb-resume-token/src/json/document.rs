@@ -1,10 +1,9 @@
 //! Token documents from Extended JSON, in every dialect that drivers have written.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value as Json};
 
 use crate::error::{Error, ErrorKind, Field};
+use crate::json::base64;
 use crate::{TokenData, TokenDocument};
 
 impl TokenDocument {
@@ -50,12 +49,12 @@ pub(crate) fn from_fields(fields: &Map<String, Json>) -> Result<TokenDocument, E
 fn binary(value: &Json) -> Option<Vec<u8>> {
     let outer = value.as_object()?;
     let value = outer.get("$binary")?;
-    let (base64, subtype) = match value.as_object() {
+    let (text, subtype) = match value.as_object() {
         Some(inner) => (inner.get("base64")?, inner.get("subType")?),
         None => (value, outer.get("$type")?),
     };
     let is_generic = u8::from_str_radix(subtype.as_str()?, 16).ok()? == 0;
-    let bytes = STANDARD.decode(base64.as_str()?).ok()?;
+    let bytes = base64::decode(text.as_str()?)?;
     is_generic.then_some(bytes)
 }
 

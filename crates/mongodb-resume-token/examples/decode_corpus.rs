@@ -1,0 +1,44 @@
+//! Decodes the corpus of sound tokens again and again: a subject for instruction counts and profilers.
+//!
+//! ```text
+//! cargo build --release --example decode_corpus --features json
+//! valgrind --tool=callgrind target/release/examples/decode_corpus full 100
+//! ```
+
+use std::hint::black_box;
+
+use mongodb_resume_token::TokenDocument;
+
+const ROWS: &str = include_str!("../tests/data/resume-tokens.jsonl");
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let level = arguments.next().unwrap_or_else(|| "full".to_owned());
+    let rounds: usize = arguments.next().map_or(Ok(100), |text| text.parse())?;
+    let decode: fn(&TokenDocument) -> bool = match level.as_str() {
+        "none" => |_| true,
+        "time" => |token| token.cluster_time().is_ok(),
+        "full" => |token| token.decode().is_ok(),
+        other => return Err(format!("{other}: none, time or full").into()),
+    };
+    let tokens = corpus()?;
+    let mut sound = 0;
+    for _ in 0..rounds {
+        sound += tokens.iter().filter(|token| black_box(decode(black_box(token)))).count();
+    }
+    println!("{level}: {sound} of {} tokens", rounds * tokens.len());
+    Ok(())
+}
+
+/// The tokens that decode.
+fn corpus() -> Result<Vec<TokenDocument>, Box<dyn std::error::Error>> {
+    let mut tokens = Vec::new();
+    for row in ROWS.lines() {
+        let row: serde_json::Value = serde_json::from_str(row)?;
+        let token = TokenDocument::from_json(&row["token"].to_string())?;
+        if token.decode().is_ok() {
+            tokens.push(token);
+        }
+    }
+    Ok(tokens)
+}

@@ -1,0 +1,5 @@
+//! BSON: documents as its bytes, and conversion to and from the `bson` crate.
+
+#[cfg(feature = "bson")]
+mod convert;
+mod output;

@@ -1,0 +1,159 @@
+//! The token in what a person pastes: hexadecimal digits, JSON, or what a connector has stored.
+
+use serde_json::{Map, Value as Json};
+
+use crate::error::Error;
+use crate::json::base64;
+use crate::json::document::{from_fields, refuse};
+use crate::{TokenData, TokenDocument};
+
+/// A value wrapped in text, wrapped in a document, …: no deeper than a Connect offset inside a listing of offsets.
+const WRAPPINGS: usize = 4;
+
+/// Finds the resume token in one line of text.
+///
+/// - hexadecimal digits, quoted or not, or the base64 form of 3.6's binary `_data`;
+/// - a token document, as [`TokenDocument::from_json`] reads it;
+/// - a change event, whose `_id` is the token document;
+/// - an offset of MongoDB's Kafka connector: `{"_id": "{\"_data\": …}"}`, with `HEARTBEAT` or without;
+/// - an offset of Debezium's: `{"resume_token": …}`, hexadecimal digits or, with the feature `bson`, base64 of a BSON
+///   token document;
+/// - any of these under `offset`, as Connect's REST answers.
+///
+/// # Errors
+/// [`ErrorKind::Document`](crate::ErrorKind::Document) if there is none, in particular if the offset stands at a copied
+/// document (`copy`) instead of a token. The token itself is not decoded here.
+///
+/// ```
+/// # use mongodb_resume_token::{TokenDocument, find_token};
+/// let offset = r#"{"_id":"{\"_data\": \"826B03B3E1000000012B0229296E04\"}","HEARTBEAT":"true"}"#;
+/// assert_eq!(find_token(offset)?, TokenDocument::from_hex("826B03B3E1000000012B0229296E04"));
+/// # Ok::<(), mongodb_resume_token::Error>(())
+/// ```
+pub fn find_token(line: &str) -> Result<TokenDocument, Error> {
+    in_text(line, WRAPPINGS)
+}
+
+fn in_text(text: &str, wrappings: usize) -> Result<TokenDocument, Error> {
+    let text = text.trim();
+    if wrappings == 0 {
+        return Err(refuse("a token wrapped too often"));
+    }
+    match text.bytes().next() {
+        Some(b'{') => match serde_json::from_str(text) {
+            Ok(fields) => in_fields(&fields, wrappings - 1),
+            Err(error) => Err(refuse(format!("no JSON: {error}"))),
+        },
+        Some(b'"') => match serde_json::from_str::<String>(text) {
+            Ok(inner) => in_text(&inner, wrappings - 1),
+            Err(error) => Err(refuse(format!("no JSON: {error}"))),
+        },
+        _ => bare(text),
+    }
+}
+
+fn in_fields(fields: &Map<String, Json>, wrappings: usize) -> Result<TokenDocument, Error> {
+    if fields.contains_key("_data") {
+        return from_fields(fields);
+    }
+    if fields.get("copy").and_then(Json::as_str) == Some("true") {
+        return Err(refuse("the position of a copy, not a token"));
+    }
+    let holder = ["_id", "resume_token", "offset"].into_iter().find_map(|name| fields.get(name));
+    let Some(holder) = holder else { return Err(refuse("no field _data, _id, resume_token or offset")) };
+    match (holder.as_str(), holder.as_object()) {
+        (Some(text), _) => in_text(text, wrappings),
+        (None, Some(fields)) if wrappings > 0 => in_fields(fields, wrappings - 1),
+        _ => Err(refuse("no token where one is due")),
+    }
+}
+
+/// Digits first: what is both, such as `8264`, has always been hexadecimal. What is neither is left to the decoder's
+/// errors, which name the character.
+fn bare(text: &str) -> Result<TokenDocument, Error> {
+    let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let binary = if is_hex { None } else { from_base64(text) };
+    Ok(binary.unwrap_or_else(|| TokenDocument::from_hex(text)))
+}
+
+/// Base64 of binary `_data` (it begins with the type byte of a timestamp) or of a BSON token document.
+fn from_base64(text: &str) -> Option<TokenDocument> {
+    let bytes = base64::decode(text)?;
+    if bytes.first() == Some(&crate::prefix::TIMESTAMP) && crate::cluster_time_of_bytes(&bytes).is_ok() {
+        return Some(TokenDocument { data: TokenData::Binary(bytes), type_bits: None });
+    }
+    from_bson(&bytes)
+}
+
+#[cfg(feature = "bson")]
+fn from_bson(bytes: &[u8]) -> Option<TokenDocument> {
+    let document = bson::Document::from_reader(bytes).ok()?;
+    TokenDocument::try_from(&document).ok()
+}
+
+#[cfg(not(feature = "bson"))]
+fn from_bson(_: &[u8]) -> Option<TokenDocument> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MARK: &str = "826B03B3E1000000012B0229296E04";
+
+    #[test]
+    fn a_token_is_found_in_whatever_holds_it() {
+        for line in [
+            MARK.to_owned(),
+            format!("  \"{MARK}\"\n"),
+            format!(r#"{{"_data": "{MARK}"}}"#),
+            format!(
+                r#"{{"_id": {{"_data": "{MARK}"}}, "operationType": "insert", "documentKey": {{"_id": 1}}}}"#
+            ),
+            format!(r#"{{"_id":"{{\"_data\": \"{MARK}\"}}","HEARTBEAT":"true"}}"#),
+            format!(r#"{{"sec":1,"ord":2,"resume_token":"{MARK}"}}"#),
+            format!(
+                r#"{{"partition":{{"ns":"mongodb://h/d.c"}},"offset":{{"_id":"{{\"_data\": \"{MARK}\"}}"}}}}"#
+            ),
+        ] {
+            assert_eq!(find_token(&line).unwrap(), TokenDocument::from_hex(MARK), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_binary_token_is_found_in_base64() {
+        let text = "glpf/ZQAAAAURmRfaWQAZFpf/ZRZQf7HjFuQcgBaEATVeznc1WVNqrG9KqNab5iABA==";
+        assert_eq!(find_token(text).unwrap().decode().unwrap().format, crate::Format::BinData);
+    }
+
+    #[cfg(feature = "bson")]
+    #[test]
+    fn debezium_stores_base64_of_bson() {
+        let mut bytes = Vec::new();
+        bson::doc! { "_data": MARK }.to_writer(&mut bytes).unwrap();
+        let offset = format!(r#"{{"sec":1,"ord":2,"resume_token":"{}"}}"#, base64::encode(&bytes));
+        assert_eq!(find_token(&offset).unwrap(), TokenDocument::from_hex(MARK));
+    }
+
+    #[test]
+    fn what_holds_no_token_is_refused() {
+        for (line, reason) in [
+            (
+                r#"{"_id":"{\"_id\": 1, \"copyingData\": true}","copy":"true"}"#,
+                "the position of a copy, not a token",
+            ),
+            (r#"{"a":1}"#, "no field _data, _id, resume_token or offset"),
+            (r#"{"_id":5}"#, "no token where one is due"),
+            (r#"{"_id":{"_id":{"_id":{"_id":{"_id":{"_data":"82"}}}}}}"#, "no token where one is due"),
+        ] {
+            assert_eq!(find_token(line).unwrap_err().to_string(), reason, "{line}");
+        }
+        assert!(find_token("{").unwrap_err().to_string().starts_with("no JSON"));
+        assert_eq!(
+            find_token("AeARBpQ/AAAA").unwrap(),
+            TokenDocument::from_hex("AeARBpQ/AAAA"),
+            "opaque to us"
+        );
+    }
+}

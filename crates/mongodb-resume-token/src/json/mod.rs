@@ -1,0 +1,8 @@
+//! MongoDB Extended JSON, in and out.
+
+mod base64;
+mod document;
+mod find;
+mod output;
+
+pub use find::find_token;

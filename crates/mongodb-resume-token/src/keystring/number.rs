@@ -1,0 +1,369 @@
+//! Numbers, read: from the ordered form to the exact BSON value.
+//!
+//! ```text
+//! 1E            NaN                          20..27  negative integers of 8..1 bytes
+//! 1F, 33        |x| ≥ 2^63                   2B..32  positive integers of 1..8 bytes
+//! 28, 2A        0 < |x| < 1                  29      zero
+//! ```
+//!
+//! Payloads are big endian, and inverted for negative numbers. Where a decimal is no double, the greatest double below
+//! it is stored, and the difference follows in units of the 34th digit: the *continuation*.
+
+use crate::Value;
+use crate::error::{Error, ErrorKind};
+use crate::keystring::decimal::{BIAS, Decimal128, Finite, MAX_BIASED_EXPONENT, MAX_COEFFICIENT, MAX_DIGITS};
+use crate::keystring::expansion::{Expansion, Scaled, digits};
+use crate::keystring::reader::Reader;
+use crate::keystring::type_bits::{EXPONENT_BITS, Numeric, TypeBits, Zero};
+use crate::keystring::type_byte as byte;
+
+/// 2^-256, by which doubles too small for two spare bits are scaled up.
+pub(crate) const DOWN_256: f64 = f64::from_bits((1023 - 256) << 52);
+/// 2^-255, from which up doubles below 1 have two spare bits.
+pub(crate) const DOWN_255: f64 = f64::from_bits((1023 - 255) << 52);
+/// 2^256.
+pub(crate) const UP_256: f64 = f64::from_bits((1023 + 256) << 52);
+/// The second highest bit: the exponent's highest in a double, where it is 1 for all doubles from 2 up.
+pub(crate) const BIT_62: u64 = 1 << 62;
+pub(crate) const BIT_63: u64 = 1 << 63;
+/// 2^63, the first magnitude beyond 64-bit integers.
+pub(crate) const TWO_POW_63: f64 = f64::from_bits((1023 + 63) << 52);
+/// From here up a double has no bits to spare for a fraction.
+pub(crate) const TWO_POW_53: u64 = 1 << 53;
+/// The digits that every double keeps.
+pub(crate) const SAFE_DIGITS: usize = 15;
+
+/// How a value relates to the double stored for it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum More {
+    /// Equal.
+    Nothing,
+    /// Equal to the double rounded up to 15 digits.
+    RoundedUp,
+    /// Greater, by so many units of the 34th digit.
+    Continued(u64),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Magnitude {
+    Nan,
+    Infinite,
+    Integer(u64, More),
+    Double(f64, More),
+    /// A double below the normal range, scaled up by 2^256.
+    Subnormal(f64, More),
+    /// A decimal beyond the range of doubles, at either end.
+    Decimal(Finite),
+}
+
+/// A number as it stands in a token, before its type bits are looked at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Number {
+    negative: bool,
+    magnitude: Magnitude,
+}
+
+impl Number {
+    /// Reads the payload that belongs to `type_byte`, which is that of a number other than zero.
+    pub(crate) fn read(reader: &mut Reader<'_>, type_byte: u8) -> Result<Number, Error> {
+        let negative = type_byte < byte::ZERO;
+        let mut payload = Payload { reader, flip: if negative { u64::MAX } else { 0 } };
+        let magnitude = match type_byte {
+            byte::NAN => return Ok(Number { negative: false, magnitude: Magnitude::Nan }),
+            byte::NEGATIVE_LARGE | byte::POSITIVE_LARGE => payload.large()?,
+            byte::NEGATIVE_SMALL | byte::POSITIVE_SMALL => payload.small()?,
+            byte::NEGATIVE_8_BYTES..=byte::NEGATIVE_1_BYTE => {
+                payload.integer(byte::NEGATIVE_1_BYTE - type_byte + 1)?
+            }
+            _ => payload.integer(type_byte - byte::POSITIVE_1_BYTE + 1)?,
+        };
+        Ok(Number { negative, magnitude })
+    }
+
+    /// The value that the type bits make of it; `None` if they do not fit.
+    pub(crate) fn typed(self, type_bits: &mut TypeBits<'_>) -> Result<Option<Value>, Error> {
+        Ok(match type_bits.numeric()? {
+            Numeric::Int => self.integer().and_then(|value| i32::try_from(value).ok()).map(Value::Int32),
+            Numeric::Long => self.integer().map(Value::Int64),
+            Numeric::Double => self.double().map(Value::Double),
+            Numeric::Decimal => match self.special_decimal() {
+                Some(special) => Some(Value::Decimal128(special)),
+                None => {
+                    let low_bits = type_bits.exponent()?;
+                    self.decimal(|scaled| exponent_with_low_bits(scaled, low_bits)).map(Value::Decimal128)
+                }
+            },
+        })
+    }
+
+    /// The most natural type for a number whose type bits are lost: the narrowest that holds it.
+    pub(crate) fn guessed(self) -> Option<Value> {
+        let integer =
+            self.integer().map(|value| i32::try_from(value).map_or(Value::Int64(value), Value::Int32));
+        integer
+            .or_else(|| self.double().map(Value::Double))
+            .or_else(|| self.decimal(plainest_exponent).map(Value::Decimal128))
+    }
+
+    fn integer(self) -> Option<i64> {
+        let magnitude = match self.magnitude {
+            Magnitude::Integer(magnitude, More::Nothing) => i128::from(magnitude),
+            // Only the least 64-bit integer is stored as a large number.
+            Magnitude::Double(value, More::Nothing) if value.to_bits() == TWO_POW_63.to_bits() => 1 << 63,
+            Magnitude::Nan
+            | Magnitude::Infinite
+            | Magnitude::Integer(..)
+            | Magnitude::Double(..)
+            | Magnitude::Subnormal(..)
+            | Magnitude::Decimal(_) => return None,
+        };
+        i64::try_from(if self.negative { -magnitude } else { magnitude }).ok()
+    }
+
+    fn double(self) -> Option<f64> {
+        let magnitude = match self.magnitude {
+            Magnitude::Nan => f64::NAN,
+            Magnitude::Infinite => f64::INFINITY,
+            Magnitude::Integer(magnitude, More::Nothing) => exact_double(magnitude)?,
+            Magnitude::Double(value, More::Nothing) => value,
+            Magnitude::Subnormal(scaled, More::Nothing) => exactly_scaled_down(scaled)?,
+            Magnitude::Integer(..)
+            | Magnitude::Double(..)
+            | Magnitude::Subnormal(..)
+            | Magnitude::Decimal(_) => {
+                return None;
+            }
+        };
+        Some(if self.negative { -magnitude } else { magnitude })
+    }
+
+    fn special_decimal(self) -> Option<Decimal128> {
+        match (self.magnitude, self.negative) {
+            (Magnitude::Nan, _) => Some(Decimal128::NAN),
+            (Magnitude::Infinite, false) => Some(Decimal128::INFINITY),
+            (Magnitude::Infinite, true) => Some(Decimal128::NEGATIVE_INFINITY),
+            _ => None,
+        }
+    }
+
+    /// A finite decimal, with the one of its possible exponents that `choose` picks.
+    fn decimal(self, choose: impl Fn(Scaled) -> Option<i32>) -> Option<Decimal128> {
+        let scaled = match self.magnitude {
+            Magnitude::Nan | Magnitude::Infinite => return None,
+            Magnitude::Integer(value, more) => {
+                apply(more, || Scaled { coefficient: u128::from(value), exponent: 0 }.widest(-BIAS), || None)?
+            }
+            Magnitude::Double(value, more) => {
+                let expansion = Expansion::of(value)?;
+                let exact = expansion.is_exact(MAX_DIGITS);
+                if more == More::Nothing && !exact {
+                    return None;
+                }
+                apply(more, || expansion.round_up(MAX_DIGITS), || Some(expansion.round_up(SAFE_DIGITS)))?
+            }
+            // No decimal of 34 digits equals a double below the normal range.
+            Magnitude::Subnormal(_, More::Nothing) => return None,
+            Magnitude::Subnormal(scaled, more) => apply(more, || subnormal_base(scaled), || None)?,
+            Magnitude::Decimal(finite) => {
+                Scaled { coefficient: finite.coefficient, exponent: finite.exponent() }
+            }
+        };
+        let shortest = scaled.shortest();
+        if shortest.coefficient > MAX_COEFFICIENT {
+            return None;
+        }
+        let exponent = choose(shortest)?;
+        let padding = u32::try_from(shortest.exponent - exponent).ok()?;
+        Some(Decimal128::from_parts(Finite {
+            negative: self.negative,
+            coefficient: shortest.coefficient.checked_mul(10u128.checked_pow(padding)?)?,
+            biased_exponent: u16::try_from(exponent + BIAS).ok()?,
+        }))
+    }
+}
+
+/// The stored double as 34 digits, plus what follows it.
+fn apply(more: More, base: impl Fn() -> Scaled, rounded: impl Fn() -> Option<Scaled>) -> Option<Scaled> {
+    match more {
+        More::Nothing => Some(base()),
+        More::RoundedUp => rounded(),
+        More::Continued(units) => {
+            let Scaled { coefficient, exponent } = base();
+            Some(Scaled { coefficient: coefficient + u128::from(units), exponent })
+        }
+    }
+}
+
+/// The decimal from which the server measures the continuation of a subnormal: scaled down in decimal arithmetic, cut
+/// to 34 digits at each step. Measured against mongod 6.0.5.
+pub(crate) fn subnormal_base(scaled: f64) -> Scaled {
+    let cut = |value| Expansion::of(value).map(|digits| digits.truncate(MAX_DIGITS));
+    match (cut(scaled), cut(DOWN_256)) {
+        (Some(scaled), Some(factor)) => scaled.multiply_downwards(factor),
+        _ => Scaled { coefficient: 0, exponent: 0 },
+    }
+}
+
+/// The exponent that has these low bits and can hold the value: 34 neighbours are possible, and 64 told apart.
+fn exponent_with_low_bits(shortest: Scaled, low_bits: u16) -> Option<i32> {
+    let highest = u16::try_from(shortest.exponent + BIAS).ok()?;
+    let mask = (1 << EXPONENT_BITS) - 1;
+    let padding = (highest.wrapping_sub(low_bits)) & mask;
+    let room = MAX_DIGITS - digits(shortest.coefficient);
+    let biased = highest.checked_sub(padding)?;
+    let fits = usize::from(padding) <= room && biased <= MAX_BIASED_EXPONENT;
+    fits.then(|| i32::from(biased) - BIAS)
+}
+
+/// The exponent of the shortest plain notation: 0 for integers that 34 digits hold.
+#[allow(clippy::unnecessary_wraps, reason = "one shape for both choices")]
+fn plainest_exponent(shortest: Scaled) -> Option<i32> {
+    let room = i32::try_from(MAX_DIGITS - digits(shortest.coefficient)).unwrap_or(0);
+    Some(if (0..=room).contains(&shortest.exponent) { 0 } else { shortest.exponent })
+}
+
+/// The double equal to an integer other than zero, if there is one.
+#[allow(clippy::cast_precision_loss, reason = "a loss is what it looks for")]
+fn exact_double(magnitude: u64) -> Option<f64> {
+    let significant = magnitude.checked_shr(magnitude.trailing_zeros())?;
+    (significant < TWO_POW_53).then_some(magnitude as f64)
+}
+
+fn exactly_scaled_down(scaled: f64) -> Option<f64> {
+    let value = scaled * DOWN_256;
+    (value * UP_256 == scaled).then_some(value)
+}
+
+/// The bytes after the type byte; all of them inverted where the number is negative.
+struct Payload<'r, 'a> {
+    reader: &'r mut Reader<'a>,
+    flip: u64,
+}
+
+impl Payload<'_, '_> {
+    fn word(&mut self) -> Result<u64, Error> {
+        Ok(u64::from_be_bytes(*self.reader.chunk()?) ^ self.flip)
+    }
+
+    /// An integer of fewer than nine bytes, most significant first.
+    fn short(&mut self, bytes: u8) -> Result<u64, Error> {
+        let payload = self.reader.take(usize::from(bytes))?;
+        let raw = payload.iter().fold(0, |value, byte| (value << 8) | u64::from(*byte));
+        let used = u64::MAX.checked_shr(64 - 8 * u32::from(bytes)).unwrap_or(0);
+        Ok((raw ^ self.flip) & used)
+    }
+
+    fn continuation(&mut self, is_there: bool) -> Result<More, Error> {
+        if is_there { self.word().map(More::Continued) } else { Ok(More::Nothing) }
+    }
+
+    /// Two bits that say how the value relates to its double.
+    fn marker(&mut self, bits: u64) -> Result<More, Error> {
+        match bits & 3 {
+            0 => Ok(More::Nothing),
+            2 => Ok(More::RoundedUp),
+            _ => self.continuation(true),
+        }
+    }
+
+    fn raw_decimal(&mut self, high: u64) -> Result<Magnitude, Error> {
+        let start = self.reader.position();
+        let bits = (u128::from(high) << 64) | u128::from(self.word()?);
+        let finite = Decimal128::positive_from_bits(bits);
+        finite
+            .map(Magnitude::Decimal)
+            .ok_or_else(|| self.reader.error_at(ErrorKind::InvalidNumber, start - 8))
+    }
+
+    /// |x| ≥ 2^63: a double without the two highest bits, which are known, and one bit for the continuation.
+    fn large(&mut self) -> Result<Magnitude, Error> {
+        let word = self.word()?;
+        if word == u64::MAX {
+            return Ok(Magnitude::Infinite);
+        }
+        if word & BIT_63 != 0 {
+            return self.raw_decimal(word & !BIT_63);
+        }
+        let value = f64::from_bits((word >> 1) | BIT_62);
+        let more = self.continuation(word & 1 == 1)?;
+        if value < TWO_POW_63 || !value.is_finite() {
+            return Err(self.reader.error(ErrorKind::InvalidNumber));
+        }
+        Ok(Magnitude::Double(value, more))
+    }
+
+    /// |x| < 1: by its two highest bits a double from 2^-255 up, a smaller one, or a decimal too small for doubles.
+    fn small(&mut self) -> Result<Magnitude, Error> {
+        let word = self.word()?;
+        match word >> 62 {
+            3 => Ok(Magnitude::Double(f64::from_bits(word >> 2), self.marker(word)?)),
+            0 => self.raw_decimal(word),
+            _ => {
+                let scaled = f64::from_bits((word - BIT_62) >> 1);
+                let more = self.continuation(word & 1 == 1)?;
+                let value = scaled * DOWN_256;
+                if value == 0.0 {
+                    return Err(self.reader.error(ErrorKind::InvalidNumber));
+                }
+                let is_normal = scaled >= f64::MIN_POSITIVE * UP_256;
+                Ok(if is_normal {
+                    Magnitude::Double(value, more)
+                } else {
+                    Magnitude::Subnormal(scaled, more)
+                })
+            }
+        }
+    }
+
+    /// 1 ≤ |x| < 2^63: the integer part, one bit that says whether a fraction fills up the eight bytes, and there two
+    /// more bits about the decimal behind it.
+    fn integer(&mut self, bytes: u8) -> Result<Magnitude, Error> {
+        let word = self.short(bytes)?;
+        let integer = word >> 1;
+        let invalid = |payload: &Self| payload.reader.error(ErrorKind::InvalidNumber);
+        if word & 1 == 0 {
+            return if integer == 0 {
+                Err(invalid(self))
+            } else {
+                Ok(Magnitude::Integer(integer, More::Nothing))
+            };
+        }
+        let fraction_bytes = 8 - bytes;
+        if fraction_bytes == 0 {
+            let more = self.continuation(true)?;
+            return if integer < TWO_POW_53 {
+                Err(invalid(self))
+            } else {
+                Ok(Magnitude::Integer(integer, more))
+            };
+        }
+        let shift = 8 * u32::from(fraction_bytes);
+        let fixed = (integer << shift) | self.short(fraction_bytes)?;
+        let more = self.marker(fixed)?;
+        let fixed = fixed & !3;
+        if integer >= TWO_POW_53 && fixed == integer << shift {
+            return Ok(Magnitude::Integer(integer, more));
+        }
+        let value = exact_double(fixed).ok_or_else(|| invalid(self))?;
+        let scale = f64::from_bits(u64::from(1023 - shift) << 52);
+        Ok(Magnitude::Double(value * scale, more))
+    }
+}
+
+/// Zero of the type, sign and exponent that the type bits tell.
+pub(crate) fn zero(which: Zero) -> Value {
+    match which {
+        Zero::Int => Value::Int32(0),
+        Zero::Long => Value::Int64(0),
+        Zero::Double => Value::Double(0.0),
+        Zero::NegativeDouble => Value::Double(-0.0),
+        Zero::Decimal(which) => {
+            let exponents = MAX_BIASED_EXPONENT + 1;
+            Value::Decimal128(Decimal128::from_parts(Finite {
+                negative: which >= exponents,
+                coefficient: 0,
+                biased_exponent: which % exponents,
+            }))
+        }
+    }
+}
