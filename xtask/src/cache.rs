@@ -77,3 +77,13 @@ impl Lock {
         Ok(Self { _file: file })
     }
 }
+
+/// Removes a folder, if it is there.
+pub(crate) fn clear(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result, bail};
 use tokio::process::Command;
 
+use crate::cache::{Lock, clear};
 use crate::progress::Progress;
 
 /// Something that the machine must have.
@@ -35,7 +36,7 @@ impl Need {
     /// The Debian packages that bring it.
     fn packages(self) -> &'static [&'static str] {
         match self {
-            Self::Java => &["openjdk-17-jre-headless"],
+            Self::Java => &["default-jre-headless"],
             Self::Maven => &["maven"],
             Self::Pip => &["python3", "python3-pip"],
             Self::Compiler => &["build-essential", "pkg-config"],
@@ -102,6 +103,8 @@ pub async fn promtool(tools: &Path, progress: &Progress) -> Result<PathBuf> {
     if let Some(path) = on_path("promtool") {
         return Ok(path);
     }
+    let lock_path = tools.join(".lock");
+    let _lock = tokio::task::spawn_blocking(move || Lock::wait(&lock_path)).await??;
     let wanted = tools.join("prometheus/usr/bin/promtool");
     if wanted.exists() {
         return Ok(wanted);
@@ -109,7 +112,8 @@ pub async fn promtool(tools: &Path, progress: &Progress) -> Result<PathBuf> {
     let by_hand = "promtool is missing; as root: apt-get install --no-install-recommends prometheus";
     anyhow::ensure!(on_path("apt-get").is_some(), "{by_hand}");
     let step = progress.step("obtain promtool");
-    let scratch = tools.join(format!(".new-{}", std::process::id()));
+    let scratch = tools.join(".new");
+    clear(&scratch)?;
     std::fs::create_dir_all(&scratch)?;
     let download = ["download", "prometheus"];
     if run("apt-get", &download, &scratch).await.is_err() {
@@ -118,11 +122,8 @@ pub async fn promtool(tools: &Path, progress: &Progress) -> Result<PathBuf> {
         run("apt-get", &download, &scratch).await.context(by_hand)?;
     }
     run("sh", &["-c", "dpkg -x prometheus_*.deb unpacked"], &scratch).await.context(by_hand)?;
-    // Somebody may have been quicker; theirs is as good.
-    if std::fs::rename(scratch.join("unpacked"), tools.join("prometheus")).is_err() {
-        anyhow::ensure!(wanted.exists(), "cannot put promtool into {}", tools.display());
-    }
-    std::fs::remove_dir_all(&scratch)?;
+    std::fs::rename(scratch.join("unpacked"), tools.join("prometheus"))?;
+    clear(&scratch)?;
     step.done("unpacked from Debian's package");
     Ok(wanted)
 }

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
-use crate::cache::{Cache, Lock};
+use crate::cache::{Cache, Lock, clear};
 use crate::machine::{self, Need};
 use crate::pins::{self, Pins};
 use crate::progress::{Progress, Step};
@@ -134,15 +134,6 @@ impl Part {
 
 async fn verified(pins: Pins, folder: PathBuf) -> Result<()> {
     tokio::task::spawn_blocking(move || pins.verify(&folder)).await?
-}
-
-fn clear(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", folder.display()))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Downloads a wheel, verifies it before anything is unpacked, and keeps the one file that is wanted.

@@ -12,7 +12,8 @@ use crate::kafka::{self, Worker};
 use crate::mongo::Mongo;
 use crate::parts::Parts;
 use crate::progress::Progress;
-use crate::replica_set::{ReplicaSet, ReplicaSetSpec};
+use crate::replica_set::ReplicaSet;
+use crate::replica_set_spec::ReplicaSetSpec;
 use crate::roster::{Book, Roster};
 
 /// A stack to be started.
