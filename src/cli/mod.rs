@@ -2,6 +2,7 @@
 
 mod ask;
 mod check;
+mod decode;
 mod healthcheck;
 mod status;
 
@@ -62,6 +63,18 @@ enum Command {
         connector: String,
         #[command(flatten)]
         connect: Connect,
+    },
+    /// What resume tokens say: time, collection, event, document key.
+    ///
+    /// Takes hexadecimal digits, a token document, a change event, an offset of the MongoDB connector or of Debezium;
+    /// as arguments or one a line on standard input. Exit status: 0 all decoded, 1 some were not.
+    #[command(after_help = "Example:\n  resumeguard decode --json 826B03B3E1000000012B0229296E04")]
+    Decode {
+        /// Tokens; standard input if there are none.
+        tokens: Vec<String>,
+        /// One JSON object a line; `{"error": …}` for what is no token.
+        #[arg(long)]
+        json: bool,
     },
     /// Reads and validates the configuration. Exit status: 0 good, 69 something cannot be reached, 78 bad.
     #[command(after_help = "Example:\n  resumeguard --config resumeguard.toml check-config --connectivity")]
@@ -153,54 +166,50 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(cli: &Cli) -> Result<Outcome, Failure> {
-    if let Command::Config(ConfigCommand::Example) = cli.command {
-        return status::print(config::EXAMPLE);
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Outcome::Unreachable, format!("no runtime: {error}")))?;
-    let outcome = runtime.block_on(execute(cli));
-    // Readings that ran into their deadline are not waited for.
-    runtime.shutdown_background();
-    outcome
-}
-
-async fn execute(cli: &Cli) -> Result<Outcome, Failure> {
     let clock = Clock::start();
     match &cli.command {
-        Command::Run(connect) => {
-            let (_, config) = cli.watched(connect)?;
-            let ended = daemon::run(&config, clock).await;
-            ended
-                .map(|()| Outcome::Done)
-                .map_err(|error| Failure::new(Outcome::Unreachable, format!("{error:#}")))
-        }
-        Command::Status { connect, json } => {
-            let status = ask::status(cli, connect, clock).await?;
-            status::report(&status, *json)
-        }
-        Command::Explain { connector, connect } => {
-            let status = ask::status(cli, connect, clock).await?;
-            status::explain(&status, connector)
-        }
-        Command::CheckConfig { connectivity } => {
-            let (_, config) = cli.load(&[])?;
-            check::run(&config, *connectivity, clock).await
-        }
+        Command::Decode { tokens, json } => decode::run(tokens, *json),
+        Command::Config(ConfigCommand::Example) => status::print(config::EXAMPLE),
         Command::Config(ConfigCommand::Print) => {
             let (raw, _) = cli.load(&[])?;
             let text =
                 toml::to_string_pretty(&raw).map_err(|error| Failure::new(Outcome::Configuration, error))?;
             status::print(&text)
         }
-        Command::Config(ConfigCommand::Example) => status::print(config::EXAMPLE),
+        Command::Run(connect) => {
+            let (_, config) = cli.watched(connect)?;
+            let ended = on_runtime(daemon::run(&config, clock))?;
+            ended
+                .map(|()| Outcome::Done)
+                .map_err(|error| Failure::new(Outcome::Unreachable, format!("{error:#}")))
+        }
+        Command::Status { connect, json } => {
+            status::report(&on_runtime(ask::status(cli, connect, clock))??, *json)
+        }
+        Command::Explain { connector, connect } => {
+            status::explain(&on_runtime(ask::status(cli, connect, clock))??, connector)
+        }
+        Command::CheckConfig { connectivity } => {
+            let (_, config) = cli.load(&[])?;
+            on_runtime(check::run(&config, *connectivity, clock))?
+        }
         Command::Healthcheck => {
             let (_, config) = cli.load(&[])?;
-            healthcheck::run(&config).await
+            on_runtime(healthcheck::run(&config))?
         }
     }
+}
+
+/// Runs what waits for others. Readings that ran into their deadline are not waited for at the end.
+fn on_runtime<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Outcome::Unreachable, format!("no runtime: {error}")))?;
+    let outcome = runtime.block_on(work);
+    runtime.shutdown_background();
+    Ok(outcome)
 }
 
 impl Cli {

@@ -10,6 +10,7 @@ pub mod table;
 mod words;
 
 pub use log::VerdictLog;
+pub(crate) use words::time;
 
 use crate::clock::Clock;
 use arc_swap::ArcSwapOption;

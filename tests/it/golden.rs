@@ -28,6 +28,8 @@ fn snapshot() -> Snapshot {
             token: "{\"_data\": \"826B03B3E1000000012B0229296E04\"}".into(),
             time: Timestamp { t: 1_700_000_000, i: 7 },
             kind: TokenKind::HighWaterMark,
+            ends: StreamEnd::None,
+            type_bits_missing: false,
             stored_at: None,
         }),
         headroom_seconds: Some(-3_840),

@@ -205,6 +205,10 @@ fn inside_the_window(
     } else {
         thresholds.verdict(&connector.id, as_f64(margin), as_f64(capacity), memory.verdict())
     };
+    if connector.settings.ends_at(position.ends) {
+        // In the window, and yet the next restart opens without a token and skips (seen on the real connector).
+        return numbers(binding, position, Verdict::Critical, OnRestart::Skips);
+    }
     numbers(binding, position, verdict, OnRestart::Resumes)
 }
 

@@ -28,7 +28,14 @@ fn member(host: &str, role: Role, first: u32) -> MemberFacts {
 
 fn token(t: u32, i: u32) -> Observed<StoredOffset> {
     let time = Timestamp { t, i };
-    Ok(StoredOffset::Token(Position { token: "{}".into(), time, kind: TokenKind::Event, stored_at: None }))
+    Ok(StoredOffset::Token(Position {
+        token: "{}".into(),
+        time,
+        kind: TokenKind::Event,
+        ends: StreamEnd::None,
+        type_bits_missing: false,
+        stored_at: None,
+    }))
 }
 
 fn primary_reads() -> Selection {
@@ -310,4 +317,26 @@ fn hysteresis_outlives_a_reading_that_failed() {
     let (_, memory) = pass(&memory, &facts(connector(Err(Why::OffsetsUnreadable)), replica_set()), 15);
     let (still, _) = pass(&memory, &at(FIRST + 44_000), 30);
     assert_eq!(still.verdict, Verdict::AtRisk, "44 000 s is above the limit, and not by a tenth");
+}
+
+#[test]
+fn rg022_a_token_at_which_the_stream_ended_skips_though_inside_the_window() {
+    let ended = |end, namespace: &[(&str, &str)]| {
+        let Ok(StoredOffset::Token(position)) = token(FIRST + 60_000, 0) else { unreachable!() };
+        let config = namespace.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let offset = Ok(StoredOffset::Token(Position { ends: end, ..position }));
+        one(&facts(
+            ConnectorFacts { settings: Settings::from_config(&config), ..connector(offset) },
+            replica_set(),
+        ))
+    };
+    let (collection, database) = ([("database", "d"), ("collection", "c")], [("database", "d")]);
+    let found = |report: ConnectorReport| (report.verdict, report.on_restart, rules(&report));
+    let skips = (Verdict::Critical, OnRestart::Skips, vec!["RG022"]);
+    let resumes = (Verdict::Safe, OnRestart::Resumes, vec![]);
+    assert_eq!(found(ended(StreamEnd::OfCollection, &collection)), skips);
+    assert_eq!(found(ended(StreamEnd::OfCollection, &database)), resumes);
+    assert_eq!(found(ended(StreamEnd::OfDatabase, &database)), skips);
+    assert_eq!(found(ended(StreamEnd::OfDatabase, &[])), resumes);
+    assert_eq!(found(ended(StreamEnd::Every, &[])), skips);
 }

@@ -1,5 +1,6 @@
 //! A connector's states and the settings that decide what a restart does.
 
+use super::StreamEnd;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -103,6 +104,18 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Whether a stream of this connector's scope ends at such an event. A stream on a database survives the drop of
+    /// a collection, one on the whole deployment survives everything but its own invalidate event.
+    #[must_use]
+    pub fn ends_at(&self, end: StreamEnd) -> bool {
+        match end {
+            StreamEnd::None => false,
+            StreamEnd::OfCollection => self.namespace.contains('.'),
+            StreamEnd::OfDatabase => !self.namespace.is_empty(),
+            StreamEnd::Every => true,
+        }
+    }
+
     /// Reads them from a connector's configuration as REST shows it (`MongoSourceConfig` in mongo-kafka).
     #[must_use]
     pub fn from_config(config: &BTreeMap<String, String>) -> Self {

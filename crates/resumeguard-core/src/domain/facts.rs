@@ -1,8 +1,8 @@
 //! What one pass has seen. No conclusion stands here.
 
 use super::{
-    ConnectorState, Failure, LiveKey, MemberFacts, Observed, Selection, Settings, TaskState, Timestamp,
-    TokenKind, Why,
+    ConnectorState, Failure, LiveKey, MemberFacts, Observed, Selection, Settings, StreamEnd, TaskState,
+    Timestamp, TokenKind, Why,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -48,6 +48,10 @@ pub struct Position {
     pub time: Timestamp,
     /// Event or high-water mark.
     pub kind: TokenKind,
+    /// Which streams end at its event.
+    pub ends: StreamEnd,
+    /// Its identifier holds a number that the server cannot tell without the type bits, and they are missing.
+    pub type_bits_missing: bool,
     /// When it was stored, seconds since 1970; REST does not tell.
     pub stored_at: Option<i64>,
 }

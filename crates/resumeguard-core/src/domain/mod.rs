@@ -16,7 +16,7 @@ pub use facts::{ConnectorFacts, ConnectorId, DeploymentFacts, Facts, Position, S
 pub use facts::{Now, TaskFacts};
 pub use failure::{Failure, FailureClass, FailureCounts};
 pub use mongodb_resume_token::Timestamp;
-pub use offset::{TokenKind, parse_offset};
+pub use offset::{StreamEnd, TokenKind, parse_offset};
 pub use oplog::{FirstEntry, MemberFacts, OplogSizes, Role, Selection};
 pub use partition::{LiveKey, LiveKeyQuery, StoredEntry, pick_live};
 pub use snapshot::{ConnectorReport, Finding, OnRestart, OplogReport, Severity, Snapshot, Verdict};

@@ -1,7 +1,7 @@
 //! The value that a MongoDB source connector stores: a flat map whose `_id` is a token document as JSON text.
 
-use super::{Position, StoredOffset, Timestamp};
-use mongodb_resume_token::{ErrorKind, TokenData, TokenDocument, high_water_mark_v1, high_water_mark_v2};
+use super::{Position, StoredOffset};
+use mongodb_resume_token::{Event, Format, Token, TokenDocument};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -24,6 +24,19 @@ impl TokenKind {
             Self::HighWaterMark => "high-water-mark",
         }
     }
+}
+
+/// Which change streams end at an event: a restart from its token opens without one (RG022).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StreamEnd {
+    /// None: the event is an ordinary one.
+    None,
+    /// Those of one collection: it was dropped or renamed.
+    OfCollection,
+    /// Those of one database, and of its collections: it was dropped.
+    OfDatabase,
+    /// Whichever stream it was: the token is that of its invalidate event.
+    Every,
 }
 
 /// Reads one stored offset value. Forms: mongo-kafka `StartedMongoSourceTask`, `MongoCopyDataManager`,
@@ -50,25 +63,43 @@ fn token(text: &str, stored_at: Option<i64>) -> StoredOffset {
     let Ok(document) = TokenDocument::from_json(text) else {
         return StoredOffset::Malformed { parses: true };
     };
-    match document.cluster_time() {
-        Ok(time) => {
-            let kind =
-                if is_high_water_mark(&document, time) { TokenKind::HighWaterMark } else { TokenKind::Event };
-            StoredOffset::Token(Position { token: text.to_owned(), time, kind, stored_at })
-        }
-        Err(error) if matches!(error.kind(), ErrorKind::Foreign(_)) => StoredOffset::Opaque,
+    match document.decode() {
+        Ok(token) => match (token.format, token.cluster_time) {
+            // DocumentDB keeps a time where nobody has documented it: not enough to judge by.
+            (Format::BinData | Format::V0 | Format::V1 | Format::V2, Some(time)) => {
+                StoredOffset::Token(Position {
+                    token: text.to_owned(),
+                    time,
+                    kind: kind(&token),
+                    ends: ends(&token),
+                    type_bits_missing: token.type_bits_missing,
+                    stored_at,
+                })
+            }
+            _ => StoredOffset::Opaque,
+        },
         Err(_) => StoredOffset::Malformed { parses: true },
     }
 }
 
-fn is_high_water_mark(document: &TokenDocument, time: Timestamp) -> bool {
-    let TokenData::Hex(data) = &document.data else { return false };
-    [high_water_mark_v1(time), high_water_mark_v2(time)].iter().any(|mark| mark.eq_ignore_ascii_case(data))
+fn kind(token: &Token) -> TokenKind {
+    if token.is_high_water_mark() { TokenKind::HighWaterMark } else { TokenKind::Event }
+}
+
+/// Which streams the token's event has ended.
+fn ends(token: &Token) -> StreamEnd {
+    match token.event() {
+        Event::Invalidate => StreamEnd::Every,
+        Event::DropDatabase => StreamEnd::OfDatabase,
+        Event::Drop | Event::Rename | Event::DropOrRename => StreamEnd::OfCollection,
+        Event::HighWaterMark | Event::Change(_) | Event::Other(_) | Event::Unknown | _ => StreamEnd::None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Timestamp;
 
     #[track_caller]
     fn parse(offset: &str) -> StoredOffset {
@@ -89,6 +120,24 @@ mod tests {
         check(heartbeat, 0x6B03_B3E1, 1, TokenKind::HighWaterMark);
         let binary = r#"{"_id":"{\"_data\": {\"$binary\": {\"base64\": \"glqSRgAAAAABRmRfaWQAZFqSRhlXKpr5AKAAWhAEX/XCFsLZTGqxo1h3n/oL/gQ=\", \"subType\": \"00\"}}}"}"#;
         assert!(matches!(parse(binary), StoredOffset::Token(_)));
+    }
+
+    #[test]
+    fn a_valid_time_before_a_garbled_tail_is_no_token() {
+        let garbled = r#"{"_id":"{\"_data\": \"826B03B4EA000000082B042C0100296E5A1004BBCF\"}"}"#;
+        assert_eq!(parse(garbled), StoredOffset::Malformed { parses: true });
+        let document_db = r#"{"_id":"{\"_data\": \"016353A45900000001010000000100000000\"}"}"#;
+        assert_eq!(parse(document_db), StoredOffset::Opaque);
+    }
+
+    #[test]
+    fn tokens_at_which_streams_end() {
+        let ends = |data: &str| match parse(&format!("{{\"_id\":\"{{\\\"_data\\\": \\\"{data}\\\"}}\"}}")) {
+            StoredOffset::Token(position) => position.ends,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(ends("826B03B261000000662B022C0100296E04"), StreamEnd::OfDatabase);
+        assert_eq!(ends("826B03B3E1000000012B0229296E04"), StreamEnd::None);
     }
 
     #[test]

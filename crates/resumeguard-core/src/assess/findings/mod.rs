@@ -6,6 +6,7 @@ mod rg005_task_failed;
 mod rg007_errors_tolerated;
 mod rg010_no_position;
 mod rg015_position_in_future;
+mod rg022_stands_at_invalidate;
 
 use super::judge::Judgement;
 use super::memory::ConnectorMemory;
@@ -40,13 +41,14 @@ pub struct Rule {
 }
 
 /// Every rule, in the order of its number.
-pub const RULES: [Rule; 6] = [
+pub const RULES: [Rule; 7] = [
     Rule { id: "RG001", name: "lost_while_running", predicate: rg001_lost_while_running::matches },
     Rule { id: "RG004", name: "not_running", predicate: rg004_not_running::matches },
     Rule { id: "RG005", name: "task_failed", predicate: rg005_task_failed::matches },
     Rule { id: "RG007", name: "errors_tolerated", predicate: rg007_errors_tolerated::matches },
     Rule { id: "RG010", name: "no_position", predicate: rg010_no_position::matches },
     Rule { id: "RG015", name: "position_in_future", predicate: rg015_position_in_future::matches },
+    Rule { id: "RG022", name: "stands_at_invalidate", predicate: rg022_stands_at_invalidate::matches },
 ];
 
 /// What matched, worst first, then by number.
