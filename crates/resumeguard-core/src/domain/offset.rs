@@ -132,9 +132,10 @@ mod tests {
 
     #[test]
     fn tokens_at_which_streams_end() {
-        let ends = |data: &str| match parse(&format!("{{\"_id\":\"{{\\\"_data\\\": \\\"{data}\\\"}}\"}}")) {
-            StoredOffset::Token(position) => position.ends,
-            other => panic!("{other:?}"),
+        let ends = |data: &str| {
+            let offset = parse(&format!("{{\"_id\":\"{{\\\"_data\\\": \\\"{data}\\\"}}\"}}"));
+            let StoredOffset::Token(position) = offset else { panic!("{offset:?}") };
+            position.ends
         };
         assert_eq!(ends("826B03B261000000662B022C0100296E04"), StreamEnd::OfDatabase);
         assert_eq!(ends("826B03B3E1000000012B0229296E04"), StreamEnd::None);
