@@ -216,14 +216,12 @@ fn exponent_with_low_bits(shortest: Scaled, low_bits: u16) -> Option<i32> {
 }
 
 /// The exponent of the shortest plain notation: 0 for integers that 34 digits hold.
-#[allow(clippy::unnecessary_wraps, reason = "one shape for both choices")]
 fn plainest_exponent(shortest: Scaled) -> Option<i32> {
     let room = i32::try_from(MAX_DIGITS - digits(shortest.coefficient)).unwrap_or(0);
     Some(if (0..=room).contains(&shortest.exponent) { 0 } else { shortest.exponent })
 }
 
 /// The double equal to an integer other than zero, if there is one.
-#[allow(clippy::cast_precision_loss, reason = "a loss is what it looks for")]
 fn exact_double(magnitude: u64) -> Option<f64> {
     let significant = magnitude.checked_shr(magnitude.trailing_zeros())?;
     (significant < TWO_POW_53).then_some(magnitude as f64)
