@@ -17,7 +17,18 @@ pub(crate) struct Scaled {
     pub(crate) exponent: i32,
 }
 
+impl From<u64> for Scaled {
+    fn from(integer: u64) -> Scaled {
+        Scaled { coefficient: u128::from(integer), exponent: 0 }
+    }
+}
+
 impl Scaled {
+    /// Greater by so many units of the last place.
+    pub(crate) fn plus(self, units: u64) -> Scaled {
+        Scaled { coefficient: self.coefficient + u128::from(units), exponent: self.exponent }
+    }
+
     /// The same value without zeros at the end of the coefficient.
     pub(crate) fn shortest(mut self) -> Scaled {
         while self.coefficient != 0 && self.coefficient.is_multiple_of(10) {
