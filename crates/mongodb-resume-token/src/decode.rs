@@ -11,6 +11,8 @@ use crate::{hex, vendor};
 const HIGH_WATER_MARK: i32 = 0;
 const EVENT: i32 = 128;
 const UUID_SUBTYPE: u8 = 4;
+/// Type byte and time, three numbers of whatever form, and a boolean.
+const LONGEST_HEADER: usize = PREFIX + 3 * 17 + 1;
 
 /// Decodes a token from its hexadecimal `_data` alone, in either case.
 ///
@@ -34,14 +36,15 @@ pub fn decode(data: &str) -> Result<Token, Error> {
 
 /// Decodes what of a token stands before the collection: format, time, type, and whether it is that of an invalidate
 /// event. The other fields stay `None`, whatever the token holds, and the rest of it is not looked at. Type bits play no
-/// part here.
+/// part here, and nothing is allocated unless it fails.
 ///
 /// # Errors
 /// See [`ErrorKind`].
 pub fn decode_header(data: &str) -> Result<Token, Error> {
     strictly(|token| {
-        let bytes = hex::decode(data)?;
-        let mut values = start(Input::Hex(data), &bytes, None, token)?;
+        let mut buffer = [0; LONGEST_HEADER];
+        let count = hex::decode_prefix(data, &mut buffer)?;
+        let mut values = start(Input::Hex(data), &buffer[..count], None, token)?;
         if values_follow(token.format) { header(&mut values, token) } else { Ok(()) }
     })
 }

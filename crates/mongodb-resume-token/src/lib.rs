@@ -84,6 +84,11 @@ mod token;
 mod value;
 mod vendor;
 
+/// The README's example, run as a test.
+#[cfg(all(doctest, feature = "json"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub use decode::{Partial, decode, decode_header, decode_lenient};
 pub use document::{TokenData, TokenDocument};
 pub use error::{Error, ErrorKind, Field, Vendor};

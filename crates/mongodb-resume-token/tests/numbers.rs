@@ -116,6 +116,12 @@ fn without_type_bits_a_number_keeps_its_value() {
         ("Decimal128(Decimal128(0.1))", "2AFEE6666666666666", true),
         ("Decimal128(Decimal128(100000000000000000000000))", "33096A5A058FC295ED0BA43B7400000000", true),
         ("Decimal128(Decimal128(1E+400))", "33B31E314DC6448D9338C15B0A00000000", true),
+        // Its shortest coefficient would need an exponent that decimals do not have.
+        (
+            "Decimal128(Decimal128(1.000000000000000000000000000000000E+6144))",
+            "33DFFE314DC6448D9338C15B0A00000000",
+            true,
+        ),
     ] {
         let token = document(value, &[]).decode().unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!(format!("{:?}", id(&token)), format!("Some({text})"));

@@ -7,6 +7,8 @@ use crate::keystring::decimal::MAX_DIGITS;
 
 /// No double has more significant digits than this: 2^-1022 − 2^-1074 has them all.
 const MOST_DIGITS: usize = 767;
+/// Few doubles have 34 digits and then so many zeros or nines.
+const MOSTLY_ENOUGH: usize = 50;
 
 /// A positive decimal: `coefficient × 10^exponent`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +17,18 @@ pub(crate) struct Scaled {
     pub(crate) exponent: i32,
 }
 
+impl From<u64> for Scaled {
+    fn from(integer: u64) -> Scaled {
+        Scaled { coefficient: u128::from(integer), exponent: 0 }
+    }
+}
+
 impl Scaled {
+    /// Greater by so many units of the last place.
+    pub(crate) fn plus(self, units: u64) -> Scaled {
+        Scaled { coefficient: self.coefficient + u128::from(units), exponent: self.exponent }
+    }
+
     /// The same value without zeros at the end of the coefficient.
     pub(crate) fn shortest(mut self) -> Scaled {
         while self.coefficient != 0 && self.coefficient.is_multiple_of(10) {
@@ -74,11 +87,26 @@ impl Scaled {
     }
 }
 
+/// A bound on the significant digits of a positive double: one for every binary place after the point, and those of
+/// the whole part; or fewer, by as many zeros as follow the point.
+fn most_digits(value: f64) -> usize {
+    const FRACTION_BITS: i32 = 52;
+    let bits = value.to_bits();
+    let biased = i32::try_from(bits >> FRACTION_BITS).unwrap_or(0).max(1);
+    let last_place =
+        biased - 1023 - FRACTION_BITS + i32::try_from(bits.trailing_zeros()).unwrap_or(0).min(FRACTION_BITS);
+    // 1233 / 4096 is a little less than the logarithm of 2; two more make up for that and for rounding.
+    let before_point = ((biased - 1023) * 1233).div_euclid(4096) + 2;
+    let digits = before_point + (-last_place).max(0);
+    usize::try_from(digits).unwrap_or(0).clamp(MAX_DIGITS + 1, MOST_DIGITS)
+}
+
 pub(crate) fn digits(coefficient: u128) -> usize {
     coefficient.checked_ilog10().map_or(1, |log| log as usize + 1)
 }
 
-/// All the significant digits of a finite, not negative double; the first one stands for `10^exponent`.
+/// The digits of a finite, not negative double: the first 34 as they are, and after them so many that one is not zero
+/// unless all are. The first one stands for `10^exponent`.
 pub(crate) struct Expansion {
     digits: [u8; MOST_DIGITS],
     exponent: i32,
@@ -87,11 +115,19 @@ pub(crate) struct Expansion {
 impl Expansion {
     /// `None` for infinity and NaN. The standard library's formatting is exact to any number of digits.
     pub(crate) fn of(value: f64) -> Option<Expansion> {
+        let all = most_digits(value);
+        let some = Expansion::rounded(value, all.min(MOSTLY_ENOUGH))?;
+        // Rounding the last digit of these reaches the first 34 only through nines, which it leaves as zeros.
+        let is_certain = all <= MOSTLY_ENOUGH || !some.is_exact(MAX_DIGITS);
+        if is_certain { Some(some) } else { Expansion::rounded(value, all) }
+    }
+
+    fn rounded(value: f64, digits: usize) -> Option<Expansion> {
         if !value.is_finite() {
             return None;
         }
         let mut text = Text { digits: [0; MOST_DIGITS], length: 0, exponent: String::new() };
-        write!(text, "{value:.precision$e}", precision = MOST_DIGITS - 1).ok()?;
+        write!(text, "{value:.precision$e}", precision = digits - 1).ok()?;
         Some(Expansion { digits: text.digits, exponent: text.exponent.parse().ok()? })
     }
 
@@ -159,17 +195,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_digit_of_a_double_is_there() {
+    fn the_first_digits_of_a_double_are_there_and_whether_more_follow() {
         let tenth = Expansion::of(0.1).unwrap();
         assert_eq!(
             tenth.truncate(34),
             Scaled { coefficient: 1_000_000_000_000_000_055_511_151_231_257_827, exponent: -34 }
         );
-        assert!(tenth.is_exact(55) && !tenth.is_exact(54));
+        assert!(!tenth.is_exact(MAX_DIGITS));
+        assert!(Expansion::of(0.0625).unwrap().is_exact(3) && !Expansion::of(0.0625).unwrap().is_exact(2));
         let longest = Expansion::of(f64::MIN_POSITIVE.next_down()).unwrap();
-        assert!(!longest.is_exact(766));
+        assert!(!longest.is_exact(MAX_DIGITS));
         assert_eq!(longest.exponent, -308);
         assert!(Expansion::of(f64::INFINITY).is_none());
+    }
+
+    #[test]
+    fn no_digit_is_left_out() {
+        let powers = (-1074..=1023).map(|power: i32| 2f64.powi(power));
+        for value in
+            powers.flat_map(|power| [power, power.next_up(), power.next_down(), power * 1.1, power * 5.0])
+        {
+            let Some(expansion) = Expansion::of(value) else { continue };
+            let text =
+                |digits: &[u8]| digits.iter().map(|digit| char::from(digit + b'0')).collect::<String>();
+            let all = format!("{value:.766e}").replace('.', "");
+            let (first, rest) = (text(&expansion.digits[..MAX_DIGITS]), &all[MAX_DIGITS..767]);
+            assert!(all.starts_with(&first), "{value:e}");
+            assert_eq!(expansion.is_exact(MAX_DIGITS), rest.bytes().all(|digit| digit == b'0'), "{value:e}");
+        }
     }
 
     #[test]

@@ -149,24 +149,18 @@ impl Number {
     /// A finite decimal, with the one of its possible exponents that `choose` picks.
     fn decimal(self, choose: impl Fn(Scaled) -> Option<i32>) -> Option<Decimal128> {
         let scaled = match self.magnitude {
-            Magnitude::Nan | Magnitude::Infinite => return None,
-            Magnitude::Integer(value, more) => {
-                apply(more, || Scaled { coefficient: u128::from(value), exponent: 0 }.widest(-BIAS), || None)?
+            Magnitude::Integer(value, More::Nothing) => Scaled::from(value),
+            Magnitude::Integer(value, More::Continued(units)) => {
+                Scaled::from(value).widest(-BIAS).plus(units)
             }
-            Magnitude::Double(value, more) => {
-                let expansion = Expansion::of(value)?;
-                let exact = expansion.is_exact(MAX_DIGITS);
-                if more == More::Nothing && !exact {
-                    return None;
-                }
-                apply(more, || expansion.round_up(MAX_DIGITS), || Some(expansion.round_up(SAFE_DIGITS)))?
-            }
-            // No decimal of 34 digits equals a double below the normal range.
-            Magnitude::Subnormal(_, More::Nothing) => return None,
-            Magnitude::Subnormal(scaled, more) => apply(more, || subnormal_base(scaled), || None)?,
+            Magnitude::Double(value, more) => beside_double(value, more)?,
+            Magnitude::Subnormal(scaled, More::Continued(units)) => subnormal_base(scaled).plus(units),
             Magnitude::Decimal(finite) => {
                 Scaled { coefficient: finite.coefficient, exponent: finite.exponent() }
             }
+            Magnitude::Nan | Magnitude::Infinite | Magnitude::Integer(_, More::RoundedUp) => return None,
+            // No decimal of 34 digits equals a double below the normal range.
+            Magnitude::Subnormal(_, More::Nothing | More::RoundedUp) => return None,
         };
         let shortest = scaled.shortest();
         if shortest.coefficient > MAX_COEFFICIENT {
@@ -182,15 +176,13 @@ impl Number {
     }
 }
 
-/// The stored double as 34 digits, plus what follows it.
-fn apply(more: More, base: impl Fn() -> Scaled, rounded: impl Fn() -> Option<Scaled>) -> Option<Scaled> {
+/// The decimal that stands in this relation to a double of the normal range; `None` if it has more than 34 digits.
+fn beside_double(value: f64, more: More) -> Option<Scaled> {
+    let expansion = Expansion::of(value)?;
     match more {
-        More::Nothing => Some(base()),
-        More::RoundedUp => rounded(),
-        More::Continued(units) => {
-            let Scaled { coefficient, exponent } = base();
-            Some(Scaled { coefficient: coefficient + u128::from(units), exponent })
-        }
+        More::Nothing => expansion.is_exact(MAX_DIGITS).then(|| expansion.truncate(MAX_DIGITS)),
+        More::RoundedUp => Some(expansion.round_up(SAFE_DIGITS)),
+        More::Continued(units) => Some(expansion.round_up(MAX_DIGITS).plus(units)),
     }
 }
 
@@ -216,14 +208,14 @@ fn exponent_with_low_bits(shortest: Scaled, low_bits: u16) -> Option<i32> {
 }
 
 /// The exponent of the shortest plain notation: 0 for integers that 34 digits hold.
-#[allow(clippy::unnecessary_wraps, reason = "one shape for both choices")]
 fn plainest_exponent(shortest: Scaled) -> Option<i32> {
     let room = i32::try_from(MAX_DIGITS - digits(shortest.coefficient)).unwrap_or(0);
-    Some(if (0..=room).contains(&shortest.exponent) { 0 } else { shortest.exponent })
+    let exponent = if (0..=room).contains(&shortest.exponent) { 0 } else { shortest.exponent };
+    let greatest = i32::from(MAX_BIASED_EXPONENT) - BIAS;
+    (exponent <= greatest + room).then(|| exponent.min(greatest))
 }
 
 /// The double equal to an integer other than zero, if there is one.
-#[allow(clippy::cast_precision_loss, reason = "a loss is what it looks for")]
 fn exact_double(magnitude: u64) -> Option<f64> {
     let significant = magnitude.checked_shr(magnitude.trailing_zeros())?;
     (significant < TWO_POW_53).then_some(magnitude as f64)
