@@ -17,15 +17,17 @@ pub(super) fn report(status: &Status, json: bool) -> Result<Outcome, Failure> {
     Ok(outcome(status))
 }
 
-/// The monitoring-plugin convention: bad before unknown before at risk.
+/// The monitoring-plugin convention; unknown is the answer only where nothing worse is known.
 fn outcome(status: &Status) -> Outcome {
     let any = |predicate: fn(&Connector) -> bool| status.connectors.iter().any(predicate);
     if any(|c| c.verdict == "lost" || c.verdict == "critical" || has_failed(c)) {
         Outcome::Bad
-    } else if any(|c| c.verdict == "unknown") || status.sources.iter().any(|source| !source.up) {
-        Outcome::Unknown
     } else if any(|c| c.verdict == "at_risk") {
         Outcome::AtRisk
+    } else if any(|c| c.verdict == "unknown") || status.sources.iter().any(|s| s.source == "connect" && !s.up)
+    {
+        // A cluster that cannot be read may run connectors that nobody has seen.
+        Outcome::Unknown
     } else {
         Outcome::Done
     }

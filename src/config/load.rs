@@ -125,7 +125,7 @@ fn any_origin(value: &Value) -> Option<String> {
     value.origin().map(str::to_owned)
 }
 
-/// `--connect URL`: named by host and port; credentials in the URL are taken out of it.
+/// `--connect URL`: named by host and port.
 fn from_flag(text: &str) -> Result<(String, RawConnect), ConfigError> {
     let url = parse_url("--connect", text)?;
     let host = url.host_str().unwrap_or_default();
@@ -184,24 +184,22 @@ fn parse_url(key: &str, text: &str) -> Result<reqwest::Url, ConfigError> {
             "not an http or https URL; write for example \"http://127.0.0.1:8083\"",
         ));
     }
+    if !url.username().is_empty() || url.password().is_some() {
+        // Addresses are printed, logged and shown in lists of processes.
+        let problem =
+            "must not hold credentials; set username and password_file of [connect.NAME] in a --config file";
+        return Err(ConfigError::at(key, problem));
+    }
     Ok(url)
 }
 
 fn connect(name: &str, raw: &RawConnect) -> Result<ConnectCluster, ConfigError> {
     let key = |field: &str| format!("connect.{name}.{field}");
-    let mut url = parse_url(&key("url"), &raw.url)?;
-    let in_url = (!url.username().is_empty()).then(|| {
-        let password = url.password().unwrap_or_default().to_owned();
-        (url.username().to_owned(), Secret::from(percent_decoded(&password)))
-    });
-    // Neither can fail: the URL has a host.
-    url.set_username("")
-        .and_then(|()| url.set_password(None))
-        .map_err(|()| ConfigError::at(&key("url"), "no host"))?;
+    let url = parse_url(&key("url"), &raw.url)?;
     let password = secret(&key("password"), raw.password.as_ref(), raw.password_file.as_deref())?;
     let credentials = match (&raw.username, password) {
         (Some(username), Some(password)) => Some((username.clone(), password)),
-        (None, None) => in_url,
+        (None, None) => None,
         (Some(_), None) => return Err(ConfigError::at(&key("username"), "needs password or password_file")),
         (None, Some(_)) => return Err(ConfigError::at(&key("password"), "needs username")),
     };
@@ -212,10 +210,6 @@ fn connect(name: &str, raw: &RawConnect) -> Result<ConnectCluster, ConfigError> 
         credentials,
         connector_hosts: raw.use_connector_uris.then_some(hosts),
     })
-}
-
-fn percent_decoded(text: &str) -> String {
-    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 fn mongodb(name: &str, raw: &RawMongodb) -> Result<Deployment, ConfigError> {

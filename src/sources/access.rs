@@ -1,7 +1,8 @@
 //! Which connection string may be used to read the oplog that a connector depends on.
 
 use crate::config::{Config, Deployment, Secret};
-use resumeguard_core::domain::{ConnectionString, ConnectorId, Observed, Refusal, Why};
+use resumeguard_core::domain::{ConnectionString, ConnectorId, Observed, Refusal, Why, with_port};
+use std::collections::BTreeSet;
 use wildmatch::WildMatch;
 
 /// A way into one deployment.
@@ -11,6 +12,36 @@ pub struct Access {
     pub configured: Option<String>,
     /// Connection string.
     pub uri: Secret,
+    /// Hosts that may be dialled, whoever names them; `None` for one that an operator has configured.
+    pub allowed: Option<Vec<WildMatch>>,
+}
+
+impl Access {
+    /// The way that an operator has configured.
+    #[must_use]
+    pub fn configured(deployment: &Deployment) -> Self {
+        Self { configured: Some(deployment.name.clone()), uri: deployment.uri.clone(), allowed: None }
+    }
+
+    /// Hosts of the string, with their ports.
+    #[must_use]
+    pub fn hosts(&self) -> BTreeSet<String> {
+        let parsed = ConnectionString::parse(self.uri.expose());
+        let hosts = parsed.as_ref().ok().and_then(|parsed| parsed.hosts().ok()).unwrap_or_default();
+        hosts.iter().map(|host| with_port(host)).collect()
+    }
+
+    /// The string's `replicaSet`.
+    #[must_use]
+    pub fn set_name(&self) -> Option<String> {
+        ConnectionString::parse(self.uri.expose()).ok()?.replica_set().map(str::to_owned)
+    }
+
+    /// A stranger's server may name any host as its neighbour: it is dialled only if it is allowed as well.
+    #[must_use]
+    pub fn may_dial(&self, host: &str) -> bool {
+        self.allowed.as_ref().is_none_or(|allowed| allowed.iter().any(|glob| matches_host(glob, host)))
+    }
 }
 
 /// The rules that decide, from the configuration.
@@ -59,7 +90,7 @@ impl AccessRules {
     /// Why there is none: a placeholder, no connection string, or one that may not be used.
     pub fn access(&self, id: &ConnectorId, uri: &str) -> Observed<Access> {
         if let Some(deployment) = self.configured(id, uri) {
-            return Ok(Access { configured: Some(deployment.name.clone()), uri: deployment.uri.clone() });
+            return Ok(Access::configured(deployment));
         }
         let parsed = ConnectionString::parse(uri)?;
         let rules = self.connector_hosts.iter().find(|(name, _)| *name == id.connect_cluster);
@@ -71,7 +102,7 @@ impl AccessRules {
             Refusal::Placeholder => Why::UriPlaceholder,
             Refusal::Option(_) | Refusal::Mechanism(_) => Why::UriRefused,
         })?;
-        Ok(Access { configured: None, uri: uri.into() })
+        Ok(Access { configured: None, uri: uri.into(), allowed: Some(allowed.to_vec()) })
     }
 }
 

@@ -76,7 +76,7 @@ impl Meter {
     /// The meter as a fact.
     #[must_use]
     pub fn facts(&self) -> SourceFacts {
-        let up = self.reads > 0 && self.error.is_none();
+        let up = self.last_success.is_some() && self.error.is_none();
         SourceFacts { source: self.source, name: self.name.clone(), up, error: self.error.clone() }
     }
 }

@@ -7,6 +7,15 @@ mod meter;
 pub mod mongodb;
 mod observer;
 
+/// One line for all problems of a pass: the first, and how many more there are.
+fn summary(problems: &[String]) -> Result<(), String> {
+    match problems {
+        [] => Ok(()),
+        [only] => Err(only.clone()),
+        [first, rest @ ..] => Err(format!("{first} (and {} more)", rest.len())),
+    }
+}
+
 pub use access::{Access, AccessRules};
 pub use meter::Meter;
 pub use observer::Observer;

@@ -6,14 +6,13 @@ use super::{Access, AccessRules, Meter};
 use crate::clock::Clock;
 use crate::config::Config;
 use futures_util::future::join_all;
+use resumeguard_core::assess::STALE_INTERVALS;
 use resumeguard_core::domain::{
-    ConnectionString, ConnectorFacts, ConnectorId, Facts, LiveKeyQuery, Observed, Settings, Why, pick_live,
+    ConnectionString, ConnectorFacts, ConnectorId, Facts, LiveKeyQuery, Observed, Selection, Settings, Why,
+    pick_live,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// Readings older than this many intervals are not handed on (J6).
-const STALE_INTERVALS: u32 = 3;
 
 /// Reads the world.
 #[derive(Debug)]
@@ -55,8 +54,6 @@ impl Observer {
     /// # Errors
     /// Where no HTTP client can be made.
     pub fn new(config: &Config) -> Result<Self, super::connect::ConnectError> {
-        let configured =
-            |d: &crate::config::Deployment| Access { configured: Some(d.name.clone()), uri: d.uri.clone() };
         Ok(Self {
             connects: config
                 .connect
@@ -65,7 +62,7 @@ impl Observer {
                 .collect::<Result<_, _>>()?,
             deployments: Deployments::new(config.poll.sizes_every),
             rules: AccessRules::new(config),
-            configured: config.mongodb.iter().map(configured).collect(),
+            configured: config.mongodb.iter().map(Access::configured).collect(),
             interval: config.poll.interval,
             known: BTreeMap::new(),
         })
@@ -136,12 +133,11 @@ impl Observer {
             .as_ref()
             .map_err(|why| *why)
             .and_then(|access| self.deployments.name_of(access).map(str::to_owned).ok_or(Why::NotReadYet));
-        // The connector's own string decides where it reads; where it is hidden, the one that serves it has to do.
-        let selection = ConnectionString::parse(uri_of(listed))
-            .or_else(|why| {
-                access.as_ref().map_or(Err(why), |access| ConnectionString::parse(access.uri.expose()))
-            })
-            .map(|uri| uri.selection());
+        let selection = match ConnectionString::parse(uri_of(listed)) {
+            Ok(uri) => Ok(uri.selection()),
+            Err(Why::UriPlaceholder) => Ok(Selection::Hidden),
+            Err(why) => Err(why),
+        };
         let version = connect.version(listed);
         let now = clock.uptime();
         let reading = connect.offsets_of(&listed.name, now, self.interval * STALE_INTERVALS);
@@ -178,7 +174,7 @@ impl Observer {
     ) -> LiveKeyQuery<'a> {
         let value = |key: &str| listed.config.get(key).map_or("", |value| value.trim());
         LiveKeyQuery {
-            partition_name: listed.config.get("offset.partition.name").map(|name| name.as_str()),
+            partition_name: Some(value("offset.partition.name")),
             uri: uri_of(listed),
             configured_uri: self.rules.configured(id, uri_of(listed)).map(|d| d.uri.expose()),
             database: value("database"),
@@ -196,5 +192,6 @@ impl Observer {
 }
 
 fn uri_of(listed: &Listed) -> &str {
-    listed.config.get("connection.uri").map_or("", String::as_str)
+    // Kafka trims what a connector is given.
+    listed.config.get("connection.uri").map_or("", |uri| uri.trim())
 }

@@ -92,6 +92,10 @@ fn what_contradicts_itself_is_refused() {
         "[connect.a]\nurl = \"http://h\"\nusername = \"u\"",
         "connect.a.username: needs password or password_file",
     );
+    refused(
+        "[connect.a]\nurl = \"http://me:hunter2@h\"",
+        "connect.a.url: must not hold credentials; set username and password_file of [connect.NAME] in a --config file",
+    );
     refused("[mongodb.a]\nhosts = [\"h\"]", "mongodb.a: needs uri or uri_file");
     refused("[mongodb.a]\nuri = \"h\"", "mongodb.a.uri: must begin with mongodb:// or mongodb+srv://");
     refused(

@@ -67,6 +67,7 @@ async fn answer(
             script.lock().unwrap().listing.clone()
         }
         "/connector-plugins" => Answer::Json("[]".into()),
+        path if path.contains("-hangs/") => Answer::Silence,
         _ => script.lock().unwrap().offsets.clone(),
     };
     match answer {
@@ -87,14 +88,22 @@ async fn answer(
 
 /// A listing with one connector of this name and this `connection.uri`.
 pub(crate) fn listing(name: &str, uri: &str) -> Answer {
-    let body = serde_json::json!({ name: {
-        "status": { "name": name, "connector": { "state": "RUNNING" }, "tasks": [{ "id": 0, "state": "RUNNING" }], "type": "source" },
-        "info": { "name": name, "config": {
-            "connector.class": "com.mongodb.kafka.connect.MongoSourceConnector",
-            "connection.uri": uri, "database": "db", "collection": "c",
-        } },
-    } });
-    Answer::Json(body.to_string())
+    listing_of(&[name], uri)
+}
+
+/// A listing with these connectors. The offsets of those whose name ends with `-hangs` are never answered.
+pub(crate) fn listing_of(names: &[&str], uri: &str) -> Answer {
+    let entry = |name: &str| {
+        serde_json::json!({
+            "status": { "name": name, "connector": { "state": "RUNNING" }, "tasks": [{ "id": 0, "state": "RUNNING" }], "type": "source" },
+            "info": { "name": name, "config": {
+                "connector.class": "com.mongodb.kafka.connect.MongoSourceConnector",
+                "connection.uri": uri, "database": "db", "collection": "c",
+            } },
+        })
+    };
+    let body: serde_json::Map<_, _> = names.iter().map(|name| ((*name).to_owned(), entry(name))).collect();
+    Answer::Json(serde_json::Value::Object(body).to_string())
 }
 
 /// Offsets with these partitions and `_id` texts.

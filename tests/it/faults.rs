@@ -1,7 +1,7 @@
 //! Connect at its worst: one clear line, the documented exit status, and nothing else lost.
 
 use crate::cli::{Run, resumeguard};
-use crate::fake_connect::{Answer, FakeConnect, listing, offsets};
+use crate::fake_connect::{Answer, FakeConnect, listing, listing_of, offsets};
 
 /// Nobody listens on the discard port of the loopback interface here; a URI for oplogs that cannot be read.
 const DEAD_URI: &str = "mongodb://127.0.0.1:9/?replicaSet=rs0";
@@ -64,12 +64,39 @@ async fn html_a_refusal_a_rebalance_garbage_and_silence() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn secrets_in_the_url_are_used_and_never_shown() {
-    let fake = FakeConnect::start(Answer::Status(401, ""), Answer::Html).await;
-    let url = fake.url.replace("http://", "http://me:hunter2@");
-    let run = status(&url).await;
-    one_line(&run, 69, &["refused the credentials"]);
+async fn secrets_in_the_url_are_refused_and_not_repeated() {
+    let run = status("http://me:hunter2@127.0.0.1:8083").await;
+    one_line(&run, 78, &["--connect: must not hold credentials", "password_file"]);
     assert!(!run.stderr.contains("hunter2") && !run.stdout.contains("hunter2"), "{run:?}");
+}
+
+/// Four connectors whose offsets hang fill every lane; the fifth is read all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_hang_do_not_starve_the_others() {
+    use resumeguard::{clock::Clock, config, daemon::Watch};
+    use resumeguard_core::domain::{Verdict, Why};
+    let _first = rustls::crypto::ring::default_provider().install_default().is_ok();
+    let names = ["a-hangs", "b-hangs", "c-hangs", "d-hangs", "well"];
+    let fake = FakeConnect::start(listing_of(&names, DEAD_URI), offsets(&[])).await;
+    let environment = [("RESUMEGUARD__POLL__INTERVAL".to_owned(), "2s".to_owned())].into();
+    let sources = config::Sources { connect: vec![fake.url.clone()], environment, ..Default::default() };
+    let mut watch = Watch::new(&config::load(&sources).unwrap().1, Clock::start()).unwrap();
+    for _pass in 0..3 {
+        let snapshot = watch.pass().await;
+        for connector in &snapshot.connectors {
+            let hangs = connector.id.connector.ends_with("hangs");
+            let why = if hangs { Why::OffsetsUnreadable } else { Why::NoPosition };
+            assert_eq!(connector.verdict, Verdict::Unknown(why), "{}", connector.id);
+        }
+    }
+}
+
+/// A Connect cluster without a MongoDB connector is well, and there is nothing to tell.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_connector_at_all_is_no_trouble() {
+    let fake = FakeConnect::start(Answer::Json("{}".into()), Answer::Html).await;
+    let run = status(&fake.url).await;
+    assert_eq!((run.code, run.stdout.as_str()), (0, "no MongoDB source connector was found\n"), "{run:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

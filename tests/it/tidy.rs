@@ -85,7 +85,7 @@ fn metric_names_stand_in_one_file() {
     }
 }
 
-/// `main.rs` under 60 lines, files that one can hold in mind, comments that name no machine.
+/// `main.rs` under 60 lines, files that one can hold in mind.
 #[test]
 fn sizes() {
     for (path, text) in sources() {

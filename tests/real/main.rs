@@ -12,6 +12,7 @@ mod access;
 mod daemon;
 mod election;
 mod keys;
+mod members;
 mod proxy;
 mod scrape;
 mod seed;

@@ -42,6 +42,12 @@ fn promtool_check(page: &str) {
         .unwrap();
     child.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
+    // Which `promtool` does not look for.
+    let lines = page.lines().filter(|line| !line.starts_with('#'));
+    let mut series: Vec<&str> =
+        lines.filter_map(|line| line.rsplit_once(' ')).map(|(series, _)| series).collect();
+    series.sort_unstable();
+    assert!(series.windows(2).all(|pair| pair[0] != pair[1]), "a series stands twice: {page}");
     let said =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.trim().is_empty(), "{said}\n{page}");

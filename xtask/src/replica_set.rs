@@ -135,6 +135,16 @@ impl ReplicaSet {
         settled(&self.mongo, self.spec.members.len()).await
     }
 
+    /// Makes a member begin again with nothing: after its initial synchronisation its oplog begins there.
+    ///
+    /// # Errors
+    /// When it does not stop or does not come back.
+    pub async fn resync_member(&self, member: usize) -> Result<()> {
+        self.stop_member(member)?;
+        fs::remove_dir_all(self.roster.data_folder(&self.role(member))?)?;
+        self.start_member(member).await
+    }
+
     /// The stack's folder: logs and data.
     #[must_use]
     pub fn folder(&self) -> &Path {

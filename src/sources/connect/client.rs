@@ -9,8 +9,9 @@ use resumeguard_core::domain::{StoredEntry, Why};
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// A listing of ten thousand connectors is some 60 MB; a hostile or mistaken server may send without end.
-const LISTING_LIMIT: usize = 256 << 20;
+/// Ten thousand healthy connectors take some 20 MB, a failed task's trace another 6 kB each; a hostile or mistaken
+/// server may send without end.
+const LISTING_LIMIT: usize = 96 << 20;
 
 /// Offsets of one connector: a handful of keys.
 const OFFSETS_LIMIT: usize = 4 << 20;

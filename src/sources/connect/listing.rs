@@ -7,8 +7,22 @@ use std::collections::{BTreeMap, HashMap};
 /// Class of MongoDB's source connector.
 pub(super) const MONGO_SOURCE: &str = "com.mongodb.kafka.connect.MongoSourceConnector";
 
-/// One MongoDB source connector as listed.
-#[derive(Debug, Clone)]
+/// The settings that are kept. Everything else stays where it is: configurations hold secrets of all kinds.
+const KEPT: [&str; 10] = [
+    "connection.uri",
+    "database",
+    "collection",
+    "offset.partition.name",
+    "errors.tolerance",
+    "mongo.errors.tolerance",
+    "startup.mode",
+    "startup.mode.timestamp.start.at.operation.time",
+    "copy.existing",
+    "heartbeat.interval.ms",
+];
+
+/// One MongoDB source connector as listed. Its `Debug` form leaves the configuration out.
+#[derive(Clone)]
 pub struct Listed {
     /// Its name.
     pub name: String,
@@ -20,8 +34,14 @@ pub struct Listed {
     pub state: ConnectorState,
     /// Its tasks.
     pub tasks: Vec<TaskFacts>,
-    /// Its configuration as REST shows it: placeholders unresolved, secrets in clear.
+    /// What is kept of its configuration, as REST shows it: placeholders unresolved, secrets in clear.
     pub config: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for Listed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listed").field("name", &self.name).field("state", &self.state).finish_non_exhaustive()
+    }
 }
 
 #[derive(Deserialize)]
@@ -67,6 +87,7 @@ fn listed(name: String, entry: Entry) -> Option<Listed> {
     if ![MONGO_SOURCE, "MongoSourceConnector", "MongoSource"].contains(&class) {
         return None;
     }
+    let config = config.into_iter().filter(|(key, _)| KEPT.contains(&key.as_str())).collect();
     let tasks = status.tasks.iter().map(|task| {
         let state = TaskState::parse(&task.state);
         let failed = state == TaskState::Failed;

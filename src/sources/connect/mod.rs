@@ -10,11 +10,14 @@ pub use offsets::parse_offsets;
 
 use crate::clock::Clock;
 use crate::config::{ConnectCluster, Poll};
-use crate::sources::Meter;
+use crate::sources::{Meter, summary};
 use futures_util::StreamExt;
 use resumeguard_core::domain::{Observed, StoredEntry, Why};
 use std::collections::HashMap;
 use std::time::Duration;
+
+/// A call for offsets may take this part of the phase: one that hangs leaves time for the next in its lane.
+const CALLS_THAT_MAY_HANG: u32 = 3;
 
 /// Connectors' stored entries as last read.
 #[derive(Debug, Clone)]
@@ -37,6 +40,8 @@ pub struct ConnectReader {
     plugin_versions: HashMap<String, Option<String>>,
     listed: Vec<Listed>,
     offsets: HashMap<String, OffsetReading>,
+    /// Uptime of the last attempt for a connector.
+    tried: HashMap<String, Duration>,
     /// Why the last attempt for a connector failed.
     refusals: HashMap<String, Why>,
     /// Counts listings.
@@ -61,6 +66,7 @@ impl ConnectReader {
             plugin_versions: HashMap::new(),
             listed: Vec::new(),
             offsets: HashMap::new(),
+            tried: HashMap::new(),
             refusals: HashMap::new(),
             listing_meter: Meter::new("connect", &cluster.name),
             offsets_meter: Meter::new("offsets", &cluster.name),
@@ -106,6 +112,7 @@ impl ConnectReader {
                     self.listed.iter().map(|l| l.name.as_str()).collect();
                 self.offsets.retain(|name, _| names.contains(name.as_str()));
                 self.refusals.retain(|name, _| names.contains(name.as_str()));
+                self.tried.retain(|name, _| names.contains(name.as_str()));
             }
             Err(error) => {
                 self.listing_meter.count(took, false);
@@ -128,23 +135,19 @@ impl ConnectReader {
         listed.version.clone().or(installed)
     }
 
-    /// Reads offsets until the deadline, those that were read longest ago first; the rest keep what they had.
+    /// Reads offsets until the deadline, those that were tried longest ago first; the rest keep what they had. A call has
+    /// a share of the deadline only, so that a few that hang do not starve the others.
     pub async fn read_offsets(&mut self, clock: &Clock, deadline: Duration) {
         if !self.is_readable() {
             return;
         }
-        let start = clock.uptime();
         let mut names: Vec<&str> = self.listed.iter().map(|listed| listed.name.as_str()).collect();
-        names.sort_by_key(|name| self.offsets.get(*name).map(|reading| reading.at));
+        names.sort_by_key(|name| self.tried.get(*name));
         let client = &self.client;
         let mut calls = futures_util::stream::iter(names)
             .map(|name| async move {
                 let begun = clock.uptime();
-                (
-                    name,
-                    begun,
-                    client.offsets(name, deadline.saturating_sub(begun.saturating_sub(start))).await,
-                )
+                (name, begun, client.offsets(name, deadline / CALLS_THAT_MAY_HANG).await)
             })
             .buffer_unordered(self.offsets_at_once);
         let until = tokio::time::sleep(deadline);
@@ -164,6 +167,7 @@ impl ConnectReader {
         let mut problems = Vec::new();
         for (name, begun, ended, outcome) in outcomes {
             self.offsets_meter.count(ended.saturating_sub(begun), outcome.is_ok());
+            self.tried.insert(name.clone(), begun);
             match outcome {
                 Ok(entries) => {
                     self.refusals.remove(&name);
@@ -194,14 +198,5 @@ impl ConnectReader {
             Some(_) => Err(refusal.unwrap_or(Why::Stale)),
             None => Err(refusal.unwrap_or(Why::NotReadYet)),
         }
-    }
-}
-
-/// One line for all problems of a pass: the first, and how many more there are.
-fn summary(problems: &[String]) -> Result<(), String> {
-    match problems {
-        [] => Ok(()),
-        [only] => Err(only.clone()),
-        [first, rest @ ..] => Err(format!("{first} (and {} more)", rest.len())),
     }
 }

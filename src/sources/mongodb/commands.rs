@@ -25,6 +25,10 @@ pub struct Hello {
     pub passives: Vec<String>,
     /// Members without data.
     pub arbiters: Vec<String>,
+    /// Clients are not told of it.
+    pub hidden: bool,
+    /// The running server process, where it tells (4.4 and newer): the same id is the same server, whatever its name.
+    pub process: Option<String>,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
     /// Its `maxWireVersion`.
@@ -111,6 +115,12 @@ pub(super) async fn hello(client: &Client, deadline: Duration) -> Result<Hello, 
         hosts: strings(&reply, "hosts"),
         passives: strings(&reply, "passives"),
         arbiters: strings(&reply, "arbiters"),
+        hidden: is("hidden"),
+        process: reply
+            .get_document("topologyVersion")
+            .and_then(|version| version.get_object_id("processId"))
+            .ok()
+            .map(|id| id.to_hex()),
         tags: tags
             .into_iter()
             .flatten()

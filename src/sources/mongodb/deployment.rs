@@ -2,14 +2,20 @@
 
 use super::commands::{Hello, ReadError};
 use super::member::{FirstReading, LastReading, Member};
-use super::with_port;
 use crate::clock::Clock;
-use crate::sources::{Access, Meter};
+use crate::sources::{Access, Meter, summary};
 use futures_util::future::join_all;
+use mongodb::error::ErrorKind;
 use mongodb::options::ClientOptions;
-use resumeguard_core::domain::{DeploymentFacts, MemberFacts, Observed, Role, Why};
+use resumeguard_core::domain::{DeploymentFacts, MemberFacts, Observed, Role, Why, with_port};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+/// How often names are resolved anew: an SRV record or an alias may come to lead elsewhere.
+const RESOLVE_EVERY: Duration = Duration::from_secs(300);
+
+/// Once every access was refused, another is tried this often: a refused login must not become a habit.
+const REFUSED_PASSES: u32 = 20;
 
 /// Reads one deployment.
 #[derive(Debug)]
@@ -17,9 +23,15 @@ pub struct DeploymentReader {
     /// Every way in; the first that works is used.
     pub(super) accesses: Vec<Access>,
     active: usize,
+    refused_passes: u32,
     options: Option<ClientOptions>,
+    resolved_at: Option<Duration>,
+    /// Hosts of the connection string in use.
+    seeds: BTreeSet<String>,
     /// By the address that is dialled.
     members: BTreeMap<String, Member>,
+    /// Which member, by its own name, an address was seen to lead to.
+    leads_to: BTreeMap<String, String>,
     /// What the set says of its members, from the primary where there is one.
     view: Option<Hello>,
     first: BTreeMap<String, Result<FirstReading, ReadError>>,
@@ -34,10 +46,14 @@ pub struct DeploymentReader {
 impl DeploymentReader {
     pub(super) fn new(access: Access, name: &str, sizes_every: Duration) -> Self {
         Self {
+            seeds: access.hosts(),
             accesses: vec![access],
             active: 0,
+            refused_passes: 0,
             options: None,
+            resolved_at: None,
             members: BTreeMap::new(),
+            leads_to: BTreeMap::new(),
             view: None,
             first: BTreeMap::new(),
             last: BTreeMap::new(),
@@ -53,11 +69,23 @@ impl DeploymentReader {
         self.view.as_ref().map(|view| view.set_name.as_str())
     }
 
-    /// Every host that the set names, arbiters included.
+    /// The smallest host that the set names, or else of the connection string: tells sets of one name apart.
     #[must_use]
-    pub fn hosts(&self) -> BTreeSet<&str> {
-        let view = self.view.iter();
-        view.flat_map(|v| v.hosts.iter().chain(&v.passives).chain(&v.arbiters)).map(String::as_str).collect()
+    pub fn smallest_host(&self) -> &str {
+        let named = self.view.iter().flat_map(|view| view.hosts.iter().chain(&view.passives)).min();
+        named.or(self.seeds.first()).map_or("", String::as_str)
+    }
+
+    /// Whether an address is one that this reader dials: from this machine it leads to the same server.
+    pub(super) fn dials(&self, address: &str) -> bool {
+        self.seeds.contains(address)
+            || self.members.contains_key(address)
+            || self.leads_to.contains_key(address)
+    }
+
+    /// The server processes that answered in this pass: two readers that share one read the same set.
+    pub(super) fn processes(&self) -> BTreeSet<&str> {
+        self.first.values().flatten().filter_map(|reading| reading.hello.process.as_deref()).collect()
     }
 
     pub(super) fn configured_name(&self) -> Option<&str> {
@@ -69,28 +97,24 @@ impl DeploymentReader {
         self.first.clear();
         self.last.clear();
         let begun = clock.uptime();
-        if let Err(error) = self.dial_seeds(deadline).await {
+        self.refusal = self.dial_seeds(begun, deadline / 3).await.err();
+        if self.refusal.is_some() {
             self.meter.count(clock.uptime().saturating_sub(begun), false);
-            self.refusal = Some(error);
             return;
         }
-        self.refusal = None;
-        for _round in 0..2 {
-            let unread: Vec<String> =
-                self.members.keys().filter(|a| !self.first.contains_key(*a)).cloned().collect();
-            if unread.is_empty() {
-                break;
-            }
-            let left = deadline.saturating_sub(clock.uptime().saturating_sub(begun));
-            let readings = self.members.iter_mut().filter(|(address, _)| unread.contains(address)).map(
-                async |(address, member)| {
-                    let begun = clock.uptime();
-                    let reading = member.first(left).await;
-                    (address.clone(), clock.uptime().saturating_sub(begun), reading)
-                },
-            );
-            for (address, took, reading) in join_all(readings).await {
-                self.meter.count(took, reading.as_ref().is_ok_and(|r| r.first.is_ok()));
+        // The second round is for members that the first one has named: one that hangs must leave it time.
+        for round in [deadline / 2, deadline] {
+            let left = round.saturating_sub(clock.uptime().saturating_sub(begun));
+            let (meter, done) = (&mut self.meter, &self.first);
+            let unread = self.members.iter_mut().filter(|(address, _)| !done.contains_key(*address));
+            let readings = join_all(unread.map(async |(address, member)| {
+                let begun = clock.uptime();
+                let reading = member.first(left).await;
+                (address.clone(), clock.uptime().saturating_sub(begun), reading)
+            }))
+            .await;
+            for (address, took, reading) in readings {
+                meter.count(took, reading.as_ref().is_ok_and(|r| r.first.is_ok()));
                 self.first.insert(address, reading);
             }
             self.follow_the_set();
@@ -124,86 +148,156 @@ impl DeploymentReader {
         join_all(due.map(|(_, member)| member.read_sizes(now, deadline))).await;
     }
 
-    /// The first contact goes to the hosts of the connection string.
-    async fn dial_seeds(&mut self, deadline: Duration) -> Result<(), ReadError> {
-        if self.options.is_none() {
-            let uri = self.accesses[self.active].uri.expose();
-            // Resolves SRV names, so it may wait for DNS.
-            let parsing = tokio::time::timeout(deadline, ClientOptions::parse(uri)).await;
-            let options = parsing
-                .map_err(|_| {
-                    ReadError::new(
-                        Why::MongodbUnreachable,
-                        format!("DNS did not answer within {deadline:.1?}"),
-                    )
-                })?
-                // The driver's text may quote the string itself: say only that it is wrong.
-                .map_err(|_| {
-                    ReadError::new(
-                        Why::UriInvalid,
-                        "the connection string cannot be parsed, or its SRV name cannot be resolved",
-                    )
-                })?;
-            self.options = Some(options);
+    /// The first contact goes to the hosts of the connection string; one that leads to nobody is tried again.
+    async fn dial_seeds(&mut self, now: Duration, deadline: Duration) -> Result<(), ReadError> {
+        if self.resolved_at.is_none_or(|at| now.saturating_sub(at) >= RESOLVE_EVERY) {
+            self.resolve(deadline).await?;
+            self.resolved_at = Some(now);
         }
         let Some(options) = &self.options else { return Ok(()) };
-        if self.members.is_empty() {
-            for host in &options.hosts {
-                let address = with_port(&host.to_string());
-                self.members.insert(address.clone(), Member::new(options, &address)?);
+        let access = &self.accesses[self.active];
+        for seed in self.seeds.iter().filter(|seed| access.may_dial(seed)) {
+            if !self.members.contains_key(seed) && !self.leads_to.contains_key(seed) {
+                self.members.insert(seed.clone(), Member::new(options, seed)?);
             }
         }
+        if self.members.is_empty() {
+            return Err(ReadError::new(
+                Why::UriRefused,
+                "leads to hosts that connect.NAME.connector_hosts does not allow",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Parses the connection string, which resolves SRV names.
+    async fn resolve(&mut self, deadline: Duration) -> Result<(), ReadError> {
+        let uri = self.accesses[self.active].uri.clone();
+        let parsing = tokio::spawn(async move { ClientOptions::parse(uri.expose()).await });
+        let options = match tokio::time::timeout(deadline, parsing).await {
+            Ok(Ok(Ok(options))) => options,
+            // The driver's text may quote the string itself: say only what kind of thing is wrong.
+            Ok(Ok(Err(error))) if matches!(*error.kind, ErrorKind::DnsResolve { .. }) => {
+                return Err(ReadError::new(
+                    Why::MongodbUnreachable,
+                    "the name of its SRV record cannot be resolved",
+                ));
+            }
+            Ok(Ok(Err(_))) => {
+                return Err(ReadError::new(Why::UriInvalid, "the connection string cannot be parsed"));
+            }
+            _ => {
+                let text = format!("DNS did not answer within {deadline:.1?}");
+                return Err(ReadError::new(Why::MongodbUnreachable, text));
+            }
+        };
+        let seeds: BTreeSet<String> = options.hosts.iter().map(|host| with_port(&host.to_string())).collect();
+        if seeds.is_disjoint(&self.seeds) {
+            // Another cluster has taken over the name.
+            self.forget();
+        }
+        // Aliases are looked at anew: each may have come to lead elsewhere.
+        self.leads_to.retain(|address, _| self.members.contains_key(address));
+        self.seeds = seeds;
+        self.options = Some(options);
         Ok(())
     }
 
     /// Takes the set's own word for who its members are: dials new ones, leaves those that are gone.
     fn follow_the_set(&mut self) {
-        let answered = || self.first.values().flatten().map(|reading| &reading.hello);
-        let Some(view) = answered().find(|h| h.role == Role::Primary).or_else(|| answered().next()).cloned()
+        self.refuse_strangers();
+        let answered =
+            || self.first.iter().filter_map(|(address, r)| Some((address, &r.as_ref().ok()?.hello)));
+        let Some(view) = answered()
+            .map(|(_, h)| h)
+            .find(|h| h.role == Role::Primary)
+            .or(answered().map(|(_, h)| h).next())
         else {
             return;
         };
-        let reached: BTreeSet<&str> = answered().filter_map(|hello| hello.me.as_deref()).collect();
+        let view = view.clone();
+        for (address, hello) in answered() {
+            let me = hello.me.clone().unwrap_or_else(|| address.clone());
+            self.leads_to.insert(address.clone(), me);
+        }
         let named: BTreeSet<&str> = view.hosts.iter().chain(&view.passives).map(String::as_str).collect();
-        // An address is kept while it leads to a member; a hidden one is reached only by its own name.
-        let gone: Vec<String> = self
-            .members
-            .keys()
-            .filter(|address| {
-                let hello = self.first.get(*address).and_then(|r| r.as_ref().ok()).map(|r| &r.hello);
-                let leads_to = hello.and_then(|h| h.me.as_deref());
-                let twice =
-                    leads_to.is_some_and(|me| me != address.as_str() && self.members.contains_key(me));
-                let known = named.contains(address.as_str()) || leads_to.is_some();
-                let arbiter =
-                    view.arbiters.contains(*address) || hello.is_some_and(|h| h.role == Role::Arbiter);
-                twice || arbiter || !known
-            })
-            .cloned()
-            .collect();
+        let mut reached: BTreeMap<&str, &str> = BTreeMap::new();
+        for (address, hello) in answered() {
+            let me = hello.me.as_deref().unwrap_or(address);
+            // Of several addresses of one member its own name is kept, else the first.
+            reached
+                .entry(me)
+                .and_modify(|kept| {
+                    if address == me {
+                        *kept = address
+                    }
+                })
+                .or_insert(address);
+        }
+        let arbiter = |address: &str| {
+            let hello = self.first.get(address).and_then(|r| r.as_ref().ok()).map(|r| &r.hello);
+            view.arbiters.iter().any(|a| a == address) || hello.is_some_and(|h| h.role == Role::Arbiter)
+        };
+        let superfluous = |address: &String| {
+            let twice = self
+                .leads_to
+                .get(address)
+                .and_then(|me| reached.get(me.as_str()))
+                .is_some_and(|kept| kept != address);
+            let known = named.contains(address.as_str())
+                || self.seeds.contains(address)
+                || self.leads_to.contains_key(address);
+            twice || arbiter(address) || !known
+        };
+        let superfluous: Vec<String> =
+            self.members.keys().filter(|address| superfluous(address)).cloned().collect();
         let missing: Vec<String> = named
             .iter()
-            .filter(|h| !reached.contains(**h) && !self.members.contains_key(**h))
-            .map(|h| (*h).to_owned())
+            .filter(|host| !reached.contains_key(**host) && !self.members.contains_key(**host))
+            .map(|host| (*host).to_owned())
             .collect();
-        for address in gone {
+        for address in superfluous {
             self.members.remove(&address);
             self.first.remove(&address);
         }
-        if let Some(options) = &self.options {
-            for address in missing {
-                if let Ok(member) = Member::new(options, &address) {
-                    self.members.insert(address, member);
-                }
+        self.dial(&missing);
+        self.view = Some(view);
+    }
+
+    fn dial(&mut self, addresses: &[String]) {
+        let (Some(options), access) = (&self.options, &self.accesses[self.active]) else { return };
+        for address in addresses.iter().filter(|address| access.may_dial(address)) {
+            if let Ok(member) = Member::new(options, address) {
+                self.members.insert(address.clone(), member);
             }
         }
-        self.view = Some(view);
+    }
+
+    /// A name that has come to lead to another set must not lend its oplog to this one.
+    fn refuse_strangers(&mut self) {
+        let Some(own) = self.set_name().map(str::to_owned) else { return };
+        for reading in self.first.values_mut() {
+            let stranger =
+                reading.as_ref().ok().map(|r| r.hello.set_name.clone()).filter(|name| *name != own);
+            if let Some(name) = stranger {
+                let text = format!("belongs to the set {name}, not to {own}");
+                *reading = Err(ReadError::new(Why::Contradictory, text));
+            }
+        }
+    }
+
+    /// Whether a reading says something of the set: seeds that lead to nobody and that the set does not name do not.
+    fn counts(&self, address: &str) -> bool {
+        let answered = self.first.get(address).is_some_and(Result::is_ok);
+        let named =
+            self.view.as_ref().is_none_or(|v| v.hosts.iter().chain(&v.passives).any(|host| host == address));
+        answered || named
     }
 
     fn conclude(&mut self, clock: &Clock) {
         let mut problems: Vec<String> = self.refusal.iter().map(ToString::to_string).collect();
-        let mut refused = self.refusal.as_ref().is_some_and(|error| error.why == Why::UriInvalid);
-        for (address, first) in &self.first {
+        let mut refused = false;
+        for (address, first) in self.first.iter().filter(|(address, _)| self.counts(address)) {
             let error = match (first, self.last.get(address)) {
                 (Err(error), _) | (_, Some(Err(error))) => error,
                 (Ok(FirstReading { first: Err(error), .. }), _)
@@ -213,34 +307,46 @@ impl DeploymentReader {
             refused |= matches!(error.why, Why::MongodbUnauthenticated | Why::OplogUnauthorized);
             problems.push(format!("{address}: {error}"));
         }
+        if self.first.values().all(Result::is_err) {
+            // Nobody answered: the name may lead elsewhere by now.
+            self.resolved_at = None;
+        }
+        self.refused_passes = if refused { self.refused_passes.saturating_add(1) } else { 0 };
         if refused && self.accesses.len() > 1 {
             self.next_access();
         }
-        let outcome = match problems.as_slice() {
-            [] => Ok(()),
-            [only] => Err(only.clone()),
-            [first, rest @ ..] => Err(format!("{first} (and {} more)", rest.len())),
-        };
-        self.meter.conclude(clock, outcome);
+        self.meter.conclude(clock, summary(&problems));
     }
 
-    /// Another connector's credentials may be allowed what these are not.
+    /// Another connector's credentials may be allowed what these are not: once round, then now and then.
     fn next_access(&mut self) {
-        self.active = (self.active + 1) % self.accesses.len();
+        let round = u32::try_from(self.accesses.len()).unwrap_or(u32::MAX);
+        if self.refused_passes < round || self.refused_passes.is_multiple_of(REFUSED_PASSES) {
+            self.active = (self.active + 1) % self.accesses.len();
+            self.forget();
+        }
+    }
+
+    fn forget(&mut self) {
         self.options = None;
+        self.resolved_at = None;
+        self.seeds = self.accesses[self.active].hosts();
         self.members.clear();
+        self.leads_to.clear();
+        self.view = None;
     }
 
     pub(super) fn set_accesses(&mut self, accesses: Vec<Access>) {
         let active = self.accesses.get(self.active).map(|access| access.uri.expose().to_owned());
         let kept = accesses.iter().position(|access| Some(access.uri.expose()) == active.as_deref());
+        // One that is meant for reading is preferred to a connector's own.
+        let better = accesses.first().is_some_and(|access| access.configured.is_some());
         self.accesses = accesses;
         match kept {
-            Some(at) => self.active = at,
-            None => {
+            Some(at) if at == 0 || !better || self.refused_passes > 0 => self.active = at,
+            _ => {
                 self.active = 0;
-                self.options = None;
-                self.members.clear();
+                self.forget();
             }
         }
     }
@@ -261,23 +367,35 @@ impl DeploymentReader {
         if self.first.values().all(Result::is_err) {
             return Err(self.why_nobody_answered());
         }
+        self.same_primary()?;
+        let counted = self.first.iter().filter(|(address, _)| self.counts(address));
+        Ok(counted.map(|(address, reading)| self.member_facts(address, reading)).collect())
+    }
+
+    /// J1: a change of primary or term in mid-pass leaves the deployment unknown for the pass.
+    fn same_primary(&self) -> Observed<()> {
         let primary =
             |hello: &Hello| (hello.role == Role::Primary).then(|| (hello.me.clone(), hello.election.clone()));
-        let before: BTreeSet<_> =
-            self.first.values().flatten().filter_map(|reading| primary(&reading.hello)).collect();
-        let after: BTreeSet<_> =
-            self.last.values().flatten().filter_map(|reading| primary(&reading.hello)).collect();
+        let before: BTreeSet<_> = self.first.values().flatten().filter_map(|r| primary(&r.hello)).collect();
+        let after: BTreeSet<_> = self.last.values().flatten().filter_map(|r| primary(&r.hello)).collect();
         let unheard = self.last.values().any(Result::is_err);
-        // A primary that did not answer the second time is an unreadable member, not an election.
-        if before != after && !(after.is_empty() && unheard) || before.len() > 1 {
-            return Err(Why::Election);
+        match (before == after && before.len() <= 1, after.is_empty() && unheard) {
+            (true, _) => Ok(()),
+            // It did not answer the second time: dead or slow, nobody knows.
+            (false, true) => Err(Why::MemberUnreadable),
+            (false, false) => Err(Why::Election),
         }
-        Ok(self.first.iter().map(|(address, reading)| self.member_facts(address, reading)).collect())
     }
 
     /// The most telling reason of all members.
     fn why_nobody_answered(&self) -> Why {
-        let telling = [Why::Sharded, Why::NotReplicaSet, Why::MongodbUnauthenticated, Why::OplogUnauthorized];
+        let telling = [
+            Why::Contradictory,
+            Why::Sharded,
+            Why::NotReplicaSet,
+            Why::MongodbUnauthenticated,
+            Why::OplogUnauthorized,
+        ];
         let reasons: Vec<Why> =
             self.first.values().filter_map(|r| r.as_ref().err()).map(|error| error.why).collect();
         telling.into_iter().find(|why| reasons.contains(why)).unwrap_or(Why::MongodbUnreachable)
@@ -297,10 +415,13 @@ impl DeploymentReader {
             Some(Err(error)) => Err(error.why),
             None => Err(Why::MemberUnreadable),
         };
+        let aliases = self.leads_to.iter().filter(|(_, me)| **me == host).map(|(alias, _)| alias.clone());
         MemberFacts {
             electable,
+            addresses: aliases.chain([host.clone(), address.to_owned()]).collect(),
             role: hello.map_or(Role::Other, |hello| hello.role),
-            tags: hello.map(|hello| hello.tags.clone()).unwrap_or_default(),
+            hidden: hello.is_some_and(|hello| hello.hidden),
+            tags: hello.map(|hello| hello.tags.clone()).ok_or(Why::MemberUnreadable),
             wire_version: hello.and_then(|hello| hello.wire_version),
             first,
             last: last.map(|(time, _)| time),

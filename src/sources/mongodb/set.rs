@@ -1,11 +1,10 @@
 //! All deployments: which connection strings lead to the same one, and what each is called.
 
 use super::deployment::DeploymentReader;
-use super::with_port;
 use crate::clock::Clock;
 use crate::sources::Access;
 use futures_util::future::join_all;
-use resumeguard_core::domain::{ConnectionString, DeploymentFacts};
+use resumeguard_core::domain::DeploymentFacts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -47,21 +46,21 @@ impl Deployments {
         self.name_them();
     }
 
-    /// A string whose hosts are known already needs no connection of its own to be recognised.
+    /// A string with an address that is dialled already leads to the same server; any other is dialled first and joined
+    /// once that is proven.
     fn place(&mut self, access: Access) {
-        let hosts = hosts_of(&access);
+        let hosts = access.hosts();
         let home = self.readers.iter_mut().find(|reader| {
-            let known = reader.hosts();
-            let reaches = hosts.iter().any(|host| known.contains(host.as_str()));
-            reaches && compatible(reader.configured_name(), access.configured.as_deref())
+            let named = access.set_name();
+            let same_set =
+                named.is_none() || reader.set_name().is_none() || named.as_deref() == reader.set_name();
+            let dialled = hosts.iter().any(|host| reader.dials(host));
+            dialled && same_set && compatible(reader.configured_name(), access.configured.as_deref())
         });
         match home {
             Some(reader) => join(reader, vec![access]),
             None => {
-                let name = access
-                    .configured
-                    .clone()
-                    .unwrap_or_else(|| hosts.iter().cloned().collect::<Vec<_>>().join(","));
+                let name = hosts.iter().cloned().collect::<Vec<_>>().join(",");
                 self.readers.push(DeploymentReader::new(access, &name, self.sizes_every));
             }
         }
@@ -84,14 +83,14 @@ impl Deployments {
         join_all(self.readers.iter_mut().map(|reader| reader.read_sizes(clock, deadline))).await;
     }
 
-    /// Strings that turned out to lead to the same set become one deployment.
+    /// Strings that turned out to lead to the same set become one deployment: names of sets and hosts are no proof, a
+    /// server process that both have reached is. Servers before 4.4 do not tell and stay apart.
     fn merge(&mut self) {
         let mut merged: Vec<DeploymentReader> = Vec::with_capacity(self.readers.len());
         for reader in self.readers.drain(..) {
             let twin = merged.iter_mut().find(|other| {
-                let shared = !other.hosts().is_disjoint(&reader.hosts());
-                shared
-                    && other.set_name() == reader.set_name()
+                other.set_name() == reader.set_name()
+                    && !other.processes().is_disjoint(&reader.processes())
                     && compatible(other.configured_name(), reader.configured_name())
             });
             match twin {
@@ -102,17 +101,18 @@ impl Deployments {
         self.readers = merged;
     }
 
-    /// The configured name, else the set's; where two sets share theirs, all but the first are told apart by a host.
+    /// The configured name, else the set's, else the hosts of the string. Where two would be called the same, the one
+    /// with the greater host carries it behind its name: names do not depend on the order in which sets were found.
     fn name_them(&mut self) {
+        self.readers.sort_by_cached_key(|r| (r.configured_name().is_none(), r.smallest_host().to_owned()));
         let mut taken = BTreeSet::new();
         for reader in &mut self.readers {
-            let own = reader.configured_name().or(reader.set_name()).map(str::to_owned);
-            let Some(own) = own else { continue };
-            let name = if taken.contains(&own) {
-                format!("{own}@{}", reader.hosts().first().copied().unwrap_or_default())
-            } else {
-                own
-            };
+            let hosts = || reader.accesses[0].hosts().into_iter().collect::<Vec<_>>().join(",");
+            let own = reader.configured_name().or(reader.set_name()).map_or_else(hosts, str::to_owned);
+            let apart = std::iter::once(own.clone())
+                .chain(std::iter::once(format!("{own}@{}", reader.smallest_host())))
+                .chain((2..).map(|number| format!("{own}@{}#{number}", reader.smallest_host())));
+            let name = apart.into_iter().find(|name| !taken.contains(name)).unwrap_or(own);
             taken.insert(name.clone());
             reader.meter.name = name;
         }
@@ -151,10 +151,4 @@ fn join(reader: &mut DeploymentReader, more: Vec<Access>) {
 /// Two names in the configuration are two deployments, whatever their hosts.
 fn compatible(a: Option<&str>, b: Option<&str>) -> bool {
     a.is_none() || b.is_none() || a == b
-}
-
-fn hosts_of(access: &Access) -> BTreeSet<String> {
-    let parsed = ConnectionString::parse(access.uri.expose());
-    let hosts = parsed.as_ref().ok().and_then(|parsed| parsed.hosts().ok()).unwrap_or_default();
-    hosts.iter().map(|host| with_port(host)).collect()
 }

@@ -3,12 +3,12 @@
 use super::memory::ConnectorMemory;
 use super::thresholds::Thresholds;
 use crate::domain::{
-    ConnectorFacts, Facts, FailureClass, FirstEntry, MemberFacts, Observed, OnRestart, Position, Role,
-    StartupMode, StoredOffset, TaskState, Timestamp, TokenKind, Tolerance, Verdict, Why,
+    ConnectorFacts, Facts, FailureClass, FirstEntry, LiveKey, MemberFacts, Observed, OnRestart, Position,
+    Role, Selection, StartupMode, StoredOffset, TaskState, Timestamp, TokenKind, Tolerance, Verdict, Why,
 };
 
 /// Readings older than this many intervals are unknown (J6).
-const STALE_INTERVALS: u32 = 3;
+pub const STALE_INTERVALS: u32 = 3;
 
 /// `maxWireVersion` of MongoDB 5.0, the first that resumes at exactly the oldest entry (measured on 6.0.5; for 4.4 and
 /// older the server's `DocumentSourceCheckResumability` compares strictly).
@@ -44,11 +44,18 @@ impl Judgement {
 
 /// The oplog that decides (J3), and what is known around it.
 struct Binding<'a> {
+    /// The member with the greatest `first` among those that can be selected now.
     member: &'a MemberFacts,
     first: FirstEntry,
-    /// The newest entry of any member.
+    /// A position older than this is lost. It is `first`, but where the selection is hidden the smallest of all.
+    lost_before: Timestamp,
+    /// Between that and `lost_before` nobody knows, or a change of roles decides.
+    doubtful_before: Timestamp,
+    /// The newest entry of any member; unknown while a member that holds data cannot be read.
     last: Observed<Timestamp>,
-    /// Every member that the connector could select was read.
+    /// The newest entry that was read of any member.
+    newest_read: Option<Timestamp>,
+    /// Every member that the connector could select now was read.
     complete: Observed<()>,
 }
 
@@ -59,52 +66,74 @@ pub(crate) fn judge(
     thresholds: &Thresholds,
     memory: &ConnectorMemory,
 ) -> Judgement {
-    let position = match readable_position(connector, facts) {
+    let binding = binding(connector, facts);
+    let floor = binding.as_ref().ok().map(|binding| binding.first);
+    let position = match readable_position(connector, facts, floor) {
         Ok(position) => position,
         Err(judgement) => return judgement,
     };
-    let binding = match binding(connector, facts) {
+    if connector.key == Some(LiveKey::Inferred) && !memory.has_advanced_from(position.time) {
+        // The hosts may have changed behind the placeholder: a key that nobody writes any more must not be judged.
+        return Judgement::unknown(Why::KeyAmbiguous, OnRestart::Unknown);
+    }
+    let binding = match binding {
         Ok(binding) => binding,
         Err(why) => return Judgement::unknown(why, OnRestart::Unknown),
     };
     let judgement = against(&binding, position, connector, thresholds, memory);
-    believe_the_server(judgement, connector)
+    believe_the_server(judgement, connector, floor)
 }
 
 /// The position, or the judgement where there is none to compare.
-fn readable_position<'a>(connector: &'a ConnectorFacts, facts: &Facts) -> Result<&'a Position, Judgement> {
+fn readable_position<'a>(
+    connector: &'a ConnectorFacts,
+    facts: &Facts,
+    floor: Option<FirstEntry>,
+) -> Result<&'a Position, Judgement> {
     let unknown = |why, on_restart| Err(Judgement::unknown(why, on_restart));
     if connector.offset_age > facts.interval * STALE_INTERVALS {
         return unknown(Why::Stale, OnRestart::Unknown);
     }
     match &connector.offset {
         Ok(StoredOffset::Token(position)) => Ok(position),
-        Ok(StoredOffset::Copying) => unknown(Why::Copying, OnRestart::Resnapshots),
+        // With another start-up mode than the copy's its position is no token, and the stream begins without one.
+        Ok(StoredOffset::Copying) => unknown(Why::Copying, without_a_token(connector, floor)),
         // `BsonDocument.parse` throws on what is no document; what is one goes to the server, whose refusal the
         // connector swallows in a loop (both seen on the real connector).
         Ok(StoredOffset::Malformed { parses: false }) => unknown(Why::PositionMalformed, OnRestart::Fails),
         Ok(StoredOffset::Malformed { parses: true }) => unknown(Why::PositionMalformed, OnRestart::Stalls),
         Ok(StoredOffset::Opaque) => unknown(Why::PositionOpaque, OnRestart::Unknown),
-        Err(Why::NoPosition) => unknown(Why::NoPosition, without_a_token(connector)),
+        Err(Why::NoPosition) => unknown(Why::NoPosition, without_a_token(connector, floor)),
         Err(why) => unknown(*why, OnRestart::Unknown),
     }
 }
 
 /// Where a start without a stored token begins.
-fn without_a_token(connector: &ConnectorFacts) -> OnRestart {
+fn without_a_token(connector: &ConnectorFacts, floor: Option<FirstEntry>) -> OnRestart {
     match connector.settings.startup_mode {
         StartupMode::Latest => OnRestart::Skips,
-        StartupMode::Timestamp => OnRestart::Replays,
         StartupMode::CopyExisting => OnRestart::Resnapshots,
+        StartupMode::Timestamp => at_the_start_time(connector, floor),
     }
 }
 
-/// What a restart from a lost position does. The tolerated path never copies again, whatever the start-up mode says
-/// (mongo-kafka `StartedMongoSourceTask.tryRecreateCursor`).
-fn from_a_lost_position(connector: &ConnectorFacts) -> OnRestart {
+/// `startup.mode=timestamp`: without a time it begins at the present; a time that the oplog no longer holds fails, even
+/// with errors tolerated (seen on the real connector).
+fn at_the_start_time(connector: &ConnectorFacts, floor: Option<FirstEntry>) -> OnRestart {
+    match (connector.settings.start_at, floor) {
+        (None, _) => OnRestart::Skips,
+        (Some(_), None) => OnRestart::Unknown,
+        (Some(at), Some(first)) if at < i64::from(first.time.t) && !first.initiating => OnRestart::Fails,
+        (Some(_), Some(_)) => OnRestart::Replays,
+    }
+}
+
+/// What a restart from a position that the server refuses for good does. The tolerated path never copies again,
+/// whatever the start-up mode says (mongo-kafka `StartedMongoSourceTask.tryRecreateCursor`).
+fn from_a_refused_position(connector: &ConnectorFacts, floor: Option<FirstEntry>) -> OnRestart {
     match (connector.settings.tolerance, connector.settings.startup_mode) {
         (Tolerance::None, _) => OnRestart::Fails,
-        (Tolerance::All, StartupMode::Timestamp) => OnRestart::Replays,
+        (Tolerance::All, StartupMode::Timestamp) => at_the_start_time(connector, floor),
         (Tolerance::All, StartupMode::Latest | StartupMode::CopyExisting) => OnRestart::Skips,
     }
 }
@@ -114,20 +143,37 @@ fn binding<'a>(connector: &ConnectorFacts, facts: &'a Facts) -> Observed<Binding
     connector.deployment.as_ref().map_err(|why| *why)?;
     let deployment = facts.deployment_of(connector).ok_or(Why::NotReadYet)?;
     let members = deployment.members.as_deref().map_err(|why| *why)?;
-    let candidates = connector.selection.as_ref().map_err(|why| *why)?.candidates(members);
-    let complete = candidates.iter().try_for_each(|member| member.first.map(|_| ()));
-    let greatest = candidates.iter().filter_map(|member| Some((*member, member.first.ok()?)));
-    match greatest.max_by_key(|(_, first)| first.time) {
-        Some((member, first)) => {
-            let newest = members.iter().filter_map(|m| m.last.ok()).max();
-            let last = newest.ok_or_else(|| member.last.err().unwrap_or(Why::MemberUnreadable));
-            Ok(Binding { member, first, last, complete })
-        }
-        None if !members.iter().any(|member| member.role == Role::Primary) => {
-            Err(complete.err().unwrap_or(Why::NoPrimary))
-        }
-        None => Err(complete.err().unwrap_or(Why::NoMemberSelected)),
+    let selection = connector.selection.as_ref().map_err(|why| *why)?;
+    let candidates = selection.candidates(members);
+    let complete = candidates.now.iter().try_for_each(|member| member.first.map(|_| ()));
+    let firsts = || candidates.now.iter().filter_map(|member| Some((*member, member.first.ok()?)));
+    let Some((member, first)) = firsts().max_by_key(|(_, first)| first.time) else {
+        let primary = members.iter().any(|member| member.role == Role::Primary);
+        let nobody = if primary { Why::NoMemberSelected } else { Why::NoPrimary };
+        return Err(complete.err().unwrap_or(nobody));
+    };
+    let hidden = *selection == Selection::Hidden;
+    let smallest = firsts().map(|(_, first)| first.time).min().unwrap_or(first.time);
+    let after_a_change = candidates.later.iter().filter_map(|member| Some(member.first.ok()?.time)).max();
+    Ok(Binding {
+        member,
+        first,
+        lost_before: if hidden { smallest } else { first.time },
+        doubtful_before: after_a_change.map_or(first.time, |time| time.max(first.time)),
+        last: newest(members),
+        newest_read: members.iter().filter_map(|member| member.last.ok()).max(),
+        complete,
+    })
+}
+
+/// The newest entry of the deployment; a member that cannot be read may hold a newer one.
+fn newest(members: &[MemberFacts]) -> Observed<Timestamp> {
+    let mut newest = Err(Why::MemberUnreadable);
+    for member in members.iter().filter(|member| member.role != Role::Arbiter) {
+        let last = member.last?;
+        newest = Ok(newest.map_or(last, |known| last.max(known)));
     }
+    newest
 }
 
 fn against(
@@ -137,21 +183,27 @@ fn against(
     thresholds: &Thresholds,
     memory: &ConnectorMemory,
 ) -> Judgement {
-    if position.time < binding.first.time {
+    if position.time < binding.lost_before {
         return older_than_first(binding, position, connector);
     }
     // Another member that could be selected may hold less.
     if let Err(why) = binding.complete {
         return Judgement::unknown(why, OnRestart::Unknown);
     }
-    let last = match binding.last {
-        Ok(last) => last,
-        Err(why) => return Judgement::unknown(why, OnRestart::Unknown),
-    };
-    if position.time > last {
-        return ahead_of_last(binding, position, last, memory);
+    if position.time < binding.first.time {
+        // Only where the selection is hidden: on some members it is lost, on others not.
+        return Judgement::unknown(Why::UriPlaceholder, OnRestart::Unknown);
     }
-    inside_the_window(binding, position, connector, thresholds, memory)
+    match (binding.member.last, binding.last) {
+        (Ok(own), _) if position.time <= own => {
+            inside_the_window(binding, position, connector, thresholds, memory)
+        }
+        (Ok(_), Ok(last)) if position.time <= last => {
+            inside_the_window(binding, position, connector, thresholds, memory)
+        }
+        (Ok(_), Ok(last)) => ahead_of_last(binding, position, last, memory),
+        (Err(why), _) | (_, Err(why)) => Judgement::unknown(why, OnRestart::Unknown),
+    }
 }
 
 /// J2. The position was read after `first` (J1), so it is lost beyond doubt, unless one of the two exceptions holds.
@@ -164,7 +216,7 @@ fn older_than_first(binding: &Binding<'_>, position: &Position, connector: &Conn
         // Read in an earlier pass than `first`: the connector may have moved on since.
         return Judgement::unknown(Why::Contradictory, OnRestart::Unknown);
     }
-    numbers(binding, position, Verdict::Lost, from_a_lost_position(connector))
+    numbers(binding, position, Verdict::Lost, from_a_refused_position(connector, Some(binding.first)))
 }
 
 /// A position cannot be ahead of an entry read later, unless it belongs elsewhere or was made by hand.
@@ -190,6 +242,15 @@ fn inside_the_window(
     thresholds: &Thresholds,
     memory: &ConnectorMemory,
 ) -> Judgement {
+    if connector.settings.ends_at(position.ends) {
+        // In the window, and yet the next restart opens without a token (seen on the real connector).
+        return numbers(
+            binding,
+            position,
+            Verdict::Critical,
+            without_a_token(connector, Some(binding.first)),
+        );
+    }
     let at_the_edge = position.time == binding.first.time && !binding.first.initiating;
     let equality_resumes = binding.member.wire_version.is_some_and(|v| v >= EQUALITY_RESUMES_SINCE);
     let Some(window) = binding.member.window_seconds() else {
@@ -200,34 +261,36 @@ fn inside_the_window(
     let until_truncation = binding.member.seconds_until_truncation().unwrap_or(0);
     let margin = seconds(position.time, binding.first.time).saturating_add(until_truncation);
     let capacity = window.saturating_add(until_truncation);
-    let verdict = if at_the_edge && !equality_resumes {
+    let falls_with_a_change = position.time < binding.doubtful_before;
+    let verdict = if falls_with_a_change || (at_the_edge && !equality_resumes) {
         Verdict::Critical
     } else {
         thresholds.verdict(&connector.id, as_f64(margin), as_f64(capacity), memory.verdict())
     };
-    if connector.settings.ends_at(position.ends) {
-        // In the window, and yet the next restart opens without a token and skips (seen on the real connector).
-        return numbers(binding, position, Verdict::Critical, OnRestart::Skips);
-    }
     numbers(binding, position, verdict, OnRestart::Resumes)
 }
 
 /// What a failed task says of its own token outweighs arithmetic: being inside the window is necessary, not sufficient.
-fn believe_the_server(judgement: Judgement, connector: &ConnectorFacts) -> Judgement {
+fn believe_the_server(
+    judgement: Judgement,
+    connector: &ConnectorFacts,
+    floor: Option<FirstEntry>,
+) -> Judgement {
     let failed = connector.tasks.iter().filter(|task| task.state == TaskState::Failed);
-    let refused = failed.filter_map(|task| task.failure).map(|failure| failure.class).min();
-    let resumes = judgement.on_restart == OnRestart::Resumes;
-    match refused {
-        Some(FailureClass::HistoryLost) if resumes => {
-            Judgement::unknown(Why::Contradictory, OnRestart::Unknown)
-        }
-        Some(FailureClass::WrongStream | FailureClass::TokenMalformed | FailureClass::EventTooLarge)
-            if resumes =>
-        {
-            Judgement { verdict: Verdict::Critical, on_restart: OnRestart::Fails, ..judgement }
-        }
-        _ => judgement,
-    }
+    let worst = failed.filter_map(|task| task.failure).min_by_key(|failure| failure.class);
+    let Some(failure) = worst.filter(|_| judgement.on_restart == OnRestart::Resumes) else {
+        return judgement;
+    };
+    let on_restart = match failure.class {
+        FailureClass::HistoryLost => return Judgement::unknown(Why::Contradictory, OnRestart::Unknown),
+        // 260 at start is swallowed whatever the tolerance: the stream is opened again without a token.
+        FailureClass::WrongStream if failure.code == Some(260) => without_a_token(connector, floor),
+        FailureClass::WrongStream | FailureClass::EventTooLarge => from_a_refused_position(connector, floor),
+        // The server's refusal at start is swallowed in a loop.
+        FailureClass::TokenMalformed => OnRestart::Stalls,
+        FailureClass::Unauthorized | FailureClass::Transient | FailureClass::Other => return judgement,
+    };
+    Judgement { verdict: Verdict::Critical, on_restart, ..judgement }
 }
 
 fn numbers(binding: &Binding<'_>, position: &Position, verdict: Verdict, on_restart: OnRestart) -> Judgement {
@@ -238,7 +301,7 @@ fn numbers(binding: &Binding<'_>, position: &Position, verdict: Verdict, on_rest
         on_restart,
         headroom_seconds: Some(headroom),
         headroom_ratio: window.map(|window| as_f64(headroom) / as_f64(window)),
-        lag_seconds: binding.last.ok().map(|last| seconds(last, position.time)),
+        lag_seconds: binding.newest_read.map(|last| seconds(last, position.time)),
         in_future: false,
     }
 }

@@ -1,7 +1,7 @@
 //! What a pass remembers of the ones before: a bounded fold per connector.
 
 use super::judge::Judgement;
-use crate::domain::{ConnectorFacts, ConnectorId, Failure, FailureCounts, Now, TaskState, Verdict};
+use crate::domain::{ConnectorFacts, ConnectorId, Failure, FailureCounts, Now, Timestamp, Verdict};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -16,8 +16,10 @@ pub struct Memory {
 pub(crate) struct ConnectorMemory {
     /// Last verdict that was not unknown: hysteresis must outlive a reading that failed.
     verdict: Option<Verdict>,
-    /// Uptime at which a running connector's stored position was first seen lost, without a break since (J4).
-    lost_since: Option<Duration>,
+    /// Uptime at which a running connector's stored position was first seen lost, and that position (J4).
+    lost_since: Option<(Duration, Timestamp)>,
+    /// The first position seen under a key that was only inferred.
+    inferred_from: Option<Timestamp>,
     /// Passes in a row in which the position was ahead of the deployment's last entry.
     future_passes: u32,
     /// Failures of the tasks that stand failed, by task.
@@ -28,6 +30,7 @@ pub(crate) struct ConnectorMemory {
 static NOTHING: ConnectorMemory = ConnectorMemory {
     verdict: None,
     lost_since: None,
+    inferred_from: None,
     future_passes: 0,
     standing: BTreeMap::new(),
     failures: BTreeMap::new(),
@@ -58,21 +61,44 @@ impl ConnectorMemory {
 
     /// How long a running connector's position has been seen lost without a break.
     pub(crate) fn lost_for(&self, now: Now) -> Option<Duration> {
-        self.lost_since.map(|since| now.uptime.saturating_sub(since))
+        self.lost_since.map(|(since, _)| now.uptime.saturating_sub(since))
+    }
+
+    /// Whether a position under an inferred key has moved since it was first seen, so that somebody writes it.
+    pub(crate) fn has_advanced_from(&self, position: Timestamp) -> bool {
+        self.inferred_from.is_some_and(|first| position > first)
     }
 
     /// The memory after one more pass.
     pub(crate) fn after(&self, connector: &ConnectorFacts, judgement: &Judgement, now: Now) -> Self {
-        let running = connector.tasks.iter().any(|task| task.state == TaskState::Running);
         let known = !matches!(judgement.verdict, Verdict::Unknown(_));
         let (standing, failures) = self.failures_after(connector);
         Self {
             verdict: if known { Some(judgement.verdict) } else { self.verdict },
-            lost_since: (running && judgement.verdict.is_lost())
-                .then(|| self.lost_since.unwrap_or(now.uptime)),
+            lost_since: self.lost_since_after(connector, judgement, now),
+            inferred_from: self.inferred_from.or_else(|| connector.token_time()),
             future_passes: if judgement.in_future { self.future_passes.saturating_add(1) } else { 0 },
             standing,
             failures,
+        }
+    }
+
+    /// A reading that failed neither counts nor resets; a newer position, a known verdict that is not lost or a task that
+    /// does not run does.
+    fn lost_since_after(
+        &self,
+        connector: &ConnectorFacts,
+        judgement: &Judgement,
+        now: Now,
+    ) -> Option<(Duration, Timestamp)> {
+        match judgement.verdict {
+            Verdict::Unknown(_) => self.lost_since,
+            Verdict::Lost if connector.is_running() => {
+                let position = connector.token_time()?;
+                let same = self.lost_since.filter(|(_, lost)| *lost == position);
+                Some(same.unwrap_or((now.uptime, position)))
+            }
+            Verdict::Lost | Verdict::Safe | Verdict::AtRisk | Verdict::Critical => None,
         }
     }
 

@@ -11,12 +11,13 @@ mod tests;
 mod thresholds;
 
 pub use findings::RULES;
+pub use judge::STALE_INTERVALS;
 pub use memory::Memory;
 pub use thresholds::{Levels, Thresholds};
 
 use crate::domain::{
     ConnectorFacts, ConnectorReport, DeploymentFacts, Facts, MemberFacts, Now, OplogReport, Snapshot,
-    StoredOffset, Verdict,
+    StoredOffset,
 };
 use findings::Case;
 use judge::Judgement;
@@ -31,7 +32,7 @@ pub fn assess(memory: &Memory, facts: &Facts, thresholds: &Thresholds, now: Now)
         let before = memory.of(&connector.id);
         let judgement = judge::judge(connector, facts, thresholds, before);
         let after = before.after(connector, &judgement, now);
-        let case = Case { connector, judgement: &judgement, memory: &after, thresholds, now };
+        let case = Case { connector, judgement: &judgement, facts, memory: &after, thresholds, now };
         connectors.push(report(&case));
         next.keep(connector.id.clone(), after);
     }
@@ -90,13 +91,7 @@ fn oplogs<'a>(name: &'a str, deployment: &'a DeploymentFacts) -> impl Iterator<I
 }
 
 impl Facts {
-    fn deployment_of(&self, connector: &ConnectorFacts) -> Option<&DeploymentFacts> {
+    pub(crate) fn deployment_of(&self, connector: &ConnectorFacts) -> Option<&DeploymentFacts> {
         self.deployments.get(connector.deployment.as_ref().ok()?)
-    }
-}
-
-impl Verdict {
-    fn is_lost(self) -> bool {
-        self == Self::Lost
     }
 }

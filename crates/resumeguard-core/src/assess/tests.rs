@@ -15,9 +15,11 @@ fn now(uptime: u64) -> Now {
 fn member(host: &str, role: Role, first: u32) -> MemberFacts {
     MemberFacts {
         host: host.into(),
+        addresses: std::collections::BTreeSet::from([host.to_owned()]),
         role,
+        hidden: false,
         electable: true,
-        tags: BTreeMap::new(),
+        tags: Ok(BTreeMap::new()),
         wire_version: Some(17),
         first: Ok(FirstEntry { time: Timestamp { t: first, i: 5 }, initiating: false }),
         last: Ok(Timestamp { t: LAST, i: 1 }),
@@ -163,6 +165,62 @@ fn j3_a_member_that_cannot_be_read_leaves_it_unknown_unless_another_proves_the_l
 }
 
 #[test]
+fn j3_a_fallback_member_lowers_to_critical_and_does_not_lose() {
+    let members = vec![member("a:1", Role::Primary, FIRST), member("b:1", Role::Secondary, FIRST + 90_000)];
+    let selection =
+        Ok(Selection::Preference { preference: ReadPreference::PrimaryPreferred, tag_sets: vec![] });
+    let reader = ConnectorFacts { selection, ..connector(token(FIRST + 80_000, 0)) };
+    let report = check(&facts(reader, members.clone()), Verdict::Critical, OnRestart::Resumes);
+    assert_eq!(rules(&report), ["RG013"]);
+    let by_primary =
+        check(&facts(connector(token(FIRST + 80_000, 0)), members), Verdict::Safe, OnRestart::Resumes);
+    assert_eq!(rules(&by_primary), ["RG013"]);
+}
+
+#[test]
+fn j3_a_hidden_selection_is_safe_or_lost_only_where_every_member_agrees() {
+    let members = vec![member("a:1", Role::Primary, FIRST), member("b:1", Role::Secondary, FIRST + 50_000)];
+    let judge = |t| {
+        let reader = ConnectorFacts { selection: Ok(Selection::Hidden), ..connector(token(t, 0)) };
+        one(&facts(reader, members.clone())).verdict
+    };
+    assert_eq!(judge(FIRST - 1), Verdict::Lost);
+    assert_eq!(judge(FIRST + 49_999), Verdict::Unknown(Why::UriPlaceholder));
+    assert_eq!(judge(LAST), Verdict::Safe);
+}
+
+#[test]
+fn an_inferred_key_counts_once_it_advances() {
+    let at =
+        |t| facts(ConnectorFacts { key: Some(LiveKey::Inferred), ..connector(token(t, 0)) }, replica_set());
+    let (first, memory) = pass(&Memory::default(), &at(FIRST + 60_000), 0);
+    assert_eq!(first.verdict, Verdict::Unknown(Why::KeyAmbiguous));
+    let (still, memory) = pass(&memory, &at(FIRST + 60_000), 15);
+    assert_eq!(still.verdict, Verdict::Unknown(Why::KeyAmbiguous));
+    let (moved, memory) = pass(&memory, &at(FIRST + 60_001), 30);
+    assert_eq!(moved.verdict, Verdict::Safe);
+    assert_eq!(pass(&memory, &at(FIRST + 60_001), 45).0.verdict, Verdict::Safe, "once seen is enough");
+}
+
+#[test]
+fn a_lagging_secondary_is_no_reason_to_see_the_future() {
+    let mut members = vec![member("a:1", Role::Primary, FIRST), member("b:1", Role::Secondary, FIRST)];
+    members[0].last = Err(Why::MemberUnreadable);
+    members[1].last = Ok(Timestamp { t: LAST - 500, i: 0 });
+    let ahead = facts(connector(token(LAST, 0)), members);
+    let (first, memory) = pass(&Memory::default(), &ahead, 0);
+    assert_eq!(first.verdict, Verdict::Unknown(Why::MemberUnreadable));
+    assert_eq!(pass(&memory, &ahead, 15).0.verdict, Verdict::Unknown(Why::MemberUnreadable));
+}
+
+#[test]
+fn rg014_type_bits_that_are_missing() {
+    let Ok(StoredOffset::Token(position)) = token(FIRST + 60_000, 0) else { unreachable!() };
+    let offset = Ok(StoredOffset::Token(Position { type_bits_missing: true, ..position }));
+    assert_eq!(rules(&one(&facts(connector(offset), replica_set()))), ["RG014"]);
+}
+
+#[test]
 fn j4_rg001_waits_for_one_offset_flush_without_a_break() {
     let lost = facts(connector(token(FIRST - 7, 0)), replica_set());
     let safe = facts(connector(token(FIRST + 60_000, 0)), replica_set());
@@ -173,6 +231,14 @@ fn j4_rg001_waits_for_one_offset_flush_without_a_break() {
     let (due, _) = pass(&memory, &lost, 60);
     assert_eq!(rules(&due), ["RG001"]);
     assert!(due.findings[0].advice.contains("DO NOT RESTART"));
+    // A reading that fails in between neither counts nor begins the wait anew.
+    let blind = facts(connector(Err(Why::OffsetsUnreadable)), replica_set());
+    let (during, after_a_gap) = pass(&memory, &blind, 60);
+    assert_eq!(rules(&during), Vec::<&str>::new());
+    assert_eq!(rules(&pass(&after_a_gap, &lost, 75).0), ["RG001"]);
+    // A newer position, though lost as well, shows a living stream.
+    let newer = facts(connector(token(FIRST - 5, 0)), replica_set());
+    assert_eq!(rules(&pass(&memory, &newer, 75).0), Vec::<&str>::new());
     let (_, broken) = pass(&memory, &safe, 60);
     let (again, _) = pass(&broken, &lost, 75);
     assert_eq!(rules(&again), Vec::<&str>::new(), "the wait begins anew");
@@ -216,12 +282,19 @@ fn on_restart_follows_tolerance_and_startup_mode() {
     assert_eq!(with(lost(), &[]), OnRestart::Fails);
     assert_eq!(with(lost(), &[all]), OnRestart::Skips);
     assert_eq!(with(lost(), &[all, ("startup.mode", "copy_existing")]), OnRestart::Skips);
-    assert_eq!(with(lost(), &[all, ("startup.mode", "timestamp")]), OnRestart::Replays);
+    let timestamp = ("startup.mode", "timestamp");
+    let (past, inside) = ((FIRST - 1).to_string(), (FIRST + 1).to_string());
+    let start = "startup.mode.timestamp.start.at.operation.time";
+    assert_eq!(with(lost(), &[all, timestamp]), OnRestart::Skips);
+    assert_eq!(with(lost(), &[all, timestamp, (start, &inside)]), OnRestart::Replays);
+    assert_eq!(with(lost(), &[all, timestamp, (start, &past)]), OnRestart::Fails);
     let none = || Err(Why::NoPosition);
     assert_eq!(with(none(), &[]), OnRestart::Skips);
-    assert_eq!(with(none(), &[("startup.mode", "timestamp")]), OnRestart::Replays);
+    assert_eq!(with(none(), &[timestamp, (start, &inside)]), OnRestart::Replays);
+    assert_eq!(with(none(), &[timestamp, (start, &past)]), OnRestart::Fails);
     assert_eq!(with(none(), &[("copy.existing", "true")]), OnRestart::Resnapshots);
-    assert_eq!(with(Ok(StoredOffset::Copying), &[]), OnRestart::Resnapshots);
+    assert_eq!(with(Ok(StoredOffset::Copying), &[("startup.mode", "copy_existing")]), OnRestart::Resnapshots);
+    assert_eq!(with(Ok(StoredOffset::Copying), &[]), OnRestart::Skips);
     assert_eq!(with(Ok(StoredOffset::Malformed { parses: false }), &[]), OnRestart::Fails);
     assert_eq!(with(Ok(StoredOffset::Malformed { parses: true }), &[]), OnRestart::Stalls);
 }

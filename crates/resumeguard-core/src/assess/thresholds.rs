@@ -68,7 +68,8 @@ impl Thresholds {
         let levels = self.levels_for(id);
         let limit = |seconds: f64, ratio: f64, was_below: bool| {
             let limit = seconds.min(ratio * capacity);
-            if was_below { limit * (1.0 + self.hysteresis) } else { limit }
+            // Never above the capacity: a full margin is always good enough.
+            if was_below { (limit * (1.0 + self.hysteresis)).min(capacity) } else { limit }
         };
         let was_critical = matches!(before, Some(Verdict::Critical | Verdict::Lost));
         let was_at_risk = was_critical || before == Some(Verdict::AtRisk);
@@ -112,6 +113,14 @@ mod tests {
         check(2.1 * HOUR, 100.0 * HOUR, Some(Verdict::Critical), Verdict::Critical);
         check(2.3 * HOUR, 100.0 * HOUR, Some(Verdict::Critical), Verdict::AtRisk);
         check(12.5 * HOUR, 100.0 * HOUR, Some(Verdict::Safe), Verdict::Safe);
+    }
+
+    #[test]
+    fn a_full_margin_ends_every_alarm() {
+        let levels = Levels { at_risk_ratio: 1.0, ..Levels::default() };
+        let thresholds = Thresholds { levels, ..Thresholds::default() };
+        let id = ConnectorId::new("c", "orders");
+        assert_eq!(thresholds.verdict(&id, HOUR, HOUR, Some(Verdict::AtRisk)), Verdict::Safe);
     }
 
     #[test]

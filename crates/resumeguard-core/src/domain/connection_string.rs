@@ -37,6 +37,7 @@ pub struct ConnectionString {
     hosts: Vec<String>,
     hosts_are_known: bool,
     placeholder: bool,
+    options_are_hidden: bool,
     database: Option<String>,
     options: Vec<(String, String)>,
 }
@@ -92,6 +93,7 @@ impl ConnectionString {
             None => (None, authority),
         };
         let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
+        let options_are_hidden = tail.contains(PLACEHOLDER);
         let database = path.strip_prefix('/').filter(|name| !name.is_empty()).map(str::to_owned);
         let mut sorted: Vec<String> = hosts.split(',').map(host_as_the_driver_keeps_it).collect();
         if sorted.iter().any(String::is_empty) {
@@ -104,6 +106,7 @@ impl ConnectionString {
             hosts_are_known: !hosts.contains(PLACEHOLDER),
             hosts: sorted,
             placeholder,
+            options_are_hidden,
             database,
             options: options(query),
         })
@@ -129,10 +132,21 @@ impl ConnectionString {
         Ok(format!("{scheme}://{hosts}/{database}{dot}{collection}"))
     }
 
-    /// Which members a client with this string may read from.
+    /// `replicaSet`, where it is given.
+    #[must_use]
+    pub fn replica_set(&self) -> Option<&str> {
+        self.option("replicaset")
+    }
+
+    /// Which members a client with this string may read from. Where a placeholder may hide an option, so is this.
     #[must_use]
     pub fn selection(&self) -> Selection {
-        if self.option("directconnection").is_some_and(|v| v.eq_ignore_ascii_case("true")) {
+        let direct = self.option("directconnection").map(|value| value.eq_ignore_ascii_case("true"));
+        let alone = self.hosts.len() == 1 && self.option("replicaset").is_none() && !self.srv;
+        if self.options_are_hidden {
+            return Selection::Hidden;
+        }
+        if direct.unwrap_or(alone) {
             return Selection::Direct(with_port(&self.hosts[0]));
         }
         let preference = match self.option("readpreference").map(str::to_ascii_lowercase).as_deref() {
@@ -174,7 +188,10 @@ impl ConnectionString {
             .options
             .iter()
             .filter(|(key, _)| PASSED_ON.contains(&key.as_str()))
-            .map(|(key, value)| format!("{key}={value}"))
+            .map(|(key, value)| {
+                let value = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC);
+                format!("{key}={value}")
+            })
             .collect();
         if mechanism != "DEFAULT" {
             passed.push(format!("authmechanism={mechanism}"));
@@ -218,7 +235,8 @@ fn host_as_the_driver_keeps_it(host: &str) -> String {
 }
 
 /// `h` as `h:27017`, `[::1]` as `[::1]:27017`; what has a port keeps it.
-fn with_port(host: &str) -> String {
+#[must_use]
+pub fn with_port(host: &str) -> String {
     let after_bracket = host.rsplit(']').next().unwrap_or(host);
     if after_bracket.contains(':') || host.ends_with(".sock") {
         host.to_owned()
@@ -231,7 +249,10 @@ fn options(query: &str) -> Vec<(String, String)> {
     query
         .split(['&', ';'])
         .filter_map(|pair| pair.split_once('='))
-        .map(|(key, value)| (key.to_ascii_lowercase(), value.to_owned()))
+        .map(|(key, value)| {
+            let value = percent_encoding::percent_decode_str(value).decode_utf8_lossy();
+            (key.to_ascii_lowercase(), value.into_owned())
+        })
         .collect()
 }
 
@@ -295,19 +316,30 @@ mod tests {
     #[test]
     fn selection_follows_read_preference_tags_and_direct_connection() {
         let selection = |uri: &str| ConnectionString::parse(uri).unwrap().selection();
+        let primary = Selection::Preference { preference: ReadPreference::Primary, tag_sets: vec![] };
+        assert_eq!(selection("mongodb://h/?replicaSet=rs0"), primary);
+        assert_eq!(selection("mongodb://h,i/"), primary);
+        assert_eq!(selection("mongodb+srv://h/"), primary);
+        assert_eq!(selection("mongodb://h/?directConnection=false"), primary);
         assert_eq!(
             selection("mongodb://h/"),
-            Selection::Preference { preference: ReadPreference::Primary, tag_sets: vec![] }
+            Selection::Direct("h:27017".into()),
+            "as the Java driver has it"
         );
-        assert_eq!(selection("mongodb://h/?directConnection=true"), Selection::Direct("h:27017".into()));
-        let tagged = selection(
-            "mongodb://h/?readPreference=secondary&readPreferenceTags=dc:ny,rack:1&readPreferenceTags=",
-        );
-        let Selection::Preference { preference, tag_sets } = tagged else { panic!("a preference") };
+        assert_eq!(selection("mongodb://h,i/?directConnection=true"), Selection::Direct("h:27017".into()));
+        let tagged =
+            "mongodb://h,i/?readPreference=secondary&readPreferenceTags=dc%3Any,rack:1&readPreferenceTags=";
+        let Selection::Preference { preference, tag_sets } = selection(tagged) else {
+            panic!("a preference")
+        };
         assert_eq!(preference, ReadPreference::Secondary);
         assert_eq!(tag_sets.len(), 2);
-        assert_eq!(tag_sets[0].get("rack").map(String::as_str), Some("1"));
+        assert_eq!(tag_sets[0].get("dc").map(String::as_str), Some("ny"));
         assert!(tag_sets[1].is_empty());
+        for hidden in ["mongodb://h,i/?readPreference=${env:RP}", "mongodb://h,i/${env:REST}?${env:OPTIONS}"]
+        {
+            assert_eq!(selection(hidden), Selection::Hidden, "{hidden}");
+        }
     }
 
     #[test]

@@ -97,6 +97,8 @@ pub struct Settings {
     pub tolerance: Tolerance,
     /// Effective start-up mode (`copy.existing` counts where `startup.mode` is not set).
     pub startup_mode: StartupMode,
+    /// `startup.mode.timestamp.start.at.operation.time`, seconds since 1970, where it is set and can be read.
+    pub start_at: Option<i64>,
     /// `database` and `collection` joined by a dot; empty for a whole deployment.
     pub namespace: String,
     /// `heartbeat.interval.ms`; 0 is off, the connector's default.
@@ -140,10 +142,18 @@ impl Settings {
                 Tolerance::None
             },
             startup_mode,
+            start_at: value("startup.mode.timestamp.start.at.operation.time").and_then(operation_time),
             namespace,
             heartbeat_ms: value("heartbeat.interval.ms").and_then(|v| v.parse().ok()).unwrap_or(0),
         }
     }
+}
+
+/// Seconds, ISO 8601 or an Extended JSON timestamp (`BsonTimestampParser` in mongo-kafka).
+fn operation_time(text: &str) -> Option<i64> {
+    let extended = || serde_json::from_str::<serde_json::Value>(text).ok()?["$timestamp"]["t"].as_i64();
+    let iso = || text.parse::<jiff::Timestamp>().ok().map(|time| time.as_second());
+    text.parse().ok().or_else(iso).or_else(extended)
 }
 
 #[cfg(test)]
@@ -168,6 +178,15 @@ mod tests {
         let explicit = settings(&[("copy.existing", "true"), ("startup.mode", "latest")]);
         assert_eq!(explicit.startup_mode, StartupMode::Latest);
         assert_eq!(settings(&[("startup.mode", "timestamp")]).startup_mode, StartupMode::Timestamp);
+    }
+
+    #[test]
+    fn a_start_time_has_three_forms() {
+        let at = |text: &str| settings(&[("startup.mode.timestamp.start.at.operation.time", text)]).start_at;
+        assert_eq!(at("1700000000"), Some(1_700_000_000));
+        assert_eq!(at("2023-11-14T22:13:20Z"), Some(1_700_000_000));
+        assert_eq!(at("{\"$timestamp\": {\"t\": 1700000000, \"i\": 3}}"), Some(1_700_000_000));
+        assert_eq!((at(""), at("yesterday")), (None, None));
     }
 
     #[test]

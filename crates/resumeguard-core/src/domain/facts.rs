@@ -147,6 +147,23 @@ pub struct Facts {
 }
 
 impl ConnectorFacts {
+    /// At least one task runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.tasks.iter().any(|task| task.state == TaskState::Running)
+    }
+
+    /// Time of the stored token, where there is one.
+    #[must_use]
+    pub fn token_time(&self) -> Option<Timestamp> {
+        match &self.offset {
+            Ok(StoredOffset::Token(position)) => Some(position.time),
+            Ok(StoredOffset::Copying | StoredOffset::Malformed { .. } | StoredOffset::Opaque) | Err(_) => {
+                None
+            }
+        }
+    }
+
     /// A connector that was seen before and whose Connect cluster cannot be read now: it keeps its name, and nothing
     /// else is known.
     #[must_use]

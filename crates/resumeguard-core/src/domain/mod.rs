@@ -10,14 +10,14 @@ mod partition;
 mod snapshot;
 mod why;
 
-pub use connection_string::{ConnectionString, ReadPreference, Refusal};
+pub use connection_string::{ConnectionString, ReadPreference, Refusal, with_port};
 pub use connector::{ConnectorState, Settings, StartupMode, TaskState, Tolerance};
 pub use facts::{ConnectorFacts, ConnectorId, DeploymentFacts, Facts, Position, SourceFacts, StoredOffset};
 pub use facts::{Now, TaskFacts};
 pub use failure::{Failure, FailureClass, FailureCounts};
 pub use mongodb_resume_token::Timestamp;
 pub use offset::{StreamEnd, TokenKind, parse_offset};
-pub use oplog::{FirstEntry, MemberFacts, OplogSizes, Role, Selection};
+pub use oplog::{Candidates, FirstEntry, MemberFacts, OplogSizes, Role, Selection};
 pub use partition::{LiveKey, LiveKeyQuery, StoredEntry, pick_live};
 pub use snapshot::{ConnectorReport, Finding, OnRestart, OplogReport, Severity, Snapshot, Verdict};
 pub use why::{Observed, Why};

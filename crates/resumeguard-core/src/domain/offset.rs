@@ -114,11 +114,11 @@ mod tests {
 
     #[test]
     fn events_and_heartbeats_of_a_real_connector() {
-        let event = r#"{"_id":"{\"_data\": \"826B03B4EA000000082B042C0100296E5A1004BBCFDF90907247ABA61D94DF01D76200461E5F6964002B020804\"}"}"#;
-        check(event, 0x6B03_B4EA, 8, TokenKind::Event);
+        let event = r#"{"_id":"{\"_data\": \"825E8DB54F000000012B022C0100296E5A1004BDB3105CB8B44265BB704E58E8EA8B0446645F696400645E8DB54FF368D1BC67ABE7AE0004\"}"}"#;
+        check(event, 0x5E8D_B54F, 1, TokenKind::Event);
         let heartbeat = r#"{"_id":"{\"_data\": \"826B03B3E1000000012B0229296E04\"}","HEARTBEAT":"true"}"#;
         check(heartbeat, 0x6B03_B3E1, 1, TokenKind::HighWaterMark);
-        let binary = r#"{"_id":"{\"_data\": {\"$binary\": {\"base64\": \"glqSRgAAAAABRmRfaWQAZFqSRhlXKpr5AKAAWhAEX/XCFsLZTGqxo1h3n/oL/gQ=\", \"subType\": \"00\"}}}"}"#;
+        let binary = r#"{"_id":"{\"_data\": {\"$binary\": {\"base64\": \"glpf/ZQAAAAURmRfaWQAZFpf/ZRZQf7HjFuQcgBaEATVeznc1WVNqrG9KqNab5iABA==\", \"subType\": \"00\"}}}"}"#;
         assert!(matches!(parse(binary), StoredOffset::Token(_)));
     }
 

@@ -1,7 +1,7 @@
 //! What is known of one member's oplog, and which members a connector can read from.
 
 use super::{Observed, ReadPreference, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a member is at the time of reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,12 +54,16 @@ pub struct OplogSizes {
 pub struct MemberFacts {
     /// `host:port` as the replica set knows it.
     pub host: String,
+    /// Every address that is known to lead to it, that one included.
+    pub addresses: BTreeSet<String>,
     /// Its role when `first` was read.
     pub role: Role,
+    /// Not shown to clients: only a direct connection reads from it.
+    pub hidden: bool,
     /// It can become primary: listed in `hosts` of `hello`, not in `passives`.
     pub electable: bool,
-    /// Its replica set tags.
-    pub tags: BTreeMap<String, String>,
+    /// Its replica set tags; unknown while it does not answer.
+    pub tags: Observed<BTreeMap<String, String>>,
     /// `maxWireVersion`: 13 and above is MongoDB 5.0 and newer.
     pub wire_version: Option<i32>,
     /// Oldest entry.
@@ -99,7 +103,8 @@ impl MemberFacts {
 /// The members that one connection string can read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selection {
-    /// `directConnection=true`: this `host:port` alone.
+    /// One `host:port` alone: `directConnection=true`, or a single host without `replicaSet` (the Java driver's
+    /// `ClusterSettings`).
     Direct(String),
     /// By read preference; a member must match one of the tag sets, if there are any.
     Preference {
@@ -108,47 +113,82 @@ pub enum Selection {
         /// `readPreferenceTags`, in order.
         tag_sets: Vec<BTreeMap<String, String>>,
     },
+    /// A placeholder hides it: any member that holds data.
+    Hidden,
+}
+
+/// Members that a connection string can select, by when.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Candidates<'a> {
+    /// As things stand.
+    pub now: Vec<&'a MemberFacts>,
+    /// Only after a change of roles: the fallback of a mode that prefers.
+    pub later: Vec<&'a MemberFacts>,
 }
 
 impl Selection {
-    /// Every member that could be selected now or after the next change of roles that the mode foresees.
+    /// Sorts the members. One that does not answer counts as a secondary that the connector may still reach, and
+    /// matches whatever tags are asked for.
     #[must_use]
-    pub fn candidates<'a>(&self, members: &'a [MemberFacts]) -> Vec<&'a MemberFacts> {
-        members.iter().filter(|member| self.can_select(member)).collect()
-    }
-
-    fn can_select(&self, member: &MemberFacts) -> bool {
+    pub fn candidates<'a>(&self, members: &'a [MemberFacts]) -> Candidates<'a> {
+        let of =
+            |wanted: &dyn Fn(&MemberFacts) -> bool| members.iter().filter(|m| wanted(m)).collect::<Vec<_>>();
         let (preference, tag_sets) = match self {
-            Self::Direct(host) => return member.host.eq_ignore_ascii_case(host),
-            Self::Preference { preference, tag_sets } => (*preference, tag_sets),
+            Self::Direct(host) => {
+                let leads =
+                    |m: &MemberFacts| m.addresses.iter().any(|address| address.eq_ignore_ascii_case(host));
+                return Candidates { now: of(&leads), later: Vec::new() };
+            }
+            Self::Hidden => return Candidates { now: of(&|m| m.role != Role::Arbiter), later: Vec::new() },
+            Self::Preference { preference, tag_sets } => (*preference, tag_sets.as_slice()),
         };
-        let tagged = tag_sets.is_empty()
-            || tag_sets.iter().any(|set| set.iter().all(|(k, v)| member.tags.get(k) == Some(v)));
-        let (primary, secondary) = match preference {
-            ReadPreference::Primary => (true, false),
-            ReadPreference::PrimaryPreferred | ReadPreference::SecondaryPreferred => (true, tagged),
-            ReadPreference::Secondary => (false, tagged),
-            ReadPreference::Nearest => (tagged, tagged),
+        let primary = of(&|m| m.role == Role::Primary && !m.hidden);
+        let secondaries = of(&|m| matches!(m.role, Role::Secondary | Role::Other) && !m.hidden);
+        let (now, later) = match preference {
+            ReadPreference::Primary => (primary, Vec::new()),
+            ReadPreference::PrimaryPreferred if primary.is_empty() => {
+                (tagged(secondaries, tag_sets), Vec::new())
+            }
+            ReadPreference::PrimaryPreferred => (primary, tagged(secondaries, tag_sets)),
+            ReadPreference::Secondary => (tagged(secondaries, tag_sets), Vec::new()),
+            ReadPreference::SecondaryPreferred => match tagged(secondaries, tag_sets) {
+                none if none.is_empty() => (primary, Vec::new()),
+                some => (some, primary),
+            },
+            ReadPreference::Nearest => {
+                (tagged(of(&|m| m.role != Role::Arbiter && !m.hidden), tag_sets), Vec::new())
+            }
         };
-        match member.role {
-            Role::Primary => primary,
-            // A member that does not answer may be a secondary that the connector still reaches.
-            Role::Secondary | Role::Other => secondary,
-            Role::Arbiter => false,
-        }
+        Candidates { now, later }
     }
+}
+
+/// Those that match the first tag set which matches any (server selection specification), and those whose tags are not
+/// known.
+fn tagged<'a>(members: Vec<&'a MemberFacts>, tag_sets: &[BTreeMap<String, String>]) -> Vec<&'a MemberFacts> {
+    let known = |m: &MemberFacts, set: &BTreeMap<String, String>| {
+        m.tags.as_ref().is_ok_and(|tags| set.iter().all(|(key, value)| tags.get(key) == Some(value)))
+    };
+    if tag_sets.is_empty() {
+        return members;
+    }
+    let first = tag_sets.iter().find(|set| members.iter().any(|m| known(m, set)));
+    members.into_iter().filter(|m| m.tags.is_err() || first.is_some_and(|set| known(m, set))).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Why;
 
     fn member(host: &str, role: Role, dc: &str) -> MemberFacts {
         MemberFacts {
             host: host.into(),
+            addresses: BTreeSet::from([host.to_owned()]),
             role,
+            hidden: false,
             electable: true,
-            tags: BTreeMap::from([("dc".to_owned(), dc.to_owned())]),
+            tags: Ok(BTreeMap::from([("dc".to_owned(), dc.to_owned())])),
             wire_version: Some(17),
             first: Ok(FirstEntry { time: Timestamp { t: 100, i: 1 }, initiating: false }),
             last: Ok(Timestamp { t: 300, i: 1 }),
@@ -158,28 +198,51 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(preference: ReadPreference, tags: &[&str], expected: &[&str]) {
+    fn check(preference: ReadPreference, tags: &[&str], now: &[&str], later: &[&str]) {
+        let mut silent = member("d:1", Role::Other, "?");
+        silent.tags = Err(Why::MemberUnreadable);
+        let mut hidden = member("h:1", Role::Secondary, "ny");
+        hidden.hidden = true;
         let members = [
             member("a:1", Role::Primary, "ny"),
             member("b:1", Role::Secondary, "ny"),
             member("c:1", Role::Secondary, "sf"),
-            member("d:1", Role::Arbiter, "ny"),
+            silent,
+            member("e:1", Role::Arbiter, "ny"),
+            hidden,
         ];
         let tag_sets = tags.iter().map(|dc| BTreeMap::from([("dc".to_owned(), (*dc).to_owned())])).collect();
-        let chosen = Selection::Preference { preference, tag_sets };
-        let hosts: Vec<_> = chosen.candidates(&members).iter().map(|m| m.host.clone()).collect();
-        assert_eq!(hosts, expected);
+        let selection = Selection::Preference { preference, tag_sets };
+        let candidates = selection.candidates(&members);
+        let hosts = |members: &[&MemberFacts]| members.iter().map(|m| m.host.clone()).collect::<Vec<_>>();
+        assert_eq!((hosts(&candidates.now), hosts(&candidates.later)), (hosts_of(now), hosts_of(later)));
+    }
+
+    fn hosts_of(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| format!("{name}:1")).collect()
     }
 
     #[test]
     fn read_preference_and_tags_choose_members() {
-        check(ReadPreference::Primary, &[], &["a:1"]);
-        check(ReadPreference::Primary, &["sf"], &["a:1"]);
-        check(ReadPreference::Secondary, &[], &["b:1", "c:1"]);
-        check(ReadPreference::Secondary, &["sf"], &["c:1"]);
-        check(ReadPreference::SecondaryPreferred, &["sf"], &["a:1", "c:1"]);
-        check(ReadPreference::Nearest, &["ny"], &["a:1", "b:1"]);
-        check(ReadPreference::Nearest, &[], &["a:1", "b:1", "c:1"]);
+        check(ReadPreference::Primary, &[], &["a"], &[]);
+        check(ReadPreference::Primary, &["sf"], &["a"], &[]);
+        check(ReadPreference::PrimaryPreferred, &[], &["a"], &["b", "c", "d"]);
+        check(ReadPreference::Secondary, &[], &["b", "c", "d"], &[]);
+        check(ReadPreference::Secondary, &["sf"], &["c", "d"], &[]);
+        check(ReadPreference::Secondary, &["la", "ny", "sf"], &["b", "d"], &[]);
+        check(ReadPreference::SecondaryPreferred, &["sf"], &["c", "d"], &["a"]);
+        check(ReadPreference::Nearest, &["ny"], &["a", "b", "d"], &[]);
+        check(ReadPreference::Nearest, &[], &["a", "b", "c", "d"], &[]);
+    }
+
+    #[test]
+    fn a_direct_connection_reaches_one_member_by_any_of_its_addresses() {
+        let mut hidden = member("h:1", Role::Secondary, "ny");
+        hidden.hidden = true;
+        hidden.addresses.insert("alias.example:27017".to_owned());
+        let members = [member("a:1", Role::Primary, "ny"), hidden];
+        let now = |host: &str| Selection::Direct(host.to_owned()).candidates(&members).now.len();
+        assert_eq!((now("h:1"), now("ALIAS.example:27017"), now("elsewhere:1")), (1, 1, 0));
     }
 
     #[test]

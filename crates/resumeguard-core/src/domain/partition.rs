@@ -2,8 +2,8 @@
 
 use super::{ConnectionString, Observed, StoredOffset, Why};
 
-/// What decides a connector's live key.
-#[derive(Debug, Clone)]
+/// What decides a connector's live key. It holds the URI: no `Debug`.
+#[derive(Clone)]
 pub struct LiveKeyQuery<'a> {
     /// `offset.partition.name`, where it is set.
     pub partition_name: Option<&'a str>,
@@ -32,13 +32,19 @@ pub enum LiveKey {
     Inferred,
 }
 
-/// One stored partition with its value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One stored partition with its value. Its `Debug` form leaves the key out: legacy ones hold credentials.
+#[derive(Clone, PartialEq, Eq)]
 pub struct StoredEntry {
     /// `ns` of the partition; of a legacy key it holds credentials.
     pub ns: String,
     /// Its value.
     pub offset: StoredOffset,
+}
+
+impl std::fmt::Debug for StoredEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoredEntry").field("offset", &self.offset).finish_non_exhaustive()
+    }
 }
 
 /// Finds the entry that the connector will resume from.
@@ -47,12 +53,15 @@ pub struct StoredEntry {
 /// [`Why::NoPosition`] where nothing is stored under the live key, [`Why::KeyAmbiguous`] where the hosts are not known
 /// and several keys fit, [`Why::UriInvalid`] where the connection string is none.
 pub fn pick_live(query: &LiveKeyQuery<'_>, entries: &[StoredEntry]) -> Observed<(usize, LiveKey)> {
+    let hidden = [query.partition_name.unwrap_or(""), query.database, query.collection];
+    if hidden.iter().any(|text| text.contains("${")) {
+        return Err(Why::UriPlaceholder);
+    }
     let position_of = |ns: &str| entries.iter().position(|entry| entry.ns == ns);
     if let Some(name) = query.partition_name.filter(|name| !name.is_empty()) {
         return position_of(name).map(|at| (at, LiveKey::Named)).ok_or(Why::NoPosition);
     }
     let writes_computed = version(query).is_none_or(|v| v >= (1, 3));
-    let reads_legacy = version(query).is_some_and(|v| v < (1, 11));
     let own = partition_name(query, query.uri);
     let told = query
         .configured_uri
@@ -63,10 +72,12 @@ pub fn pick_live(query: &LiveKeyQuery<'_>, entries: &[StoredEntry]) -> Observed<
     if let Some(at) = computed.filter(|_| writes_computed) {
         return Ok((at, LiveKey::Computed));
     }
-    if reads_legacy {
-        let legacy = format!("{}/{}.{}", query.uri, query.database, query.collection);
-        if let Some(at) = position_of(&legacy) {
-            return Ok((at, LiveKey::Legacy));
+    if let Some(at) = position_of(&format!("{}/{}.{}", query.uri, query.database, query.collection)) {
+        match version(query) {
+            Some(version) if version < (1, 11) => return Ok((at, LiveKey::Legacy)),
+            // Whether it looks there depends on its version, which nobody told.
+            None => return Err(Why::KeyAmbiguous),
+            Some(_) => {}
         }
     }
     match own {
@@ -146,6 +157,14 @@ mod tests {
     }
 
     #[test]
+    fn a_placeholder_in_the_key_itself_leaves_it_unknown() {
+        let named = LiveKeyQuery { partition_name: Some("${env:NAME}"), ..query("mongodb://h/", None) };
+        check(&named, &["mongodb://h/db.c"], Err(Why::UriPlaceholder));
+        let database = LiveKeyQuery { database: "${env:DB}", ..query("mongodb://h/", None) };
+        check(&database, &["mongodb://h/db.c"], Err(Why::UriPlaceholder));
+    }
+
+    #[test]
     fn legacy_keys_count_until_1_10() {
         let uri = "mongodb://u:p@h/?w=1";
         let legacy = "mongodb://u:p@h/?w=1/db.c";
@@ -153,7 +172,7 @@ mod tests {
         check(&query(uri, Some("1.10.1")), &[legacy], Ok((0, LiveKey::Legacy)));
         check(&query(uri, Some("1.10.1")), &[legacy, "mongodb://h/db.c"], Ok((1, LiveKey::Computed)));
         check(&query(uri, Some("1.11.0")), &[legacy], Err(Why::NoPosition));
-        check(&query(uri, None), &[legacy], Err(Why::NoPosition));
+        check(&query(uri, None), &[legacy], Err(Why::KeyAmbiguous));
     }
 
     #[test]

@@ -150,11 +150,11 @@ impl Why {
             Self::Contradictory => "an older reading contradicts a newer one; the next pass will tell",
             Self::NoPosition => "nothing is stored under the key that the connector will look up",
             Self::KeyAmbiguous => {
-                "several stored keys could be the live one; set offset.partition.name, or give the real URI in [mongodb.NAME]"
+                "which stored key is the live one is not certain yet; it is once one advances, or set offset.partition.name, or give the real URI in [mongodb.NAME]"
             }
             Self::Copying => "existing data is being copied; the stored position is no resume token yet",
             Self::PositionMalformed => {
-                "the stored text is no resume token; look at it with `resumeguard explain`"
+                "the stored text is no resume token; see it with GET /connectors/NAME/offsets, try it with `resumeguard decode`"
             }
             Self::PositionOpaque => "this product's tokens carry no documented time",
             Self::PositionInFuture => "the position is ahead of the oplog; one pass more will tell",
@@ -162,7 +162,7 @@ impl Why {
                 "the position is older than an oplog that was never truncated: another deployment's?"
             }
             Self::UriPlaceholder => {
-                "connection.uri is a placeholder; add a [mongodb.NAME] with `uri` and `connectors = [\"…\"]` that names this connector"
+                "connection.uri (or the name of the key) holds a placeholder; add a [mongodb.NAME] with `uri` and `connectors = [\"…\"]` that names this connector"
             }
             Self::UriInvalid => {
                 "connection.uri is missing or cannot be parsed; correct the connector's configuration"
@@ -179,11 +179,13 @@ impl Why {
             }
             Self::MemberUnreadable => "a member that the connector could read from did not answer in time",
             Self::OplogEmpty => "the oplog holds no entry",
-            Self::NoPrimary => "the deployment has no primary",
+            Self::NoPrimary => "no primary was reached; is there one, and can it be reached from here?",
             Self::Election => {
                 "a primary stepped down or a term changed while reading; the next pass will tell"
             }
-            Self::NoMemberSelected => "the connection string's read preference or tags select no member",
+            Self::NoMemberSelected => {
+                "the connection string's host, read preference or tags select no member that was reached"
+            }
             Self::Sharded => "a sharded cluster: its shards' oplogs cannot be read through the router",
             Self::NotReplicaSet => "not a replica set: without an oplog there are no change streams",
         }

@@ -5,19 +5,22 @@ mod rg004_not_running;
 mod rg005_task_failed;
 mod rg007_errors_tolerated;
 mod rg010_no_position;
+mod rg013_failover_would_lose;
+mod rg014_token_incomplete;
 mod rg015_position_in_future;
 mod rg022_stands_at_invalidate;
 
 use super::judge::Judgement;
 use super::memory::ConnectorMemory;
 use super::thresholds::Thresholds;
-use crate::domain::{ConnectorFacts, Finding, Now, Severity};
+use crate::domain::{ConnectorFacts, Facts, Finding, Now, Severity};
 use std::cmp::Reverse;
 
 /// Everything a rule may look at.
 pub(super) struct Case<'a> {
     pub(super) connector: &'a ConnectorFacts,
     pub(super) judgement: &'a Judgement,
+    pub(super) facts: &'a Facts,
     /// The memory that includes this pass.
     pub(super) memory: &'a ConnectorMemory,
     pub(super) thresholds: &'a Thresholds,
@@ -41,12 +44,14 @@ pub struct Rule {
 }
 
 /// Every rule, in the order of its number.
-pub const RULES: [Rule; 7] = [
+pub const RULES: [Rule; 9] = [
     Rule { id: "RG001", name: "lost_while_running", predicate: rg001_lost_while_running::matches },
     Rule { id: "RG004", name: "not_running", predicate: rg004_not_running::matches },
     Rule { id: "RG005", name: "task_failed", predicate: rg005_task_failed::matches },
     Rule { id: "RG007", name: "errors_tolerated", predicate: rg007_errors_tolerated::matches },
     Rule { id: "RG010", name: "no_position", predicate: rg010_no_position::matches },
+    Rule { id: "RG013", name: "failover_would_lose", predicate: rg013_failover_would_lose::matches },
+    Rule { id: "RG014", name: "token_incomplete", predicate: rg014_token_incomplete::matches },
     Rule { id: "RG015", name: "position_in_future", predicate: rg015_position_in_future::matches },
     Rule { id: "RG022", name: "stands_at_invalidate", predicate: rg022_stands_at_invalidate::matches },
 ];

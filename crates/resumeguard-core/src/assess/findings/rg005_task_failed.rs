@@ -6,9 +6,9 @@ use crate::domain::{Failure, FailureClass, Severity};
 /// Matches on any failed task; the worst class speaks.
 pub(super) fn matches(case: &Case<'_>) -> Option<Matched> {
     let failures = case.connector.tasks.iter().filter_map(|task| task.failure);
-    let Failure { code, class } = failures.min_by_key(|failure| failure.class)?;
-    let code = code.map_or_else(|| "no error code".to_owned(), |code| format!("error {code}"));
-    let (severity, advice) = advise(class);
+    let Failure { code: number, class } = failures.min_by_key(|failure| failure.class)?;
+    let code = number.map_or_else(|| "no error code".to_owned(), |code| format!("error {code}"));
+    let (severity, advice) = advise(number, class);
     Some(Matched {
         severity,
         summary: format!("the task has failed with {code} ({})", class.code()),
@@ -16,20 +16,25 @@ pub(super) fn matches(case: &Case<'_>) -> Option<Matched> {
     })
 }
 
-fn advise(class: FailureClass) -> (Severity, &'static str) {
+fn advise(code: Option<u32>, class: FailureClass) -> (Severity, &'static str) {
     use Severity::{Critical, Warning};
     match class {
         FailureClass::HistoryLost => (
             Critical,
             "a restart fails again; decide how to recover: what is still in the oplog can be saved",
         ),
+        FailureClass::WrongStream if code == Some(260) => (
+            Critical,
+            "a restart opens the stream without the token, in silence, and skips what lies between: decide first how to recover",
+        ),
         FailureClass::WrongStream => (
             Critical,
             "a restart fails again; was the namespace, the pipeline or the deployment behind the URI changed?",
         ),
-        FailureClass::TokenMalformed => {
-            (Critical, "a restart fails again; the stored offset must be replaced or deleted")
-        }
+        FailureClass::TokenMalformed => (
+            Critical,
+            "a restart fails again, or runs without delivering; the stored offset must be replaced or deleted",
+        ),
         FailureClass::EventTooLarge => (
             Critical,
             "a restart meets the same event again; make it smaller with a pipeline, or skip it knowingly",

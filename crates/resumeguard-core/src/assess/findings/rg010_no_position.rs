@@ -10,6 +10,9 @@ pub(super) fn matches(case: &Case<'_>) -> Option<Matched> {
     }
     let begins = match case.connector.settings.startup_mode {
         StartupMode::Latest => "at that moment: what happened before is not delivered",
+        StartupMode::Timestamp if case.connector.settings.start_at.is_none() => {
+            "at that moment: what happened before is not delivered"
+        }
         StartupMode::Timestamp => "at startup.mode.timestamp.start.at.operation.time",
         StartupMode::CopyExisting => "with a copy of all existing data",
     };

@@ -1,0 +1,88 @@
+//! Which member a connector reads from decides by which oplog it is judged.
+
+use crate::election::watch;
+use crate::shared::{LONG, Shared, nothing, quick};
+use mongodb::bson::doc;
+use resumeguard_core::domain::{Snapshot, Verdict};
+use xtask::{Connect, ReplicaSet, ReplicaSetSpec, Seen};
+
+fn verdict_of(snapshot: &Snapshot, name: &str) -> Verdict {
+    snapshot.connectors.iter().find(|connector| connector.id.connector == name).unwrap().verdict
+}
+
+async fn start(connect: &Connect, set: &ReplicaSet, name: &str, uri: &str) {
+    let config = xtask::source_config(uri, &format!("members.{name}"), &nothing());
+    connect.put_config(name, &config).await.unwrap();
+    connect.wait_until(name, LONG, |status| status.all("RUNNING")).await.unwrap();
+    xtask::wait_until(&format!("{name}'s first position"), LONG, async || {
+        set.mongo().insert(&format!("members.{name}"), doc! { "a": 1 }).await?;
+        let stored = !connect.offsets(name).await?.is_empty();
+        Ok(if stored { Seen::Yes(()) } else { Seen::Not("none".into()) })
+    })
+    .await
+    .unwrap();
+}
+
+/// A secondary that was synchronised anew begins its oplog there: lost for a connector that reads from it, directly
+/// or because its connection string names that one host; safe for one that reads from the primary.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_member_that_a_connector_reads_from_decides() {
+    let shared = Shared::take().await;
+    let connect = shared.connect();
+    let set = ReplicaSet::start(ReplicaSetSpec::of(3)).await.unwrap();
+    let primary = set.primary().await.unwrap();
+    let secondary = (0..3).find(|member| *member != primary).unwrap();
+    let (first, second) = (set.address(primary), set.address(secondary));
+    let everything = set.uri().to_owned();
+    let port = second.rsplit(':').next().unwrap();
+    for (name, uri) in [
+        ("by-primary", everything),
+        // A single host without replicaSet: the Java driver connects to it alone. And by an alias of it.
+        ("by-secondary", format!("mongodb://{second}/")),
+        ("by-alias", format!("mongodb://localhost:{port}/?directConnection=true")),
+        ("by-one-seed", format!("mongodb://{first}/?replicaSet=rs0")),
+    ] {
+        start(connect, &set, name, &uri).await;
+    }
+    let names = ["by-primary", "by-secondary", "by-alias", "by-one-seed"];
+    for name in names {
+        connect.pause(name).await.unwrap();
+        connect.wait_until(name, LONG, |status| status.all("PAUSED")).await.unwrap();
+    }
+    let mut watch = watch(&quick(connect.url()).replace("interval = \"2s\"", "interval = \"10s\""));
+    let snapshot = watch.pass().await;
+    for name in names {
+        assert_eq!(verdict_of(&snapshot, name), Verdict::Safe, "{name}: {snapshot:?}");
+    }
+    assert_eq!(snapshot.oplogs.len(), 3, "one deployment, whatever the strings: {:?}", snapshot.oplogs);
+
+    let last = set.mongo().last().await.unwrap();
+    set.resync_member(secondary).await.unwrap();
+    xtask::wait_until("the secondary's new oplog", LONG, async || {
+        let first = set.member(secondary).await?.first().await;
+        Ok(match first {
+            Ok(first) if first > last => Seen::Yes(()),
+            other => Seen::Not(format!("{other:?}")),
+        })
+    })
+    .await
+    .unwrap();
+    let mut snapshot = watch.pass().await;
+    // The first pass may meet the connection that the restart has broken.
+    if verdict_of(&snapshot, "by-secondary") != Verdict::Lost {
+        snapshot = watch.pass().await;
+    }
+    for (name, verdict) in [
+        ("by-primary", Verdict::Safe),
+        ("by-secondary", Verdict::Lost),
+        ("by-alias", Verdict::Lost),
+        ("by-one-seed", Verdict::Safe),
+    ] {
+        assert_eq!(verdict_of(&snapshot, name), verdict, "{name}: {snapshot:?}");
+    }
+    let by_primary = snapshot.connectors.iter().find(|c| c.id.connector == "by-primary").unwrap();
+    assert!(by_primary.findings.iter().any(|finding| finding.rule == "RG013"), "{by_primary:?}");
+    for name in names {
+        connect.delete(name).await.unwrap();
+    }
+}
