@@ -79,7 +79,7 @@ impl Observer {
             .chain(accesses.values().filter_map(|a| a.as_ref().ok()))
             .cloned()
             .collect();
-        self.deployments.reconcile(&wanted);
+        self.deployments.reconcile(&wanted, clock.uptime());
         self.deployments.read_first(clock, budget.first).await;
         join_all(self.connects.iter_mut().map(|connect| connect.read_offsets(clock, budget.offsets))).await;
         self.deployments.read_last(clock, budget.last).await;

@@ -32,6 +32,9 @@ pub struct DeploymentReader {
     members: BTreeMap<String, Member>,
     /// Which member, by its own name, an address was seen to lead to.
     leads_to: BTreeMap<String, String>,
+    /// Hosts of strings that were proven to lead to this set, and since when that counts.
+    proven: BTreeSet<String>,
+    proven_at: Duration,
     /// What the set says of its members, from the primary where there is one.
     view: Option<Hello>,
     first: BTreeMap<String, Result<FirstReading, ReadError>>,
@@ -54,6 +57,8 @@ impl DeploymentReader {
             resolved_at: None,
             members: BTreeMap::new(),
             leads_to: BTreeMap::new(),
+            proven: BTreeSet::new(),
+            proven_at: Duration::ZERO,
             view: None,
             first: BTreeMap::new(),
             last: BTreeMap::new(),
@@ -196,8 +201,6 @@ impl DeploymentReader {
             // Another cluster has taken over the name.
             self.forget();
         }
-        // Aliases are looked at anew: each may have come to lead elsewhere.
-        self.leads_to.retain(|address, _| self.members.contains_key(address));
         self.seeds = seeds;
         self.options = Some(options);
         Ok(())

@@ -24,19 +24,19 @@ impl Deployments {
 
     /// Follows what is wanted now: new connection strings join the deployment they lead to, those that nobody wants
     /// any more are left.
-    pub fn reconcile(&mut self, wanted: &[Access]) {
-        let mut unplaced: BTreeMap<&str, &Access> = BTreeMap::new();
-        for access in wanted {
-            unplaced.insert(access.uri.expose(), access);
-        }
+    pub fn reconcile(&mut self, wanted: &[Access], now: Duration) {
+        let mut unplaced: BTreeMap<&str, &Access> =
+            wanted.iter().map(|access| (access.uri.expose(), access)).collect();
         for reader in &mut self.readers {
-            let before = reader.accesses.len();
+            reader.doubt(now);
             let mut kept = reader.accesses.clone();
-            kept.retain(|access| unplaced.remove(access.uri.expose()).is_some());
-            if kept.len() != before && !kept.is_empty() {
-                reader.set_accesses(kept);
-            } else if kept.is_empty() {
+            kept.retain(|access| {
+                reader.is_led_to_by(access) && unplaced.remove(access.uri.expose()).is_some()
+            });
+            if kept.is_empty() {
                 reader.accesses.clear();
+            } else if kept.len() != reader.accesses.len() {
+                reader.set_accesses(kept);
             }
         }
         self.readers.retain(|reader| !reader.accesses.is_empty());
@@ -54,11 +54,11 @@ impl Deployments {
             let named = access.set_name();
             let same_set =
                 named.is_none() || reader.set_name().is_none() || named.as_deref() == reader.set_name();
-            let dialled = hosts.iter().any(|host| reader.dials(host));
-            dialled && same_set && compatible(reader.configured_name(), access.configured.as_deref())
+            let led = reader.is_led_to_by(&access);
+            led && same_set && compatible(reader.configured_name(), access.configured.as_deref())
         });
         match home {
-            Some(reader) => join(reader, vec![access]),
+            Some(reader) => reader.join(vec![access]),
             None => {
                 let name = hosts.iter().cloned().collect::<Vec<_>>().join(",");
                 self.readers.push(DeploymentReader::new(access, &name, self.sizes_every));
@@ -94,7 +94,7 @@ impl Deployments {
                     && compatible(other.configured_name(), reader.configured_name())
             });
             match twin {
-                Some(twin) => join(twin, reader.accesses),
+                Some(twin) => twin.absorb(reader),
                 None => merged.push(reader),
             }
         }
@@ -138,14 +138,6 @@ impl Deployments {
     pub fn facts(&self) -> BTreeMap<String, DeploymentFacts> {
         self.readers.iter().map(|reader| (reader.meter.name.clone(), reader.facts())).collect()
     }
-}
-
-/// Configured strings come first: they are meant for reading.
-fn join(reader: &mut DeploymentReader, more: Vec<Access>) {
-    let mut accesses = reader.accesses.clone();
-    accesses.extend(more);
-    accesses.sort_by_key(|access| access.configured.is_none());
-    reader.set_accesses(accesses);
 }
 
 /// Two names in the configuration are two deployments, whatever their hosts.

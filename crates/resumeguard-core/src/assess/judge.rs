@@ -72,14 +72,14 @@ pub(crate) fn judge(
         Ok(position) => position,
         Err(judgement) => return judgement,
     };
-    if connector.key == Some(LiveKey::Inferred) && !memory.has_advanced_from(position.time) {
-        // The hosts may have changed behind the placeholder: a key that nobody writes any more must not be judged.
-        return Judgement::unknown(Why::KeyAmbiguous, OnRestart::Unknown);
-    }
     let binding = match binding {
         Ok(binding) => binding,
         Err(why) => return Judgement::unknown(why, OnRestart::Unknown),
     };
+    if connector.key == Some(LiveKey::Inferred) && !memory.has_advanced_from(position.time) {
+        // The hosts may have changed behind the placeholder: a key that nobody writes any more must not be judged.
+        return Judgement::unknown(Why::KeyAmbiguous, OnRestart::Unknown);
+    }
     let judgement = against(&binding, position, connector, thresholds, memory);
     believe_the_server(judgement, connector, floor)
 }
