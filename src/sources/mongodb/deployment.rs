@@ -7,40 +7,37 @@ use crate::sources::{Access, Meter, summary};
 use futures_util::future::join_all;
 use mongodb::error::ErrorKind;
 use mongodb::options::ClientOptions;
-use resumeguard_core::domain::{DeploymentFacts, MemberFacts, Observed, Role, Why, with_port};
+use resumeguard_core::domain::{Role, Why, with_port};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How often names are resolved anew: an SRV record or an alias may come to lead elsewhere.
-const RESOLVE_EVERY: Duration = Duration::from_secs(300);
-
-/// Once every access was refused, another is tried this often: a refused login must not become a habit.
-const REFUSED_PASSES: u32 = 20;
+pub(super) const RESOLVE_EVERY: Duration = Duration::from_secs(300);
 
 /// Reads one deployment.
 #[derive(Debug)]
 pub struct DeploymentReader {
     /// Every way in; the first that works is used.
     pub(super) accesses: Vec<Access>,
-    active: usize,
-    refused_passes: u32,
-    options: Option<ClientOptions>,
-    resolved_at: Option<Duration>,
+    pub(super) active: usize,
+    pub(super) refused_passes: u32,
+    pub(super) options: Option<ClientOptions>,
+    pub(super) resolved_at: Option<Duration>,
     /// Hosts of the connection string in use.
-    seeds: BTreeSet<String>,
+    pub(super) seeds: BTreeSet<String>,
     /// By the address that is dialled.
-    members: BTreeMap<String, Member>,
+    pub(super) members: BTreeMap<String, Member>,
     /// Which member, by its own name, an address was seen to lead to.
-    leads_to: BTreeMap<String, String>,
+    pub(super) leads_to: BTreeMap<String, String>,
     /// Hosts of strings that were proven to lead to this set, and since when that counts.
-    proven: BTreeSet<String>,
-    proven_at: Duration,
+    pub(super) proven: BTreeSet<String>,
+    pub(super) proven_at: Duration,
     /// What the set says of its members, from the primary where there is one.
-    view: Option<Hello>,
-    first: BTreeMap<String, Result<FirstReading, ReadError>>,
-    last: BTreeMap<String, Result<LastReading, ReadError>>,
+    pub(super) view: Option<Hello>,
+    pub(super) first: BTreeMap<String, Result<FirstReading, ReadError>>,
+    pub(super) last: BTreeMap<String, Result<LastReading, ReadError>>,
     /// Why no member could even be dialled.
-    refusal: Option<ReadError>,
+    pub(super) refusal: Option<ReadError>,
     sizes_every: Duration,
     /// Counts readings; its name is the deployment's.
     pub meter: Meter,
@@ -81,20 +78,9 @@ impl DeploymentReader {
         named.or(self.seeds.first()).map_or("", String::as_str)
     }
 
-    /// Whether an address is one that this reader dials: from this machine it leads to the same server.
-    pub(super) fn dials(&self, address: &str) -> bool {
-        self.seeds.contains(address)
-            || self.members.contains_key(address)
-            || self.leads_to.contains_key(address)
-    }
-
     /// The server processes that answered in this pass: two readers that share one read the same set.
     pub(super) fn processes(&self) -> BTreeSet<&str> {
         self.first.values().flatten().filter_map(|reading| reading.hello.process.as_deref()).collect()
-    }
-
-    pub(super) fn configured_name(&self) -> Option<&str> {
-        self.accesses.iter().find_map(|access| access.configured.as_deref())
     }
 
     /// The opening phase: who is there, and the oldest entry of each. A member that is discovered now is read now.
@@ -290,7 +276,7 @@ impl DeploymentReader {
     }
 
     /// Whether a reading says something of the set: seeds that lead to nobody and that the set does not name do not.
-    fn counts(&self, address: &str) -> bool {
+    pub(super) fn counts(&self, address: &str) -> bool {
         let answered = self.first.get(address).is_some_and(Result::is_ok);
         let named =
             self.view.as_ref().is_none_or(|v| v.hosts.iter().chain(&v.passives).any(|host| host == address));
@@ -319,118 +305,5 @@ impl DeploymentReader {
             self.next_access();
         }
         self.meter.conclude(clock, summary(&problems));
-    }
-
-    /// Another connector's credentials may be allowed what these are not: once round, then now and then.
-    fn next_access(&mut self) {
-        let round = u32::try_from(self.accesses.len()).unwrap_or(u32::MAX);
-        if self.refused_passes < round || self.refused_passes.is_multiple_of(REFUSED_PASSES) {
-            self.active = (self.active + 1) % self.accesses.len();
-            self.forget();
-        }
-    }
-
-    fn forget(&mut self) {
-        self.options = None;
-        self.resolved_at = None;
-        self.seeds = self.accesses[self.active].hosts();
-        self.members.clear();
-        self.leads_to.clear();
-        self.view = None;
-    }
-
-    pub(super) fn set_accesses(&mut self, accesses: Vec<Access>) {
-        let active = self.accesses.get(self.active).map(|access| access.uri.expose().to_owned());
-        let kept = accesses.iter().position(|access| Some(access.uri.expose()) == active.as_deref());
-        // One that is meant for reading is preferred to a connector's own.
-        let better = accesses.first().is_some_and(|access| access.configured.is_some());
-        self.accesses = accesses;
-        match kept {
-            Some(at) if at == 0 || !better || self.refused_passes > 0 => self.active = at,
-            _ => {
-                self.active = 0;
-                self.forget();
-            }
-        }
-    }
-
-    /// What this pass has seen.
-    #[must_use]
-    pub fn facts(&self) -> DeploymentFacts {
-        DeploymentFacts { members: self.members_facts() }
-    }
-
-    fn members_facts(&self) -> Observed<Vec<MemberFacts>> {
-        if let Some(error) = &self.refusal {
-            return Err(error.why);
-        }
-        if self.first.is_empty() {
-            return Err(Why::NotReadYet);
-        }
-        if self.first.values().all(Result::is_err) {
-            return Err(self.why_nobody_answered());
-        }
-        self.same_primary()?;
-        let counted = self.first.iter().filter(|(address, _)| self.counts(address));
-        Ok(counted.map(|(address, reading)| self.member_facts(address, reading)).collect())
-    }
-
-    /// J1: a change of primary or term in mid-pass leaves the deployment unknown for the pass.
-    fn same_primary(&self) -> Observed<()> {
-        let primary =
-            |hello: &Hello| (hello.role == Role::Primary).then(|| (hello.me.clone(), hello.election.clone()));
-        let before: BTreeSet<_> = self.first.values().flatten().filter_map(|r| primary(&r.hello)).collect();
-        let after: BTreeSet<_> = self.last.values().flatten().filter_map(|r| primary(&r.hello)).collect();
-        let unheard = self.last.values().any(Result::is_err);
-        match (before == after && before.len() <= 1, after.is_empty() && unheard) {
-            (true, _) => Ok(()),
-            // It did not answer the second time: dead or slow, nobody knows.
-            (false, true) => Err(Why::MemberUnreadable),
-            (false, false) => Err(Why::Election),
-        }
-    }
-
-    /// The most telling reason of all members.
-    fn why_nobody_answered(&self) -> Why {
-        let telling = [
-            Why::Contradictory,
-            Why::Sharded,
-            Why::NotReplicaSet,
-            Why::MongodbUnauthenticated,
-            Why::OplogUnauthorized,
-        ];
-        let reasons: Vec<Why> =
-            self.first.values().filter_map(|r| r.as_ref().err()).map(|error| error.why).collect();
-        telling.into_iter().find(|why| reasons.contains(why)).unwrap_or(Why::MongodbUnreachable)
-    }
-
-    fn member_facts(&self, address: &str, reading: &Result<FirstReading, ReadError>) -> MemberFacts {
-        let hello = reading.as_ref().ok().map(|reading| &reading.hello);
-        let host = hello.and_then(|hello| hello.me.clone()).unwrap_or_else(|| address.to_owned());
-        let electable = self.view.as_ref().is_some_and(|view| view.hosts.contains(&host));
-        let why = |error: &ReadError| error.why;
-        let first = match reading {
-            Ok(reading) => reading.first.as_ref().map_err(why).copied(),
-            Err(error) => Err(error.why),
-        };
-        let last = match self.last.get(address) {
-            Some(Ok(reading)) => reading.last.as_ref().map_err(why).copied(),
-            Some(Err(error)) => Err(error.why),
-            None => Err(Why::MemberUnreadable),
-        };
-        let aliases = self.leads_to.iter().filter(|(_, me)| **me == host).map(|(alias, _)| alias.clone());
-        MemberFacts {
-            electable,
-            addresses: aliases.chain([host.clone(), address.to_owned()]).collect(),
-            role: hello.map_or(Role::Other, |hello| hello.role),
-            hidden: hello.is_some_and(|hello| hello.hidden),
-            tags: hello.map(|hello| hello.tags.clone()).ok_or(Why::MemberUnreadable),
-            wire_version: hello.and_then(|hello| hello.wire_version),
-            first,
-            last: last.map(|(time, _)| time),
-            term: last.ok().and_then(|(_, term)| term),
-            sizes: self.members.get(address).map(|member| member.sizes).unwrap_or_default(),
-            host,
-        }
     }
 }

@@ -2,8 +2,10 @@
 
 mod commands;
 mod deployment;
+mod facts;
 mod member;
 mod set;
+mod ways_in;
 
 pub use commands::{Hello, ReadError};
 pub use deployment::DeploymentReader;

@@ -1,0 +1,84 @@
+//! The ways into one deployment: which connection strings lead to it, and which of them is used.
+
+use super::deployment::{DeploymentReader, RESOLVE_EVERY};
+use crate::sources::Access;
+use std::time::Duration;
+
+/// Once every access was refused, another is tried this often: a refused login must not become a habit.
+const REFUSED_PASSES: u32 = 20;
+
+impl DeploymentReader {
+    pub(super) fn configured_name(&self) -> Option<&str> {
+        self.accesses.iter().find_map(|access| access.configured.as_deref())
+    }
+
+    /// Whether a string leads to what this reader dials: from this machine an address leads to one server only.
+    pub(super) fn is_led_to_by(&self, access: &Access) -> bool {
+        let dials = |host: &String| {
+            self.seeds.contains(host)
+                || self.members.contains_key(host)
+                || self.leads_to.contains_key(host)
+                || self.proven.contains(host)
+        };
+        let active =
+            self.accesses.get(self.active).is_some_and(|own| own.uri.expose() == access.uri.expose());
+        active || access.hosts().iter().any(dials)
+    }
+
+    /// Takes over what another reader of the same set has found out, and its ways in.
+    pub(super) fn absorb(&mut self, other: Self) {
+        self.proven.extend(other.accesses.iter().flat_map(Access::hosts));
+        self.leads_to.extend(other.leads_to);
+        self.join(other.accesses);
+    }
+
+    /// One more way in. Configured ones come first: they are meant for reading.
+    pub(super) fn join(&mut self, more: Vec<Access>) {
+        let mut accesses = self.accesses.clone();
+        accesses.extend(more);
+        accesses.sort_by_key(|access| access.configured.is_none());
+        self.set_accesses(accesses);
+    }
+
+    /// What was proven some time ago has to be proven again: a name may have come to lead elsewhere.
+    pub(super) fn doubt(&mut self, now: Duration) {
+        if now.saturating_sub(self.proven_at) >= RESOLVE_EVERY {
+            self.proven_at = now;
+            self.proven.clear();
+            self.leads_to.retain(|address, _| self.members.contains_key(address));
+        }
+    }
+
+    /// Another connector's credentials may be allowed what these are not: once round, then now and then.
+    pub(super) fn next_access(&mut self) {
+        let round = u32::try_from(self.accesses.len()).unwrap_or(u32::MAX);
+        if self.refused_passes < round || self.refused_passes.is_multiple_of(REFUSED_PASSES) {
+            self.active = (self.active + 1) % self.accesses.len();
+            self.forget();
+        }
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.options = None;
+        self.resolved_at = None;
+        self.seeds = self.accesses[self.active].hosts();
+        self.members.clear();
+        self.leads_to.clear();
+        self.view = None;
+    }
+
+    pub(super) fn set_accesses(&mut self, accesses: Vec<Access>) {
+        let active = self.accesses.get(self.active).map(|access| access.uri.expose().to_owned());
+        let kept = accesses.iter().position(|access| Some(access.uri.expose()) == active.as_deref());
+        // One that is meant for reading is preferred to a connector's own.
+        let better = accesses.first().is_some_and(|access| access.configured.is_some());
+        self.accesses = accesses;
+        match kept {
+            Some(at) if at == 0 || !better || self.refused_passes > 0 => self.active = at,
+            _ => {
+                self.active = 0;
+                self.forget();
+            }
+        }
+    }
+}
