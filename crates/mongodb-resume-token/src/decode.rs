@@ -14,6 +14,9 @@ const UUID_SUBTYPE: u8 = 4;
 /// Type byte and time, three numbers of whatever form, and a boolean.
 const LONGEST_HEADER: usize = PREFIX + 3 * 17 + 1;
 
+/// Most tokens are shorter than this, and are decoded without taking memory for their bytes.
+const SHORT: usize = 256;
+
 /// Decodes a token from its hexadecimal `_data` alone, in either case.
 ///
 /// Strict: every byte must belong to the layout. Numbers that need type bits get the narrowest type that holds them,
@@ -116,13 +119,24 @@ enum Input<'a> {
 fn read(input: Input<'_>, type_bits: Option<&[u8]>, token: &mut Token) -> Result<(), Error> {
     match input {
         Input::Binary(bytes) => read_bytes(input, bytes, type_bits, token),
-        Input::Hex(text) => match hex::decode(text) {
-            Ok(bytes) => read_bytes(input, &bytes, type_bits, token),
-            Err(error) => {
-                token.cluster_time = prefix::cluster_time(text).ok();
-                Err(error)
+        Input::Hex(text) => {
+            let (mut short, mut long) = ([0; SHORT], Vec::new());
+            let length = text.len() / 2;
+            let bytes = match short.get_mut(..length) {
+                Some(bytes) => bytes,
+                None => {
+                    long.resize(length, 0);
+                    &mut long[..]
+                }
+            };
+            match hex::decode(text, bytes) {
+                Ok(()) => read_bytes(input, bytes, type_bits, token),
+                Err(error) => {
+                    token.cluster_time = prefix::cluster_time(text).ok();
+                    Err(error)
+                }
             }
-        },
+        }
     }
 }
 
