@@ -307,6 +307,9 @@ impl<'a> Values<'a> {
     }
 
     fn int(&mut self) -> Result<i32, Error> {
+        if let Some(value) = self.short_int() {
+            return Ok(value);
+        }
         let start = self.reader.position();
         let found = self.type_byte()?;
         let wrong = |values: &Self| {
@@ -316,6 +319,25 @@ impl<'a> Values<'a> {
             return Err(wrong(self));
         }
         if let Value::Int32(value) = self.value(found, 0)? { Ok(value) } else { Err(wrong(self)) }
+    }
+
+    /// An integer from 0 to 32767 in the form in which nearly every token holds it, and without type bits. `None`, and
+    /// nothing read, if it is anything else.
+    fn short_int(&mut self) -> Option<i32> {
+        if self.type_bits.are_there() {
+            return None;
+        }
+        let (length, doubled) = match *self.reader.rest() {
+            [byte::ZERO, ..] => (1, 0),
+            [byte::POSITIVE_1_BYTE, low, ..] if low > 1 => (2, u16::from(low)),
+            [byte::POSITIVE_2_BYTES, high, low, ..] if high > 0 => (3, u16::from_be_bytes([high, low])),
+            _ => return None,
+        };
+        // The lowest bit says that a fraction follows.
+        (doubled & 1 == 0).then(|| {
+            self.reader.skip(length);
+            i32::from(doubled >> 1)
+        })
     }
 
     fn index(&mut self) -> Result<u32, Error> {

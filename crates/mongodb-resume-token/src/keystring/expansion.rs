@@ -8,8 +8,8 @@ use crate::keystring::number::SAFE_DIGITS;
 
 /// No double has more significant digits than this: 2^-1022 − 2^-1074 has them all.
 const MOST_DIGITS: usize = 767;
-/// Few doubles have 34 digits and then so many zeros or nines.
-const MOSTLY_ENOUGH: usize = 50;
+/// Few doubles have 34 digits and then three zeros or nines.
+const MOSTLY_ENOUGH: usize = 37;
 
 /// A positive decimal: `coefficient × 10^exponent`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

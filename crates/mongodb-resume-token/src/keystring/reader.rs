@@ -37,7 +37,7 @@ impl<'a> Reader<'a> {
         Error::new(kind, position, self.field)
     }
 
-    fn rest(&self) -> &'a [u8] {
+    pub(crate) fn rest(&self) -> &'a [u8] {
         self.bytes.get(self.position..).unwrap_or_default()
     }
 
@@ -48,6 +48,11 @@ impl<'a> Reader<'a> {
     #[cold]
     fn truncated(&self, wanted: usize) -> Error {
         self.error(ErrorKind::Truncated { missing: wanted - self.rest().len() })
+    }
+
+    /// Steps over bytes that were looked at in [`rest`](Self::rest).
+    pub(crate) fn skip(&mut self, length: usize) {
+        self.position += length;
     }
 
     pub(crate) fn byte(&mut self) -> Result<u8, Error> {
