@@ -1,6 +1,7 @@
 //! The program as a user meets it.
 
-use std::process::{Command, Output};
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
 
 /// How a run ended.
 #[derive(Debug)]
@@ -11,22 +12,37 @@ pub(crate) struct Run {
 }
 
 /// A command line under construction, without whatever the environment of the tests may hold.
-pub(crate) struct Line(Command);
+pub(crate) struct Line {
+    command: Command,
+    stdin: String,
+}
 
 pub(crate) fn resumeguard(arguments: &[&str]) -> Line {
     let mut command = Command::new(env!("CARGO_BIN_EXE_resumeguard"));
     command.args(arguments).env_remove("RUST_LOG");
-    Line(command)
+    Line { command, stdin: String::new() }
 }
 
 impl Line {
     pub(crate) fn env(mut self, key: &str, value: &str) -> Self {
-        self.0.env(key, value);
+        self.command.env(key, value);
+        self
+    }
+
+    pub(crate) fn stdin(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.stdin);
         self
     }
 
     pub(crate) fn run(mut self) -> Run {
-        let Output { status, stdout, stderr } = self.0.output().unwrap();
+        let piped = self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().unwrap();
+        let (mut stdin, text) = (child.stdin.take().unwrap(), self.stdin);
+        // From a thread of its own: a program that answers before it has read everything must not block us.
+        let writer = std::thread::spawn(move || stdin.write_all(text.as_bytes()));
+        let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+        // A program that reads no input may have ended first.
+        writer.join().unwrap().ok();
         Run {
             code: status.code().unwrap_or(-1),
             stdout: String::from_utf8(stdout).unwrap(),
@@ -37,9 +53,16 @@ impl Line {
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    for command in
-        ["run", "status", "explain", "check-config", "healthcheck", "config example", "config print"]
-    {
+    for command in [
+        "run",
+        "status",
+        "explain",
+        "decode",
+        "check-config",
+        "healthcheck",
+        "config example",
+        "config print",
+    ] {
         let mut arguments: Vec<&str> = command.split(' ').collect();
         arguments.push("--help");
         let run = resumeguard(&arguments).run();
@@ -84,7 +107,6 @@ fn healthcheck_without_a_daemon_is_69_and_a_stranger_is_no_daemon() {
 #[test]
 fn sigterm_in_mid_pass_ends_it_cleanly() {
     use std::io::{BufRead, BufReader, Read};
-    use std::process::Stdio;
     // Accepts connections and never answers.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());

@@ -11,6 +11,7 @@
 
 mod cli;
 mod config;
+mod decode;
 mod fake_connect;
 mod faults;
 mod golden;

@@ -17,4 +17,5 @@ mod proxy;
 mod scrape;
 mod seed;
 mod shared;
+mod tokens;
 mod traffic;

@@ -8,6 +8,7 @@ use mongodb_resume_token::{
     Decimal128, Document, Event, Timestamp, Token, TokenData, TokenDocument, Value, high_water_mark_v1,
     high_water_mark_v2,
 };
+use xtask::{ReplicaSet, ReplicaSetSpec};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -15,14 +16,61 @@ const DOCUMENTS: usize = 2000;
 const BATCH: usize = 100;
 const SEED: u64 = 286;
 
-/// Everything below, on a replica set that this test may write to. Drops the databases `tokens` and `tokens2`.
-pub(crate) async fn tokens_agree_with_the_server(client: &Client) -> Outcome {
-    for name in ["tokens", "tokens2"] {
-        client.database(name).drop().await?;
+/// A set of its own with room in the oplog: the events must outlive the test.
+async fn replica_set() -> ReplicaSet {
+    ReplicaSet::start(ReplicaSetSpec::of(1).with_oplog_mib(200)).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_of_random_documents_hold_the_document_key() {
+    let set = replica_set().await;
+    every_type_as_id(&set.mongo().client().database("tokens")).await.unwrap();
+    random_documents(&set.mongo().client().database("tokens")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_of_every_event_tell_which_it_is() {
+    every_event(replica_set().await.mongo().client()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_written_as_high_water_marks_are_the_servers_own_and_resume() {
+    high_water_marks(replica_set().await.mongo().client()).await.unwrap();
+}
+
+/// Every type that the server takes for an `_id`, by itself. It refuses arrays, regular expressions and undefined
+/// there; random documents hold them further down.
+async fn every_type_as_id(database: &Database) -> Outcome {
+    database.create_collection("types").await?;
+    let collection: Collection<RawDocumentBuf> = database.collection("types");
+    let mut events = collection.watch().await?.with_type::<RawDocumentBuf>();
+    let time = Timestamp { t: 1_651_836_794, i: 1 };
+    let scope: Document = [("x".to_owned(), Value::Int64(3))].into_iter().collect();
+    for id in [
+        Value::Double(0.5),
+        Value::String("a\0b".to_owned()),
+        Value::Document(scope.clone()),
+        Value::Binary { subtype: 5, bytes: vec![1, 0, 255] },
+        Value::ObjectId([7; 12]),
+        Value::Boolean(false),
+        Value::DateTime(-1),
+        Value::Null,
+        Value::DbPointer { namespace: "a.b".to_owned(), id: [8; 12] },
+        Value::Code("return 1".to_owned()),
+        Value::Symbol("symbol".to_owned()),
+        Value::CodeWithScope { code: "return x".to_owned(), scope },
+        Value::Int32(-5),
+        Value::Timestamp(time),
+        Value::Int64(1 << 60),
+        Value::Decimal128(Decimal128::NEGATIVE_INFINITY),
+        Value::MinKey,
+        Value::MaxKey,
+    ] {
+        let document: Document = [("_id".to_owned(), id)].into_iter().collect();
+        collection.insert_one(RawDocumentBuf::from_bytes(document.to_bson()?)?).await?;
+        agree(&events.next().await.ok_or("the stream has ended")??)?;
     }
-    random_documents(&client.database("tokens")).await?;
-    every_event(client).await?;
-    high_water_marks(client).await
+    Ok(())
 }
 
 /// Inserts random documents of every type and depth, and compares each token with its event.
@@ -108,30 +156,54 @@ async fn make_events(
     Ok(())
 }
 
-/// The mark that the server writes itself is ours, and ours resumes, in both layouts.
+/// The mark that the server writes itself is ours, and ours resumes, in both layouts: with the events of its own time.
 async fn high_water_marks(client: &Client) -> Outcome {
-    let admin = client.database("admin");
-    let hello = admin.run_command(doc! { "hello": 1 }).await?;
-    let now = hello.get_timestamp("operationTime")?;
+    let marked = client.database("tokens").collection::<mongodb::bson::Document>("marks");
+    marked.insert_one(doc! { "_id": "before" }).await?;
+    let mut session = client.start_session().await?;
+    marked.insert_one(doc! { "_id": "marked" }).session(&mut session).await?;
+    let now = session.operation_time().ok_or("an insert without operationTime")?;
+    marked.insert_one(doc! { "_id": "after" }).await?;
     let time = Timestamp { t: now.time, i: now.increment };
-    let open = async |option: mongodb::bson::Document| {
-        let mut stage = doc! { "allChangesForCluster": true };
-        stage.extend(option);
-        let command =
-            doc! { "aggregate": 1, "pipeline": [{ "$changeStream": stage }], "cursor": { "batchSize": 0 } };
-        let reply = admin.run_command(command).await?;
-        let cursor = reply.get_document("cursor")?;
-        TokenDocument::try_from(cursor.get_document("postBatchResumeToken")?)
-            .map_err(Box::<dyn std::error::Error>::from)
-    };
-    let own = open(doc! { "startAtOperationTime": now }).await?;
+
+    let own = open(client, doc! { "startAtOperationTime": now }, 0).await?;
+    let own = TokenDocument::try_from(own.get_document("postBatchResumeToken")?)?;
     let [v1, v2] = [high_water_mark_v1(time), high_water_mark_v2(time)].map(TokenDocument::from_hex);
     assert!(own == v1 || own == v2, "{own:?}");
     for mark in [v1, v2] {
-        let resumed = open(doc! { "resumeAfter": mongodb::bson::Document::from(&mark) }).await?;
-        assert_eq!(resumed.cluster_time()?, time);
+        let mark = mongodb::bson::Document::from(&mark);
+        let resumed = open(client, doc! { "resumeAfter": mark }, 1).await?;
+        let first = resumed.get_array("firstBatch")?.first().ok_or("no event in the first batch")?;
+        let first = first.as_document().ok_or("an event that is no document")?;
+        assert_eq!(first.get_document("documentKey")?, &doc! { "_id": "marked" });
+        assert_eq!(first.get_timestamp("clusterTime")?, now);
     }
+    // The control: with a batch of 1 the server does look whether it can resume. An event that never was, it cannot.
+    let never = high_water_mark_v1(time).replace("29296E04", "2C0100296E04");
+    let never = doc! { "resumeAfter": { "_data": never } };
+    open(client, never.clone(), 0).await?;
+    let refused = open(client, never, 1).await.expect_err("a token of no event");
+    assert!(refused.to_string().contains("resume token was not found"), "{refused}");
     Ok(())
+}
+
+/// Opens a change stream over everything; returns its cursor. The server looks whether it can resume only when it must
+/// read: with a batch of 1 or more.
+async fn open(
+    client: &Client,
+    option: mongodb::bson::Document,
+    batch_size: i32,
+) -> Result<mongodb::bson::Document, Box<dyn std::error::Error>> {
+    let mut stage = doc! { "allChangesForCluster": true };
+    stage.extend(option);
+    let command = doc! {
+        "aggregate": 1,
+        "pipeline": [{ "$changeStream": stage }],
+        "cursor": { "batchSize": batch_size },
+        "maxTimeMS": 10_000,
+    };
+    let reply = client.database("admin").run_command(command).await?;
+    Ok(reply.get_document("cursor")?.clone())
 }
 
 /// Decodes an event's token, and checks it against the event and against the encoder.

@@ -10,11 +10,20 @@ use tokio::process::Command;
 use crate::cache::{Lock, clear};
 use crate::progress::Progress;
 
+/// Pinned so that its options stay what we know.
+const CARGO_FUZZ: &str = "cargo-fuzz@0.13.2";
+
 /// Something that the machine must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
     /// Java 17 or later: Kafka 4 runs on nothing older.
     Java,
+    /// Java's compiler, of 17 or later.
+    Jdk,
+    /// Node and npm, for the npm decoder.
+    Npm,
+    /// Valgrind, which counts instructions.
+    Valgrind,
     /// Maven, for the jars.
     Maven,
     /// pip, for mongod's wheel.
@@ -37,6 +46,9 @@ impl Need {
     fn packages(self) -> &'static [&'static str] {
         match self {
             Self::Java => &["default-jre-headless"],
+            Self::Jdk => &["default-jdk-headless"],
+            Self::Npm => &["nodejs", "npm"],
+            Self::Valgrind => &["valgrind"],
             Self::Maven => &["maven"],
             Self::Pip => &["python3", "python3-pip"],
             Self::Compiler => &["build-essential", "pkg-config"],
@@ -49,6 +61,9 @@ impl Need {
     async fn is_met(self) -> bool {
         match self {
             Self::Java => java_major().await.is_some_and(|major| major >= 17),
+            Self::Jdk => on_path("javac").is_some() && java_major().await.is_some_and(|major| major >= 17),
+            Self::Npm => on_path("node").is_some() && on_path("npm").is_some(),
+            Self::Valgrind => on_path("valgrind").is_some(),
             Self::Maven => on_path("mvn").is_some(),
             Self::Pip => runs("python3", &["-m", "pip", "--version"]).await,
             Self::Compiler => ["cc", "g++", "make", "pkg-config"].iter().all(|tool| on_path(tool).is_some()),
@@ -126,6 +141,30 @@ pub async fn promtool(tools: &Path, progress: &Progress) -> Result<PathBuf> {
     clear(&scratch)?;
     step.done("unpacked from Debian's package");
     Ok(wanted)
+}
+
+/// The folder of `cargo-fuzz`, to be put on the path. Where there is none it is built into the cache.
+///
+/// # Errors
+/// When rustup has no nightly toolchain, or `cargo-fuzz` does not build.
+pub async fn fuzzer(tools: &Path, progress: &Progress) -> Result<PathBuf> {
+    let nightly = runs("rustup", &["run", "nightly", "cargo", "--version"]).await;
+    anyhow::ensure!(nightly, "fuzzing needs nightly: rustup toolchain install nightly --profile minimal");
+    if let Some(folder) = on_path("cargo-fuzz").as_deref().and_then(Path::parent) {
+        return Ok(folder.to_owned());
+    }
+    let lock_path = tools.join(".lock");
+    let _lock = tokio::task::spawn_blocking(move || Lock::wait(&lock_path)).await??;
+    let root = tools.join(CARGO_FUZZ);
+    let folder = root.join("bin");
+    if !folder.join("cargo-fuzz").exists() {
+        let step = progress.step(format!("build {CARGO_FUZZ}"));
+        let root = root.display().to_string();
+        let install = ["run", "nightly", "cargo", "install", "--locked", "--root", &root, CARGO_FUZZ];
+        run("rustup", &install, Path::new("/")).await?;
+        step.done("built");
+    }
+    Ok(folder)
 }
 
 /// Runs a tool to its end; its output is shown only when it fails.

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod commands;
 
-use commands::{ci, demo, interrupt::guarded, stack, test};
+use commands::{bench_tokens, ci, demo, fuzz, interrupt::guarded, stack, test};
 
 /// The real stack, the demo and the checks.
 #[derive(Debug, Parser)]
@@ -29,6 +29,10 @@ enum Command {
     Test(test::Arguments),
     /// Checks format, lints and docs, then runs every test.
     Ci(test::Arguments),
+    /// Sets the decoder of resume tokens beside npm's and the connector's own.
+    BenchTokens(bench_tokens::Arguments),
+    /// Fuzzes the decoder of resume tokens.
+    Fuzz(fuzz::Arguments),
 }
 
 #[tokio::main]
@@ -39,6 +43,8 @@ async fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Test(arguments) => guarded(test::run(arguments)).await,
         Command::Ci(arguments) => guarded(ci::run(arguments)).await,
+        Command::BenchTokens(arguments) => guarded(bench_tokens::run(arguments)).await,
+        Command::Fuzz(arguments) => guarded(fuzz::run(arguments)).await,
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

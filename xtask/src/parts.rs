@@ -35,10 +35,12 @@ enum Source {
     Wheel { requirement: &'static str, file: &'static str },
     /// The runtime dependencies of a POM.
     Maven { pom: &'static str },
+    /// Packages of npm, packed as they are published.
+    Npm { packages: &'static [&'static str] },
 }
 
 #[derive(Clone, Copy)]
-struct Part {
+pub(crate) struct Part {
     name: &'static str,
     pins: &'static str,
     source: Source,
@@ -56,10 +58,25 @@ const KAFKA: Part = Part {
     source: Source::Maven { pom: include_str!("../pins/kafka-4.1.0.pom.xml") },
 };
 
-const CONNECTOR: Part = Part {
+pub(crate) const CONNECTOR: Part = Part {
     name: "mongo-kafka-connect-2.0.1",
     pins: include_str!("../pins/mongo-kafka-connect-2.0.1.sha256"),
     source: Source::Maven { pom: include_str!("../pins/mongo-kafka-connect-2.0.1.pom.xml") },
+};
+
+/// With what it depends on. It is under the SSPL: downloaded for a comparison, never shipped.
+pub(crate) const NPM_DECODER: Part = Part {
+    name: "mongodb-resumetoken-decoder-1.1.2",
+    pins: include_str!("../pins/mongodb-resumetoken-decoder-1.1.2.sha256"),
+    source: Source::Npm {
+        packages: &[
+            "mongodb-resumetoken-decoder@1.1.2",
+            "bson@4.7.2",
+            "buffer@5.7.1",
+            "base64-js@1.5.1",
+            "ieee754@1.2.1",
+        ],
+    },
 };
 
 impl Parts {
@@ -69,12 +86,11 @@ impl Parts {
     /// When the machine lacks a tool, a registry cannot be reached, or a file is not the pinned one.
     pub async fn obtain(cache: &Cache, progress: &Progress) -> Result<Self> {
         machine::ensure(&[Need::Java, Need::MongodLibraries], progress).await?;
-        let missing = |part: Part| !part.folder(cache).exists();
         let mut tools = Vec::new();
-        if missing(MONGOD) {
+        if MONGOD.is_missing(cache) {
             tools.push(Need::Pip);
         }
-        if missing(KAFKA) || missing(CONNECTOR) {
+        if KAFKA.is_missing(cache) || CONNECTOR.is_missing(cache) {
             tools.push(Need::Maven);
         }
         machine::ensure(&tools, progress).await?;
@@ -88,6 +104,10 @@ impl Parts {
 }
 
 impl Part {
+    pub(crate) fn is_missing(self, cache: &Cache) -> bool {
+        !self.folder(cache).exists()
+    }
+
     /// Other pins, another folder: a running stack of an older checkout keeps its files.
     fn folder(self, cache: &Cache) -> PathBuf {
         use sha2::{Digest as _, Sha256};
@@ -95,7 +115,7 @@ impl Part {
         cache.parts().join(format!("{}-{pins}", self.name))
     }
 
-    async fn obtain(self, cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+    pub(crate) async fn obtain(self, cache: &Cache, progress: &Progress) -> Result<PathBuf> {
         let folder = self.folder(cache);
         let pins = Pins::parse(self.pins)?;
         let installed = pins.only(|name| !name.ends_with(".whl"));
@@ -121,6 +141,10 @@ impl Part {
                 let length = pins.names().count() as u64;
                 let step = progress.bar(format!("obtain {}", self.name), length);
                 copied_jars(pom, &scratch, &step).await.inspect(|_| step.done("downloaded"))
+            }
+            Source::Npm { packages } => {
+                let step = progress.step(format!("obtain {}", self.name));
+                packed(packages, &scratch).await.inspect(|_| step.done("downloaded"))
             }
         };
         let ready = ready.with_context(|| format!("cannot obtain {}", self.name))?;
@@ -166,6 +190,14 @@ fn find(folder: &Path, name: &str) -> Result<Option<PathBuf>> {
         }
     }
     Ok(None)
+}
+
+/// Lets npm fetch the archives of packages; nothing is installed and no script of theirs runs.
+async fn packed(packages: &[&str], scratch: &Path) -> Result<PathBuf> {
+    let ready = scratch.join("ready");
+    fs::create_dir(&ready)?;
+    machine::run("npm", &[&["pack", "--silent"], packages].concat(), &ready).await?;
+    Ok(ready)
 }
 
 /// Lets Maven copy the runtime dependencies of a POM; its lines move the bar.

@@ -215,7 +215,8 @@ impl Launch<'_> {
         let mut command = Command::new(self.mongod);
         command.args(["--bind_ip", "127.0.0.1", "--port", &port.to_string(), "--replSet", &self.spec.name]);
         // 3 s between checkpoints: the oplog is truncated only up to the last one.
-        command.args(["--oplogSize", "1", "--syncdelay", "3", "--wiredTigerCacheSizeGB", "0.25"]);
+        command.args(["--oplogSize", &self.spec.oplog_mib.to_string()]);
+        command.args(["--syncdelay", "3", "--wiredTigerCacheSizeGB", "0.25"]);
         // A signalled primary would wait 15 s for somebody to take over.
         command.args(["--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"]);
         command.args(["--setParameter", "diagnosticDataCollectionEnabled=false", "--nounixsocket"]);

@@ -39,14 +39,22 @@ pub struct ReplicaSetSpec {
     pub members: Vec<MemberSpec>,
     /// Access control, with this root user.
     pub root: Option<Credentials>,
+    /// Size of every member's oplog in MiB. 1 rolls in a second or two; a test that must not lose its events takes more.
+    pub oplog_mib: u32,
     /// More options for every `mongod`, e.g. `--setParameter enableTestCommands=1`.
     pub options: Vec<String>,
 }
 
 impl Default for ReplicaSetSpec {
-    /// One member, no access control.
+    /// One member, no access control, an oplog of 1 MiB.
     fn default() -> Self {
-        Self { name: "rs0".to_owned(), members: vec![MemberSpec::default()], root: None, options: Vec::new() }
+        Self {
+            name: "rs0".to_owned(),
+            members: vec![MemberSpec::default()],
+            root: None,
+            oplog_mib: 1,
+            options: Vec::new(),
+        }
     }
 }
 
@@ -55,6 +63,13 @@ impl ReplicaSetSpec {
     #[must_use]
     pub fn of(count: usize) -> Self {
         Self { members: vec![MemberSpec::default(); count], ..Self::default() }
+    }
+
+    /// Gives every member an oplog of that size.
+    #[must_use]
+    pub fn with_oplog_mib(mut self, oplog_mib: u32) -> Self {
+        self.oplog_mib = oplog_mib;
+        self
     }
 
     /// Allows the server's test commands (fail points).

@@ -14,6 +14,9 @@ const UUID_SUBTYPE: u8 = 4;
 /// Type byte and time, three numbers of whatever form, and a boolean.
 const LONGEST_HEADER: usize = PREFIX + 3 * 17 + 1;
 
+/// Most tokens are shorter than this, and are decoded without taking memory for their bytes.
+const SHORT: usize = 256;
+
 /// Decodes a token from its hexadecimal `_data` alone, in either case.
 ///
 /// Strict: every byte must belong to the layout. Numbers that need type bits get the narrowest type that holds them,
@@ -116,13 +119,24 @@ enum Input<'a> {
 fn read(input: Input<'_>, type_bits: Option<&[u8]>, token: &mut Token) -> Result<(), Error> {
     match input {
         Input::Binary(bytes) => read_bytes(input, bytes, type_bits, token),
-        Input::Hex(text) => match hex::decode(text) {
-            Ok(bytes) => read_bytes(input, &bytes, type_bits, token),
-            Err(error) => {
-                token.cluster_time = prefix::cluster_time(text).ok();
-                Err(error)
+        Input::Hex(text) => {
+            let (mut short, mut long) = ([0; SHORT], Vec::new());
+            let length = text.len() / 2;
+            let bytes = match short.get_mut(..length) {
+                Some(bytes) => bytes,
+                None => {
+                    long.resize(length, 0);
+                    &mut long[..]
+                }
+            };
+            match hex::decode(text, bytes) {
+                Ok(()) => read_bytes(input, bytes, type_bits, token),
+                Err(error) => {
+                    token.cluster_time = prefix::cluster_time(text).ok();
+                    Err(error)
+                }
             }
-        },
+        }
     }
 }
 
@@ -293,6 +307,9 @@ impl<'a> Values<'a> {
     }
 
     fn int(&mut self) -> Result<i32, Error> {
+        if let Some(value) = self.short_int() {
+            return Ok(value);
+        }
         let start = self.reader.position();
         let found = self.type_byte()?;
         let wrong = |values: &Self| {
@@ -302,6 +319,25 @@ impl<'a> Values<'a> {
             return Err(wrong(self));
         }
         if let Value::Int32(value) = self.value(found, 0)? { Ok(value) } else { Err(wrong(self)) }
+    }
+
+    /// An integer from 0 to 32767 in the form in which nearly every token holds it, and without type bits. `None`, and
+    /// nothing read, if it is anything else.
+    fn short_int(&mut self) -> Option<i32> {
+        if self.type_bits.are_there() {
+            return None;
+        }
+        let (length, doubled) = match *self.reader.rest() {
+            [byte::ZERO, ..] => (1, 0),
+            [byte::POSITIVE_1_BYTE, low, ..] if low > 1 => (2, u16::from(low)),
+            [byte::POSITIVE_2_BYTES, high, low, ..] if high > 0 => (3, u16::from_be_bytes([high, low])),
+            _ => return None,
+        };
+        // The lowest bit says that a fraction follows.
+        (doubled & 1 == 0).then(|| {
+            self.reader.skip(length);
+            i32::from(doubled >> 1)
+        })
     }
 
     fn index(&mut self) -> Result<u32, Error> {

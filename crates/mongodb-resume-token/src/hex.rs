@@ -3,6 +3,8 @@
 use crate::error::{Error, ErrorKind, Field};
 
 const NOT_A_DIGIT: u8 = 0xFF;
+/// Characters decoded together.
+const BLOCK: usize = 32;
 
 /// The value of every ASCII character as a hexadecimal digit, in either case.
 const DIGITS: [u8; 256] = {
@@ -16,38 +18,78 @@ const DIGITS: [u8; 256] = {
     table
 };
 
-/// Decodes as many bytes as `out` holds from the front of `text`, and says how many there were.
+/// The value of a digit in either case, by arithmetic that compilers turn into that of many characters at once.
+fn value_of(character: u8) -> u8 {
+    let (number, letter) = (character.wrapping_sub(b'0'), (character | 0x20).wrapping_sub(b'a'));
+    let letter = if letter < 6 { letter + 10 } else { NOT_A_DIGIT };
+    if number < 10 { number } else { letter }
+}
+
+/// Decodes as many bytes as `out` holds from the front of `text`, and says how many there were. For few.
 ///
 /// # Errors
 /// [`ErrorKind::NotHex`] if one of the characters looked at is no hexadecimal digit.
 pub(crate) fn decode_prefix(text: &str, out: &mut [u8]) -> Result<usize, Error> {
-    let mut bad = 0;
-    let mut count = 0;
-    for (byte, pair) in out.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+    let (count, bad) = decode_pairs(text.as_bytes(), out);
+    if is_bad(bad) { Err(not_hex(text)) } else { Ok(count) }
+}
+
+/// Decodes the whole of `text` into `out`, which must hold half as many bytes as there are characters.
+///
+/// # Errors
+/// [`ErrorKind::NotHex`] for a character that is no digit, [`ErrorKind::OddLength`] for half a byte.
+pub(crate) fn decode(text: &str, out: &mut [u8]) -> Result<(), Error> {
+    let (blocks, rest) = text.as_bytes().as_chunks::<BLOCK>();
+    let (whole, tail) = out.split_at_mut(blocks.len() * BLOCK / 2);
+    let mut all = 0;
+    for (block, out) in blocks.iter().zip(whole.as_chunks_mut::<{ BLOCK / 2 }>().0) {
+        all |= decode_block(block, out);
+    }
+    // The last block is filled up with zeros.
+    let (mut last, mut bytes) = ([b'0'; BLOCK], [0; BLOCK / 2]);
+    let pairs = rest.len() / 2;
+    last[..2 * pairs].copy_from_slice(&rest[..2 * pairs]);
+    all |= decode_block(&last, &mut bytes);
+    tail.copy_from_slice(&bytes[..pairs]);
+    if is_bad(all) {
+        return Err(not_hex(text));
+    }
+    match rest {
+        [.., last] if rest.len() % 2 == 1 && is_bad(DIGITS[usize::from(*last)]) => Err(not_hex(text)),
+        _ if rest.len() % 2 == 1 => Err(Error::new(ErrorKind::OddLength, text.len() / 2, Field::Data)),
+        _ => Ok(()),
+    }
+}
+
+/// Plain loops of fixed length, which become a few instructions on many characters each. All digits in one, as below.
+fn decode_block(block: &[u8; BLOCK], out: &mut [u8; BLOCK / 2]) -> u8 {
+    let (mut digits, mut all) = ([0; BLOCK], 0);
+    for (digit, character) in digits.iter_mut().zip(block) {
+        *digit = value_of(*character);
+    }
+    for digit in &digits {
+        all |= digit;
+    }
+    for (byte, pair) in out.iter_mut().zip(digits.as_chunks::<2>().0) {
+        *byte = (pair[0] << 4) | (pair[1] & 0x0F);
+    }
+    all
+}
+
+/// How many pairs were decoded, and all digits in one: below 16 if each was one.
+fn decode_pairs(text: &[u8], out: &mut [u8]) -> (usize, u8) {
+    let (mut bad, mut count) = (0, 0);
+    for (byte, pair) in out.iter_mut().zip(text.chunks_exact(2)) {
         let (high, low) = (DIGITS[usize::from(pair[0])], DIGITS[usize::from(pair[1])]);
-        // A digit is below 16, so the high bits of the two tell whether any was not one.
         bad |= high | low;
         *byte = (high << 4) | (low & 0x0F);
         count += 1;
     }
-    if bad & 0xF0 != 0 {
-        return Err(not_hex(text));
-    }
-    Ok(count)
+    (count, bad)
 }
 
-/// Decodes the whole of `text`.
-///
-/// # Errors
-/// [`ErrorKind::NotHex`] for a character that is no digit, [`ErrorKind::OddLength`] for half a byte.
-pub(crate) fn decode(text: &str) -> Result<Vec<u8>, Error> {
-    let mut bytes = vec![0; text.len() / 2];
-    decode_prefix(text, &mut bytes)?;
-    match text.as_bytes() {
-        [.., last] if text.len() % 2 == 1 && DIGITS[usize::from(*last)] == NOT_A_DIGIT => Err(not_hex(text)),
-        _ if text.len() % 2 == 1 => Err(Error::new(ErrorKind::OddLength, bytes.len(), Field::Data)),
-        _ => Ok(bytes),
-    }
+fn is_bad(digits: u8) -> bool {
+    digits & 0xF0 != 0
 }
 
 #[cold]
@@ -72,10 +114,22 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
+    fn decode(text: &str) -> Result<Vec<u8>, Error> {
+        let mut bytes = vec![0; text.len() / 2];
+        super::decode(text, &mut bytes).map(|()| bytes)
+    }
+
     #[test]
     fn both_cases_are_read_and_the_upper_one_written() {
         assert_eq!(decode("00fFA9").unwrap(), [0x00, 0xFF, 0xA9]);
         assert_eq!(encode(&[0x00, 0xFF, 0xA9]), "00FFA9");
+    }
+
+    #[test]
+    fn every_character_is_told_alike_by_table_and_arithmetic() {
+        for character in 0..=u8::MAX {
+            assert_eq!(value_of(character), DIGITS[usize::from(character)]);
+        }
     }
 
     #[test]
@@ -92,6 +146,12 @@ mod tests {
         {
             let error = decode(text).unwrap_err();
             assert_eq!(error.kind(), &ErrorKind::NotHex { character, index }, "{text}");
+        }
+        for index in 0..100 {
+            let mut text = "8".repeat(100);
+            text.replace_range(index..=index, "/");
+            let error = decode(&text).unwrap_err();
+            assert_eq!(error.kind(), &ErrorKind::NotHex { character: '/', index });
         }
         assert_eq!(decode("821").unwrap_err().kind(), &ErrorKind::OddLength);
     }

@@ -99,4 +99,4 @@ pub use keystring::decimal::Decimal128;
 pub use prefix::{cluster_time, cluster_time_of_bytes};
 pub use timestamp::Timestamp;
 pub use token::{Event, Format, Identifier, Token, TokenType, Uuid};
-pub use value::{Document, Value};
+pub use value::{Document, Fields, Value};

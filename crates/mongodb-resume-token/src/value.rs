@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use crate::{Decimal128, Timestamp};
 
 /// A BSON value, of exactly the type it had in the database.
@@ -78,7 +80,7 @@ pub enum Value {
 /// assert_eq!(key.get("region"), Some(&Value::Int32(7)));
 /// ```
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Document(Vec<(String, Value)>);
+pub struct Document(Vec<(Cow<'static, str>, Value)>);
 
 impl Document {
     /// Without fields.
@@ -95,12 +97,20 @@ impl Document {
 
     /// Adds a field at the end, even if there is one of that name.
     pub fn push(&mut self, name: impl Into<String>, value: Value) {
-        self.0.push((name.into(), value));
+        self.0.push((Cow::Owned(name.into()), value));
+    }
+
+    pub(crate) fn push_named(&mut self, name: Cow<'static, str>, value: Value) {
+        if self.0.capacity() == 0 {
+            // Most documents in tokens have one field or two; the vector's own first step would be four.
+            self.0 = Vec::with_capacity(2);
+        }
+        self.0.push((name, value));
     }
 
     /// The fields in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value))
+        self.0.iter().map(|(name, value)| (name.as_ref(), value))
     }
 
     /// How many fields there are.
@@ -118,18 +128,36 @@ impl Document {
 
 impl FromIterator<(String, Value)> for Document {
     fn from_iter<I: IntoIterator<Item = (String, Value)>>(fields: I) -> Document {
-        Document(fields.into_iter().collect())
+        Document(fields.into_iter().map(|(name, value)| (Cow::Owned(name), value)).collect())
     }
 }
 
 impl IntoIterator for Document {
     type Item = (String, Value);
-    type IntoIter = std::vec::IntoIter<(String, Value)>;
+    type IntoIter = Fields;
 
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+    fn into_iter(self) -> Fields {
+        Fields(self.0.into_iter())
     }
 }
+
+/// The fields of a [`Document`], by value.
+#[derive(Debug)]
+pub struct Fields(std::vec::IntoIter<(Cow<'static, str>, Value)>);
+
+impl Iterator for Fields {
+    type Item = (String, Value);
+
+    fn next(&mut self) -> Option<(String, Value)> {
+        self.0.next().map(|(name, value)| (name.into_owned(), value))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Fields {}
 
 impl Value {
     /// The text, if this is a string.

@@ -14,6 +14,9 @@ use xtask::{Deadline, Step};
 /// How long a test run may take to end after SIGTERM before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// The package that others will use by itself.
+pub(crate) const DECODER: &str = "mongodb-resume-token";
+
 /// The repository, as cargo told us when it started this program.
 pub(crate) fn workspace() -> Result<PathBuf> {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
@@ -88,14 +91,18 @@ impl Drop for Cargo {
 
 /// Builds the daemon; returns where its binary is.
 pub(crate) async fn build_daemon(step: &Step) -> Result<PathBuf> {
-    let arguments = [
-        "build",
-        "--package",
-        "resumeguard",
-        "--bin",
-        "resumeguard",
-        "--message-format=json-render-diagnostics",
-    ];
+    build(&["--package", "resumeguard", "--bin", "resumeguard"], "resumeguard", step).await
+}
+
+/// Builds an example of the decoder's crate as users would; returns where it is.
+pub(crate) async fn build_example(name: &str, step: &Step) -> Result<PathBuf> {
+    let example = ["--release", "--package", DECODER, "--features", "json", "--example", name];
+    build(&example, name, step).await
+}
+
+/// Builds what the arguments choose; returns where the executable `target` is.
+async fn build(what: &[&str], target: &str, step: &Step) -> Result<PathBuf> {
+    let arguments = [&["build", "--message-format=json-render-diagnostics"], what].concat();
     let mut command = command(&arguments)?;
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut cargo = Cargo::spawn(command)?;
@@ -104,7 +111,7 @@ pub(crate) async fn build_daemon(step: &Step) -> Result<PathBuf> {
         let mut binary = None;
         while let Some(line) = messages.next_line().await? {
             let message: Value = serde_json::from_str(&line).unwrap_or_default();
-            if message["target"]["name"] == "resumeguard" && message["executable"].is_string() {
+            if message["target"]["name"] == target && message["executable"].is_string() {
                 binary = message["executable"].as_str().map(PathBuf::from);
             }
         }
@@ -122,6 +129,6 @@ pub(crate) async fn build_daemon(step: &Step) -> Result<PathBuf> {
         anyhow::Ok(said)
     };
     let (binary, said) = tokio::try_join!(artefacts, said)?;
-    ensure!(cargo.wait().await?.success(), "the daemon does not build:\n{said}");
-    binary.context("cargo built no binary `resumeguard`")
+    ensure!(cargo.wait().await?.success(), "{target} does not build:\n{said}");
+    binary.with_context(|| format!("cargo built no executable {target:?}"))
 }

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use anyhow::{Result, ensure};
 use xtask::{Cache, Need, Progress, ensure as ensure_machine, sweep};
 
-use super::cargo::{self, Cargo};
+use super::bench_tokens::compare_instructions;
+use super::cargo::{self, Cargo, DECODER};
 use super::test;
 
 /// Cheap ones first.
@@ -17,6 +18,12 @@ const BEFORE_TESTS: [&[&str]; 2] = [
 
 const DOCS: &[&str] = &["doc", "--workspace", "--no-deps"];
 
+/// Builds what would be published, by itself. Changes need not be committed before they are checked.
+const PACKAGE: &[&str] = &["package", "--allow-dirty", "--package", DECODER];
+
+/// What a published package must bring along.
+const PACKAGED: [&str; 4] = ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "src/lib.rs"];
+
 pub(crate) async fn run(tests: test::Arguments) -> Result<ExitCode> {
     let progress = Progress::to_stderr();
     sweep(&Cache::from_environment()?, &progress)?;
@@ -25,8 +32,22 @@ pub(crate) async fn run(tests: test::Arguments) -> Result<ExitCode> {
         passed(check, &progress).await?;
     }
     passed(DOCS, &progress).await?;
+    packaged().await?;
+    passed(PACKAGE, &progress).await?;
+    compare_instructions(&progress).await?;
     // Last, so that the last line is the tests' sum.
     test::run(tests).await
+}
+
+/// Nothing that belongs into the package is left out.
+async fn packaged() -> Result<()> {
+    let output = cargo::command(&[PACKAGE, &["--list"]].concat())?.output().await?;
+    ensure!(output.status.success(), "cargo package: {}", String::from_utf8_lossy(&output.stderr));
+    let list = String::from_utf8(output.stdout)?;
+    for file in PACKAGED {
+        ensure!(list.lines().any(|line| line == file), "{file} is not in the package {DECODER}");
+    }
+    Ok(())
 }
 
 async fn passed(check: &[&str], progress: &Progress) -> Result<()> {

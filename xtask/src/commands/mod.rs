@@ -1,8 +1,10 @@
 //! One file a command, and what they share.
 
+pub(crate) mod bench_tokens;
 mod cargo;
 pub(crate) mod ci;
 pub(crate) mod demo;
+pub(crate) mod fuzz;
 pub(crate) mod interrupt;
 pub(crate) mod stack;
 pub(crate) mod test;

@@ -31,6 +31,7 @@ pub(crate) mod type_byte {
     pub(crate) const POSITIVE_SMALL: u8 = 0x2A;
     /// Positive integers of one byte up to eight.
     pub(crate) const POSITIVE_1_BYTE: u8 = 0x2B;
+    pub(crate) const POSITIVE_2_BYTES: u8 = 0x2C;
     pub(crate) const POSITIVE_8_BYTES: u8 = 0x32;
     pub(crate) const POSITIVE_LARGE: u8 = 0x33;
     pub(crate) const STRING: u8 = 0x3C;

@@ -19,6 +19,9 @@ use crate::keystring::type_byte as byte;
 
 /// 2^-256, by which doubles too small for two spare bits are scaled up.
 pub(crate) const DOWN_256: f64 = f64::from_bits((1023 - 256) << 52);
+/// The same in decimal, cut to 34 digits.
+const DECIMAL_DOWN_256: Scaled =
+    Scaled { coefficient: 8_636_168_555_094_444_625_386_351_862_800_399, exponent: -111 };
 /// 2^-255, from which up doubles below 1 have two spare bits.
 pub(crate) const DOWN_255: f64 = f64::from_bits((1023 - 255) << 52);
 /// 2^256.
@@ -178,6 +181,9 @@ impl Number {
 
 /// The decimal that stands in this relation to a double of the normal range; `None` if it has more than 34 digits.
 fn beside_double(value: f64, more: More) -> Option<Scaled> {
+    if more == More::RoundedUp {
+        return Expansion::of_safe_digits(value).map(|expansion| expansion.round_up(SAFE_DIGITS));
+    }
     let expansion = Expansion::of(value)?;
     match more {
         More::Nothing => expansion.is_exact(MAX_DIGITS).then(|| expansion.truncate(MAX_DIGITS)),
@@ -190,9 +196,9 @@ fn beside_double(value: f64, more: More) -> Option<Scaled> {
 /// to 34 digits at each step. Measured against mongod 6.0.5.
 pub(crate) fn subnormal_base(scaled: f64) -> Scaled {
     let cut = |value| Expansion::of(value).map(|digits| digits.truncate(MAX_DIGITS));
-    match (cut(scaled), cut(DOWN_256)) {
-        (Some(scaled), Some(factor)) => scaled.multiply_downwards(factor),
-        _ => Scaled { coefficient: 0, exponent: 0 },
+    match cut(scaled) {
+        Some(scaled) => scaled.multiply_downwards(DECIMAL_DOWN_256),
+        None => Scaled { coefficient: 0, exponent: 0 },
     }
 }
 
@@ -357,5 +363,15 @@ pub(crate) fn zero(which: Zero) -> Value {
                 biased_exponent: which % exponents,
             }))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_decimal_constant_is_the_doubles() {
+        assert_eq!(Expansion::of(DOWN_256).unwrap().truncate(MAX_DIGITS), DECIMAL_DOWN_256);
     }
 }

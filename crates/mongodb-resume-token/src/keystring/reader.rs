@@ -1,5 +1,7 @@
 //! Values, read.
 
+use std::borrow::Cow;
+
 use crate::error::{Error, ErrorKind, Field};
 use crate::keystring::number::{self, Number};
 use crate::keystring::type_bits::TypeBits;
@@ -35,7 +37,7 @@ impl<'a> Reader<'a> {
         Error::new(kind, position, self.field)
     }
 
-    fn rest(&self) -> &'a [u8] {
+    pub(crate) fn rest(&self) -> &'a [u8] {
         self.bytes.get(self.position..).unwrap_or_default()
     }
 
@@ -46,6 +48,11 @@ impl<'a> Reader<'a> {
     #[cold]
     fn truncated(&self, wanted: usize) -> Error {
         self.error(ErrorKind::Truncated { missing: wanted - self.rest().len() })
+    }
+
+    /// Steps over bytes that were looked at in [`rest`](Self::rest).
+    pub(crate) fn skip(&mut self, length: usize) {
+        self.position += length;
     }
 
     pub(crate) fn byte(&mut self) -> Result<u8, Error> {
@@ -79,7 +86,19 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(bytes).map_err(|e| self.error_at(ErrorKind::NotUtf8, start + e.valid_up_to()))
     }
 
-    /// A name or another string that cannot hold a zero.
+    /// A field's name. The few that most tokens hold take no memory.
+    fn name(&mut self) -> Result<Cow<'static, str>, Error> {
+        let start = self.position;
+        Ok(Cow::Borrowed(match self.until_zero()? {
+            b"_id" => "_id",
+            b"operationType" => "operationType",
+            b"documentKey" => "documentKey",
+            b"operationDescription" => "operationDescription",
+            bytes => return self.text(bytes, start).map(|text| Cow::Owned(text.to_owned())),
+        }))
+    }
+
+    /// A string that cannot hold a zero.
     fn c_string(&mut self) -> Result<String, Error> {
         let start = self.position;
         let bytes = self.until_zero()?;
@@ -195,10 +214,10 @@ impl Values<'_> {
         let depth = self.deeper(depth)?;
         // The first of a field's two type bytes is only for sorting: it is the same for all numbers, and for both booleans.
         while self.reader.byte()? != 0 {
-            let name = self.reader.c_string()?;
+            let name = self.reader.name()?;
             let value = self.reader.byte().and_then(|type_byte| self.value(type_byte, depth));
             match value {
-                Ok(value) => document.push(name, value),
+                Ok(value) => document.push_named(name, value),
                 Err(error) => return Err(error.within(&name)),
             }
         }

@@ -58,6 +58,11 @@ impl<'a> TypeBits<'a> {
         Ok(TypeBits { bits: Some(bits), position: 0, start })
     }
 
+    /// Whether there are any that are not zero.
+    pub(crate) fn are_there(&self) -> bool {
+        self.bits.is_some()
+    }
+
     /// Most significant bit first; within the bytes the least significant comes first.
     fn read(&mut self, count: u8) -> Result<u16, Error> {
         let Some(bytes) = self.bits else { return Ok(0) };

@@ -1,0 +1,60 @@
+//! This crate behind the protocol of `cargo xtask bench-tokens`, which sets it beside other decoders.
+//!
+//! Reads orders from standard input, and answers each with one line: `corpus LEVEL TOKEN,TOKEN,…` with a digit a token,
+//! 1 if it can be read; `round LEVEL MILLISECONDS` with how often the corpus was decoded, in how many nanoseconds, and
+//! the sum of all seconds read. The level is `full` or `time`.
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+
+use std::hint::black_box;
+use std::io::BufRead as _;
+use std::time::{Duration, Instant};
+
+use mongodb_resume_token::{cluster_time, decode};
+
+/// The other decoders look at their clocks as seldom.
+const PASSES: u32 = 32;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut tokens: Vec<String> = Vec::new();
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        let words: Vec<&str> = line.split(' ').collect();
+        match words[..] {
+            ["corpus", level, corpus] => {
+                tokens = corpus.split(',').map(str::to_owned).collect();
+                let seconds: fn(&str) -> Option<u64> = if level == "full" { full } else { time };
+                let digit = |token: &String| if seconds(token).is_some() { '1' } else { '0' };
+                println!("{}", tokens.iter().map(digit).collect::<String>());
+            }
+            ["round", "full", millis] => println!("{}", round(&tokens, millis.parse()?, full)),
+            ["round", "time", millis] => println!("{}", round(&tokens, millis.parse()?, time)),
+            _ => return Err(format!("not an order: {line}").into()),
+        }
+    }
+    Ok(())
+}
+
+/// Everything there is to know of a token, and what was asked for.
+fn full(token: &str) -> Option<u64> {
+    let token = black_box(decode(token).ok()?);
+    token.cluster_time.map(|time| u64::from(time.t))
+}
+
+fn time(token: &str) -> Option<u64> {
+    cluster_time(token).ok().map(|time| u64::from(time.t))
+}
+
+fn round(tokens: &[String], millis: u64, seconds: impl Fn(&str) -> Option<u64>) -> String {
+    let (begun, limit) = (Instant::now(), Duration::from_millis(millis));
+    let (mut passes, mut sum) = (0, 0_u64);
+    loop {
+        for _ in 0..PASSES {
+            sum += tokens.iter().filter_map(|token| seconds(black_box(token))).sum::<u64>();
+        }
+        passes += PASSES;
+        let taken = begun.elapsed();
+        if taken >= limit {
+            return format!("{passes} {} {sum}", taken.as_nanos());
+        }
+    }
+}
