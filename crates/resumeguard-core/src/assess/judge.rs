@@ -27,6 +27,8 @@ pub(crate) struct Judgement {
     pub(crate) lag_seconds: Option<i64>,
     /// The position was ahead of the deployment's last entry in this pass.
     pub(crate) in_future: bool,
+    /// The oplog that decided was never truncated.
+    pub(crate) never_truncated: bool,
 }
 
 impl Judgement {
@@ -38,6 +40,7 @@ impl Judgement {
             headroom_ratio: None,
             lag_seconds: None,
             in_future: false,
+            never_truncated: false,
         }
     }
 }
@@ -303,6 +306,7 @@ fn numbers(binding: &Binding<'_>, position: &Position, verdict: Verdict, on_rest
         headroom_ratio: window.map(|window| as_f64(headroom) / as_f64(window)),
         lag_seconds: binding.newest_read.map(|last| seconds(last, position.time)),
         in_future: false,
+        never_truncated: binding.first.initiating,
     }
 }
 

@@ -1,7 +1,9 @@
 //! What a pass remembers of the ones before: a bounded fold per connector.
 
 use super::judge::Judgement;
-use crate::domain::{ConnectorFacts, ConnectorId, Failure, FailureCounts, Now, Timestamp, Verdict};
+use crate::domain::{
+    ConnectorFacts, ConnectorId, Facts, Failure, FailureCounts, Now, StoredOffset, Timestamp, Verdict,
+};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -18,6 +20,13 @@ pub(crate) struct ConnectorMemory {
     verdict: Option<Verdict>,
     /// Uptime at which a running connector's stored position was first seen lost, and that position (J4).
     lost_since: Option<(Duration, Timestamp)>,
+    /// The newest position, and the deployment's newest entry when it was first seen: how long it stands still is
+    /// measured by the server's clock.
+    standing_since: Option<(Timestamp, Timestamp)>,
+    /// The position from which it went backwards, until it has come by there again.
+    rewound_from: Option<Timestamp>,
+    /// The deployment's newest entry when a copy of existing data was first seen under way.
+    copying_since: Option<Timestamp>,
     /// The first position seen under a key that was only inferred.
     inferred_from: Option<Timestamp>,
     /// Passes in a row in which the position was ahead of the deployment's last entry.
@@ -30,6 +39,9 @@ pub(crate) struct ConnectorMemory {
 static NOTHING: ConnectorMemory = ConnectorMemory {
     verdict: None,
     lost_since: None,
+    standing_since: None,
+    rewound_from: None,
+    copying_since: None,
     inferred_from: None,
     future_passes: 0,
     standing: BTreeMap::new(),
@@ -59,6 +71,22 @@ impl ConnectorMemory {
         &self.failures
     }
 
+    /// Seconds of oplog time for which the position has not moved; unknown while either cannot be read.
+    pub(crate) fn stands_still_for(&self, newest: Option<Timestamp>) -> Option<i64> {
+        let (_, since) = self.standing_since?;
+        Some(i64::from(newest?.t) - i64::from(since.t))
+    }
+
+    /// Seconds of oplog time for which a copy of existing data has been seen under way.
+    pub(crate) fn copies_for(&self, newest: Option<Timestamp>) -> Option<i64> {
+        Some(i64::from(newest?.t) - i64::from(self.copying_since?.t))
+    }
+
+    /// Where it stood before it went backwards.
+    pub(crate) fn rewound_from(&self) -> Option<Timestamp> {
+        self.rewound_from
+    }
+
     /// How long a running connector's position has been seen lost without a break.
     pub(crate) fn lost_for(&self, now: Now) -> Option<Duration> {
         self.lost_since.map(|(since, _)| now.uptime.saturating_sub(since))
@@ -70,17 +98,47 @@ impl ConnectorMemory {
     }
 
     /// The memory after one more pass.
-    pub(crate) fn after(&self, connector: &ConnectorFacts, judgement: &Judgement, now: Now) -> Self {
+    pub(crate) fn after(
+        &self,
+        connector: &ConnectorFacts,
+        judgement: &Judgement,
+        facts: &Facts,
+        now: Now,
+    ) -> Self {
+        let newest = facts.newest_of(connector);
+        let copying = connector.offset == Ok(StoredOffset::Copying);
         let known = !matches!(judgement.verdict, Verdict::Unknown(_));
         let (standing, failures) = self.failures_after(connector);
         Self {
             verdict: if known { Some(judgement.verdict) } else { self.verdict },
             lost_since: self.lost_since_after(connector, judgement, now),
+            standing_since: self.standing_since_after(connector, newest),
+            rewound_from: self.rewound_from_after(connector),
+            copying_since: if copying { self.copying_since.or(newest) } else { None },
             inferred_from: self.inferred_from.or_else(|| connector.token_time()),
             future_passes: if judgement.in_future { self.future_passes.saturating_add(1) } else { 0 },
             standing,
             failures,
         }
+    }
+
+    /// A reading that failed changes nothing; what is seen again at the same place goes on standing there.
+    fn standing_since_after(
+        &self,
+        connector: &ConnectorFacts,
+        newest: Option<Timestamp>,
+    ) -> Option<(Timestamp, Timestamp)> {
+        let (Some(position), Some(newest)) = (connector.token_time(), newest) else {
+            return self.standing_since;
+        };
+        let same = self.standing_since.filter(|(known, _)| *known == position);
+        Some(same.unwrap_or((position, newest)))
+    }
+
+    fn rewound_from_after(&self, connector: &ConnectorFacts) -> Option<Timestamp> {
+        let Some(position) = connector.token_time() else { return self.rewound_from };
+        let before = self.standing_since.map(|(known, _)| known).filter(|known| position < *known);
+        self.rewound_from.max(before).filter(|from| position < *from)
     }
 
     /// A reading that failed neither counts nor resets; a newer position, a known verdict that is not lost or a task that

@@ -17,7 +17,7 @@ pub use thresholds::{Levels, Thresholds};
 
 use crate::domain::{
     ConnectorFacts, ConnectorReport, DeploymentFacts, Facts, MemberFacts, Now, OplogReport, Snapshot,
-    StoredOffset,
+    StoredOffset, Timestamp,
 };
 use findings::Case;
 use judge::Judgement;
@@ -31,7 +31,7 @@ pub fn assess(memory: &Memory, facts: &Facts, thresholds: &Thresholds, now: Now)
     for connector in &facts.connectors {
         let before = memory.of(&connector.id);
         let judgement = judge::judge(connector, facts, thresholds, before);
-        let after = before.after(connector, &judgement, now);
+        let after = before.after(connector, &judgement, facts, now);
         let case = Case { connector, judgement: &judgement, facts, memory: &after, thresholds, now };
         connectors.push(report(&case));
         next.keep(connector.id.clone(), after);
@@ -91,6 +91,12 @@ fn oplogs<'a>(name: &'a str, deployment: &'a DeploymentFacts) -> impl Iterator<I
 }
 
 impl Facts {
+    /// The newest entry that was read of any member of a connector's deployment.
+    pub(crate) fn newest_of(&self, connector: &ConnectorFacts) -> Option<Timestamp> {
+        let members = self.deployment_of(connector)?.members.as_deref().ok()?;
+        members.iter().filter_map(|member| member.last.ok()).max()
+    }
+
     pub(crate) fn deployment_of(&self, connector: &ConnectorFacts) -> Option<&DeploymentFacts> {
         self.deployments.get(connector.deployment.as_ref().ok()?)
     }

@@ -1,18 +1,18 @@
-//! Every rule of judgement and every finding, on facts made by hand.
+//! Every rule of judgement, on facts made by hand.
 
 use crate::assess::{Memory, Thresholds, assess};
 use crate::domain::*;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-const FIRST: u32 = 1_000_000;
-const LAST: u32 = FIRST + 100_000;
+pub(super) const FIRST: u32 = 1_000_000;
+pub(super) const LAST: u32 = FIRST + 100_000;
 
-fn now(uptime: u64) -> Now {
+pub(super) fn now(uptime: u64) -> Now {
     Now { unix_seconds: 1_700_000_000, uptime: Duration::from_secs(uptime) }
 }
 
-fn member(host: &str, role: Role, first: u32) -> MemberFacts {
+pub(super) fn member(host: &str, role: Role, first: u32) -> MemberFacts {
     MemberFacts {
         host: host.into(),
         addresses: std::collections::BTreeSet::from([host.to_owned()]),
@@ -28,7 +28,7 @@ fn member(host: &str, role: Role, first: u32) -> MemberFacts {
     }
 }
 
-fn token(t: u32, i: u32) -> Observed<StoredOffset> {
+pub(super) fn token(t: u32, i: u32) -> Observed<StoredOffset> {
     let time = Timestamp { t, i };
     Ok(StoredOffset::Token(Position {
         token: "{}".into(),
@@ -40,11 +40,11 @@ fn token(t: u32, i: u32) -> Observed<StoredOffset> {
     }))
 }
 
-fn primary_reads() -> Selection {
+pub(super) fn primary_reads() -> Selection {
     Selection::Preference { preference: ReadPreference::Primary, tag_sets: vec![] }
 }
 
-fn connector(offset: Observed<StoredOffset>) -> ConnectorFacts {
+pub(super) fn connector(offset: Observed<StoredOffset>) -> ConnectorFacts {
     ConnectorFacts {
         id: ConnectorId::new("main", "orders"),
         class: "com.mongodb.kafka.connect.MongoSourceConnector".into(),
@@ -61,7 +61,7 @@ fn connector(offset: Observed<StoredOffset>) -> ConnectorFacts {
     }
 }
 
-fn facts(connector: ConnectorFacts, members: Vec<MemberFacts>) -> Facts {
+pub(super) fn facts(connector: ConnectorFacts, members: Vec<MemberFacts>) -> Facts {
     Facts {
         connectors: vec![connector],
         deployments: BTreeMap::from([("rs0".to_owned(), DeploymentFacts { members: Ok(members) })]),
@@ -70,31 +70,31 @@ fn facts(connector: ConnectorFacts, members: Vec<MemberFacts>) -> Facts {
     }
 }
 
-fn pass(memory: &Memory, facts: &Facts, uptime: u64) -> (ConnectorReport, Memory) {
+pub(super) fn pass(memory: &Memory, facts: &Facts, uptime: u64) -> (ConnectorReport, Memory) {
     let (mut snapshot, memory) = assess(memory, facts, &Thresholds::default(), now(uptime));
     (snapshot.connectors.remove(0), memory)
 }
 
-fn one(facts: &Facts) -> ConnectorReport {
+pub(super) fn one(facts: &Facts) -> ConnectorReport {
     pass(&Memory::default(), facts, 0).0
 }
 
 #[track_caller]
-fn check(facts: &Facts, verdict: Verdict, on_restart: OnRestart) -> ConnectorReport {
+pub(super) fn check(facts: &Facts, verdict: Verdict, on_restart: OnRestart) -> ConnectorReport {
     let report = one(facts);
     assert_eq!((report.verdict, report.on_restart), (verdict, on_restart));
     report
 }
 
-fn rules(report: &ConnectorReport) -> Vec<&'static str> {
+pub(super) fn rules(report: &ConnectorReport) -> Vec<&'static str> {
     report.findings.iter().map(|finding| finding.rule).collect()
 }
 
-fn failed(code: Option<u32>, class: FailureClass) -> Vec<TaskFacts> {
+pub(super) fn failed(code: Option<u32>, class: FailureClass) -> Vec<TaskFacts> {
     vec![TaskFacts { id: 0, state: TaskState::Failed, failure: Some(Failure { code, class }) }]
 }
 
-fn replica_set() -> Vec<MemberFacts> {
+pub(super) fn replica_set() -> Vec<MemberFacts> {
     vec![member("a:1", Role::Primary, FIRST)]
 }
 
@@ -214,13 +214,6 @@ fn a_lagging_secondary_is_no_reason_to_see_the_future() {
 }
 
 #[test]
-fn rg014_type_bits_that_are_missing() {
-    let Ok(StoredOffset::Token(position)) = token(FIRST + 60_000, 0) else { unreachable!() };
-    let offset = Ok(StoredOffset::Token(Position { type_bits_missing: true, ..position }));
-    assert_eq!(rules(&one(&facts(connector(offset), replica_set()))), ["RG014"]);
-}
-
-#[test]
 fn j4_rg001_waits_for_one_offset_flush_without_a_break() {
     let lost = facts(connector(token(FIRST - 7, 0)), replica_set());
     let safe = facts(connector(token(FIRST + 60_000, 0)), replica_set());
@@ -241,7 +234,7 @@ fn j4_rg001_waits_for_one_offset_flush_without_a_break() {
     assert_eq!(rules(&pass(&memory, &newer, 75).0), Vec::<&str>::new());
     let (_, broken) = pass(&memory, &safe, 60);
     let (again, _) = pass(&broken, &lost, 75);
-    assert_eq!(rules(&again), Vec::<&str>::new(), "the wait begins anew");
+    assert!(!rules(&again).contains(&"RG001"), "the wait begins anew");
 }
 
 #[test]
@@ -314,66 +307,6 @@ fn a_token_the_server_refuses_is_critical_though_inside_the_window() {
 }
 
 #[test]
-fn rg004_grows_with_what_is_at_stake() {
-    let paused = |t| {
-        let tasks = vec![TaskFacts { id: 0, state: TaskState::Paused, failure: None }];
-        let connector = ConnectorFacts { state: Ok(ConnectorState::Paused), tasks, ..connector(token(t, 0)) };
-        one(&facts(connector, replica_set())).findings.remove(0)
-    };
-    let found: Vec<_> = [60_000, 30_000, 1_000]
-        .iter()
-        .map(|after| paused(FIRST + after))
-        .map(|f| (f.rule, f.severity))
-        .collect();
-    assert_eq!(
-        found,
-        [("RG004", Severity::Info), ("RG004", Severity::Warning), ("RG004", Severity::Critical)]
-    );
-    let lost = paused(FIRST - 1);
-    assert_eq!(lost.severity, Severity::Critical);
-    assert!(lost.advice.contains("do not just resume"), "{}", lost.advice);
-}
-
-#[test]
-fn rg005_names_code_and_class_and_a_failure_counts_once() {
-    let broken =
-        ConnectorFacts { tasks: failed(Some(286), FailureClass::HistoryLost), ..connector(token(1, 0)) };
-    let broken = facts(broken, replica_set());
-    let (report, memory) = pass(&Memory::default(), &broken, 0);
-    assert_eq!(rules(&report), ["RG005"]);
-    assert!(report.findings[0].summary.contains("error 286 (history_lost)"));
-    let (report, memory) = pass(&memory, &broken, 15);
-    assert_eq!(report.failures, BTreeMap::from([((Some(286), FailureClass::HistoryLost), 1)]));
-    let unreadable = facts(broken.connectors[0].unreadable(), replica_set());
-    let (report, memory) = pass(&memory, &unreadable, 30);
-    assert_eq!(report.verdict, Verdict::Unknown(Why::ConnectUnreadable));
-    let (report, _) = pass(&memory, &broken, 45);
-    assert_eq!(report.failures.values().sum::<u64>(), 1, "the same failure, seen again after a gap");
-}
-
-#[test]
-fn rg007_and_rg010_and_rg015() {
-    let config = BTreeMap::from([("mongo.errors.tolerance".to_owned(), "all".to_owned())]);
-    let tolerant =
-        ConnectorFacts { settings: Settings::from_config(&config), ..connector(token(FIRST + 60_000, 0)) };
-    assert_eq!(rules(&one(&facts(tolerant, replica_set()))), ["RG007"]);
-    let fresh = ConnectorFacts { stale_keys: 2, ..connector(Err(Why::NoPosition)) };
-    let fresh = one(&facts(fresh, replica_set()));
-    assert_eq!((fresh.verdict, rules(&fresh)), (Verdict::Unknown(Why::NoPosition), vec!["RG010"]));
-    assert!(fresh.findings[0].summary.contains("(2 under other keys)"));
-    let ahead = facts(connector(token(LAST + 86_400, 0)), replica_set());
-    let (once, memory) = pass(&Memory::default(), &ahead, 0);
-    assert_eq!((once.verdict, rules(&once)), (Verdict::Unknown(Why::PositionInFuture), vec![]));
-    let (twice, memory) = pass(&memory, &ahead, 15);
-    assert_eq!(
-        (twice.verdict, twice.on_restart, rules(&twice)),
-        (Verdict::Critical, OnRestart::Stalls, vec!["RG015"])
-    );
-    let (thrice, _) = pass(&memory, &ahead, 30);
-    assert_eq!(rules(&thrice), ["RG015"], "it stays");
-}
-
-#[test]
 fn a_connector_that_is_gone_is_forgotten() {
     let lost = facts(connector(token(1, 0)), replica_set());
     let (_, memory) = pass(&Memory::default(), &lost, 0);
@@ -390,26 +323,4 @@ fn hysteresis_outlives_a_reading_that_failed() {
     let (_, memory) = pass(&memory, &facts(connector(Err(Why::OffsetsUnreadable)), replica_set()), 15);
     let (still, _) = pass(&memory, &at(FIRST + 44_000), 30);
     assert_eq!(still.verdict, Verdict::AtRisk, "44 000 s is above the limit, and not by a tenth");
-}
-
-#[test]
-fn rg022_a_token_at_which_the_stream_ended_skips_though_inside_the_window() {
-    let ended = |end, namespace: &[(&str, &str)]| {
-        let Ok(StoredOffset::Token(position)) = token(FIRST + 60_000, 0) else { unreachable!() };
-        let config = namespace.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let offset = Ok(StoredOffset::Token(Position { ends: end, ..position }));
-        one(&facts(
-            ConnectorFacts { settings: Settings::from_config(&config), ..connector(offset) },
-            replica_set(),
-        ))
-    };
-    let (collection, database) = ([("database", "d"), ("collection", "c")], [("database", "d")]);
-    let found = |report: ConnectorReport| (report.verdict, report.on_restart, rules(&report));
-    let skips = (Verdict::Critical, OnRestart::Skips, vec!["RG022"]);
-    let resumes = (Verdict::Safe, OnRestart::Resumes, vec![]);
-    assert_eq!(found(ended(StreamEnd::OfCollection, &collection)), skips);
-    assert_eq!(found(ended(StreamEnd::OfCollection, &database)), resumes);
-    assert_eq!(found(ended(StreamEnd::OfDatabase, &database)), skips);
-    assert_eq!(found(ended(StreamEnd::OfDatabase, &[])), resumes);
-    assert_eq!(found(ended(StreamEnd::Every, &[])), skips);
 }

@@ -1,19 +1,30 @@
 //! The numbered rules: one file and one predicate a rule. A new finding is a file here and a line in [`RULES`].
 
 mod rg001_lost_while_running;
+mod rg002_idle_without_heartbeat;
+mod rg003_heartbeat_ineffective;
 mod rg004_not_running;
 mod rg005_task_failed;
 mod rg007_errors_tolerated;
+mod rg009_position_rewound;
 mod rg010_no_position;
+mod rg011_stale_position_key;
 mod rg013_failover_would_lose;
 mod rg014_token_incomplete;
 mod rg015_position_in_future;
+mod rg016_copying;
+mod rg017_wrong_stream;
+mod rg018_event_too_large;
+mod rg020_will_replay;
 mod rg022_stands_at_invalidate;
+mod rg023_unaddressable_name;
+#[cfg(test)]
+mod tests;
 
 use super::judge::Judgement;
 use super::memory::ConnectorMemory;
 use super::thresholds::Thresholds;
-use crate::domain::{ConnectorFacts, Facts, Finding, Now, Severity};
+use crate::domain::{ConnectorFacts, Facts, Finding, Now, Severity, Verdict};
 use std::cmp::Reverse;
 
 /// Everything a rule may look at.
@@ -25,6 +36,33 @@ pub(super) struct Case<'a> {
     pub(super) memory: &'a ConnectorMemory,
     pub(super) thresholds: &'a Thresholds,
     pub(super) now: Now,
+}
+
+/// Passes for which a position must have stood still, besides one offset flush, before anything is said of it.
+const STILL_PASSES: u32 = 3;
+
+impl Case<'_> {
+    /// Seconds of oplog time for which the position has stood still, if that is long enough to mean something.
+    fn stands_still_for(&self) -> Option<i64> {
+        let still = self.memory.stands_still_for(self.facts.newest_of(self.connector))?;
+        let enough = self.thresholds.offset_flush + self.facts.interval * STILL_PASSES;
+        (still > 0 && still.unsigned_abs() >= enough.as_secs()).then_some(still)
+    }
+
+    /// For what does harm only once headroom is used up.
+    fn severity_by_verdict(&self) -> Severity {
+        match self.judgement.verdict {
+            Verdict::Safe | Verdict::Unknown(_) => Severity::Info,
+            Verdict::AtRisk => Severity::Warning,
+            Verdict::Critical | Verdict::Lost => Severity::Critical,
+        }
+    }
+
+    /// The smallest window of the deployment's members, seconds.
+    fn smallest_window(&self) -> Option<i64> {
+        let members = self.facts.deployment_of(self.connector)?.members.as_deref().ok()?;
+        members.iter().filter_map(|member| member.window_seconds()).min()
+    }
 }
 
 /// What a rule says when it matches.
@@ -44,16 +82,25 @@ pub struct Rule {
 }
 
 /// Every rule, in the order of its number.
-pub const RULES: [Rule; 9] = [
+pub const RULES: [Rule; 18] = [
     Rule { id: "RG001", name: "lost_while_running", predicate: rg001_lost_while_running::matches },
+    Rule { id: "RG002", name: "idle_without_heartbeat", predicate: rg002_idle_without_heartbeat::matches },
+    Rule { id: "RG003", name: "heartbeat_ineffective", predicate: rg003_heartbeat_ineffective::matches },
     Rule { id: "RG004", name: "not_running", predicate: rg004_not_running::matches },
     Rule { id: "RG005", name: "task_failed", predicate: rg005_task_failed::matches },
     Rule { id: "RG007", name: "errors_tolerated", predicate: rg007_errors_tolerated::matches },
+    Rule { id: "RG009", name: "position_rewound", predicate: rg009_position_rewound::matches },
     Rule { id: "RG010", name: "no_position", predicate: rg010_no_position::matches },
+    Rule { id: "RG011", name: "stale_position_key", predicate: rg011_stale_position_key::matches },
     Rule { id: "RG013", name: "failover_would_lose", predicate: rg013_failover_would_lose::matches },
     Rule { id: "RG014", name: "token_incomplete", predicate: rg014_token_incomplete::matches },
     Rule { id: "RG015", name: "position_in_future", predicate: rg015_position_in_future::matches },
+    Rule { id: "RG016", name: "copying", predicate: rg016_copying::matches },
+    Rule { id: "RG017", name: "wrong_stream", predicate: rg017_wrong_stream::matches },
+    Rule { id: "RG018", name: "event_too_large", predicate: rg018_event_too_large::matches },
+    Rule { id: "RG020", name: "will_replay", predicate: rg020_will_replay::matches },
     Rule { id: "RG022", name: "stands_at_invalidate", predicate: rg022_stands_at_invalidate::matches },
+    Rule { id: "RG023", name: "unaddressable_name", predicate: rg023_unaddressable_name::matches },
 ];
 
 /// What matched, worst first, then by number.

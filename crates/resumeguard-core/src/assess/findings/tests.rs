@@ -1,0 +1,190 @@
+//! Every finding, on facts made by hand.
+
+use crate::assess::Memory;
+use crate::assess::tests::*;
+use crate::domain::*;
+use std::collections::BTreeMap;
+
+#[test]
+fn rg014_type_bits_that_are_missing() {
+    let Ok(StoredOffset::Token(position)) = token(FIRST + 60_000, 0) else { unreachable!() };
+    let offset = Ok(StoredOffset::Token(Position { type_bits_missing: true, ..position }));
+    assert_eq!(rules(&one(&facts(connector(offset), replica_set()))), ["RG014"]);
+}
+
+#[test]
+fn rg004_grows_with_what_is_at_stake() {
+    let paused = |t| {
+        let tasks = vec![TaskFacts { id: 0, state: TaskState::Paused, failure: None }];
+        let connector = ConnectorFacts { state: Ok(ConnectorState::Paused), tasks, ..connector(token(t, 0)) };
+        one(&facts(connector, replica_set())).findings.remove(0)
+    };
+    let found: Vec<_> = [60_000, 30_000, 1_000]
+        .iter()
+        .map(|after| paused(FIRST + after))
+        .map(|f| (f.rule, f.severity))
+        .collect();
+    assert_eq!(
+        found,
+        [("RG004", Severity::Info), ("RG004", Severity::Warning), ("RG004", Severity::Critical)]
+    );
+    let lost = paused(FIRST - 1);
+    assert_eq!(lost.severity, Severity::Critical);
+    assert!(lost.advice.contains("do not just resume"), "{}", lost.advice);
+}
+
+#[test]
+fn rg005_names_code_and_class_and_a_failure_counts_once() {
+    let broken =
+        ConnectorFacts { tasks: failed(Some(286), FailureClass::HistoryLost), ..connector(token(1, 0)) };
+    let broken = facts(broken, replica_set());
+    let (report, memory) = pass(&Memory::default(), &broken, 0);
+    assert_eq!(rules(&report), ["RG005"]);
+    assert!(report.findings[0].summary.contains("error 286 (history_lost)"));
+    let (report, memory) = pass(&memory, &broken, 15);
+    assert_eq!(report.failures, BTreeMap::from([((Some(286), FailureClass::HistoryLost), 1)]));
+    let unreadable = facts(broken.connectors[0].unreadable(), replica_set());
+    let (report, memory) = pass(&memory, &unreadable, 30);
+    assert_eq!(report.verdict, Verdict::Unknown(Why::ConnectUnreadable));
+    let (report, _) = pass(&memory, &broken, 45);
+    assert_eq!(report.failures.values().sum::<u64>(), 1, "the same failure, seen again after a gap");
+}
+
+#[test]
+fn rg007_and_rg010_and_rg015() {
+    let config = BTreeMap::from([("mongo.errors.tolerance".to_owned(), "all".to_owned())]);
+    let tolerant =
+        ConnectorFacts { settings: Settings::from_config(&config), ..connector(token(FIRST + 60_000, 0)) };
+    assert_eq!(rules(&one(&facts(tolerant, replica_set()))), ["RG007"]);
+    let fresh = ConnectorFacts { stale_keys: 2, ..connector(Err(Why::NoPosition)) };
+    let fresh = one(&facts(fresh, replica_set()));
+    assert_eq!((fresh.verdict, rules(&fresh)), (Verdict::Unknown(Why::NoPosition), vec!["RG010", "RG011"]));
+    assert!(fresh.findings[0].summary.contains("(2 under other keys)"));
+    let ahead = facts(connector(token(LAST + 86_400, 0)), replica_set());
+    let (once, memory) = pass(&Memory::default(), &ahead, 0);
+    assert_eq!((once.verdict, rules(&once)), (Verdict::Unknown(Why::PositionInFuture), vec![]));
+    let (twice, memory) = pass(&memory, &ahead, 15);
+    assert_eq!(
+        (twice.verdict, twice.on_restart, rules(&twice)),
+        (Verdict::Critical, OnRestart::Stalls, vec!["RG015"])
+    );
+    let (thrice, _) = pass(&memory, &ahead, 30);
+    assert_eq!(rules(&thrice), ["RG015"], "it stays");
+}
+
+#[test]
+fn rg022_a_token_at_which_the_stream_ended_skips_though_inside_the_window() {
+    let ended = |end, namespace: &[(&str, &str)]| {
+        let Ok(StoredOffset::Token(position)) = token(FIRST + 60_000, 0) else { unreachable!() };
+        let config = namespace.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let offset = Ok(StoredOffset::Token(Position { ends: end, ..position }));
+        one(&facts(
+            ConnectorFacts { settings: Settings::from_config(&config), ..connector(offset) },
+            replica_set(),
+        ))
+    };
+    let (collection, database) = ([("database", "d"), ("collection", "c")], [("database", "d")]);
+    let found = |report: ConnectorReport| (report.verdict, report.on_restart, rules(&report));
+    let skips = (Verdict::Critical, OnRestart::Skips, vec!["RG022"]);
+    let resumes = (Verdict::Safe, OnRestart::Resumes, vec![]);
+    assert_eq!(found(ended(StreamEnd::OfCollection, &collection)), skips);
+    assert_eq!(found(ended(StreamEnd::OfCollection, &database)), resumes);
+    assert_eq!(found(ended(StreamEnd::OfDatabase, &database)), skips);
+    assert_eq!(found(ended(StreamEnd::OfDatabase, &[])), resumes);
+    assert_eq!(found(ended(StreamEnd::Every, &[])), skips);
+}
+
+/// Facts at a later time: the oplog has moved on by `seconds`.
+fn later(facts: &Facts, seconds: u32) -> Facts {
+    let mut facts = facts.clone();
+    for deployment in facts.deployments.values_mut() {
+        for member in deployment.members.as_mut().unwrap() {
+            member.last = member.last.map(|last| Timestamp { t: last.t + seconds, ..last });
+        }
+    }
+    facts
+}
+
+fn with_settings(offset: Observed<StoredOffset>, pairs: &[(&str, &str)]) -> ConnectorFacts {
+    let config = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    ConnectorFacts { settings: Settings::from_config(&config), ..connector(offset) }
+}
+
+#[test]
+fn rg002_and_rg003_a_position_that_stands_still_by_the_servers_clock() {
+    // One flush and three passes: 60 + 45 seconds of oplog time, however long we took.
+    let check = |heartbeat: &str, seconds: u32, expected: &[&str]| {
+        let settings = [("heartbeat.interval.ms", heartbeat)];
+        let facts = facts(with_settings(token(FIRST + 60_000, 0), &settings), replica_set());
+        let (first, memory) = pass(&Memory::default(), &facts, 0);
+        assert_eq!(rules(&first), Vec::<&str>::new());
+        let (report, _) = pass(&memory, &later(&facts, seconds), 1);
+        assert_eq!(rules(&report), expected, "heartbeat {heartbeat}, {seconds} s");
+    };
+    check("0", 104, &[]);
+    check("0", 105, &["RG002"]);
+    check("10000", 105, &["RG003"]);
+    check("60000", 105, &[]);
+    check("60000", 181, &["RG003"]);
+    let stood = facts(connector(token(FIRST + 60_000, 0)), replica_set());
+    let (_, memory) = pass(&Memory::default(), &stood, 0);
+    let moved = later(&facts(connector(token(FIRST + 60_001, 0)), replica_set()), 500);
+    assert_eq!(rules(&pass(&memory, &moved, 15).0), Vec::<&str>::new(), "it moved");
+}
+
+#[test]
+fn rg009_holds_until_the_old_place_is_passed() {
+    let at = |t| facts(connector(token(t, 0)), replica_set());
+    let (_, memory) = pass(&Memory::default(), &at(FIRST + 70_000), 0);
+    let (back, memory) = pass(&memory, &at(FIRST + 60_000), 15);
+    assert_eq!(rules(&back), ["RG009"]);
+    assert!(back.findings[0].summary.contains("went back by 10000 s"), "{:?}", back.findings);
+    let (on_its_way, memory) = pass(&memory, &at(FIRST + 65_000), 30);
+    assert_eq!(rules(&on_its_way), ["RG009"]);
+    assert_eq!(rules(&pass(&memory, &at(FIRST + 70_000), 45).0), Vec::<&str>::new());
+}
+
+#[test]
+fn rg016_warns_when_a_copy_outlasts_half_the_window() {
+    let copying = facts(connector(Ok(StoredOffset::Copying)), replica_set());
+    let (first, memory) = pass(&Memory::default(), &copying, 0);
+    assert_eq!((rules(&first), first.findings[0].severity), (vec!["RG016"], Severity::Info));
+    let (long, _) = pass(&memory, &later(&copying, 100_000), 15);
+    assert_eq!(long.findings[0].severity, Severity::Warning);
+}
+
+#[test]
+fn rg017_rg018_rg020_rg023() {
+    let refused = |code, class| {
+        let failed =
+            ConnectorFacts { tasks: failed(Some(code), class), ..connector(token(FIRST + 60_000, 0)) };
+        rules(&one(&facts(failed, replica_set())))
+    };
+    assert_eq!(refused(280, FailureClass::WrongStream), ["RG005", "RG017"]);
+    assert_eq!(refused(10334, FailureClass::EventTooLarge), ["RG005", "RG018"]);
+    let mut members = replica_set();
+    members[0].first = Ok(FirstEntry { time: Timestamp { t: FIRST, i: 5 }, initiating: true });
+    assert_eq!(rules(&one(&facts(connector(token(FIRST - 9, 0)), members))), ["RG017"]);
+    let start = FIRST.to_string();
+    let timestamp =
+        [("startup.mode", "timestamp"), ("startup.mode.timestamp.start.at.operation.time", start.as_str())];
+    assert_eq!(
+        rules(&one(&facts(with_settings(token(FIRST + 60_000, 0), &timestamp), replica_set()))),
+        ["RG020"]
+    );
+    assert_eq!(rules(&one(&facts(connector(Err(Why::NameUnaddressable)), replica_set()))), ["RG023"]);
+}
+
+#[test]
+fn every_rule_has_a_number_of_its_own_and_a_page() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/findings");
+    for (i, rule) in crate::assess::RULES.iter().enumerate() {
+        assert!(
+            crate::assess::RULES[..i].iter().all(|other| other.id < rule.id),
+            "{} is out of order",
+            rule.id
+        );
+        let page = format!("{root}/{}-{}.md", rule.id, rule.name);
+        assert!(std::path::Path::new(&page).exists(), "{page} is missing");
+    }
+}
