@@ -3,6 +3,7 @@
 mod ask;
 mod check;
 mod decode;
+mod gate;
 mod healthcheck;
 mod status;
 
@@ -55,6 +56,18 @@ enum Command {
         /// The whole status as JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// May these connectors be restarted? For use before a deploy, a restart or an upgrade.
+    ///
+    /// Exit status: 0 every one would resume, 2 some would not, and which, 3 unknown.
+    #[command(
+        after_help = "Example:\n  resumeguard gate --connector 'orders-*' && systemctl restart kafka-connect"
+    )]
+    Gate {
+        #[command(flatten)]
+        which: gate::Which,
+        #[command(flatten)]
+        connect: Connect,
     },
     /// One connector's story: evidence, findings, what a restart would do.
     #[command(after_help = "Example:\n  resumeguard explain orders --connect http://127.0.0.1:8083")]
@@ -186,6 +199,7 @@ fn dispatch(cli: &Cli) -> Result<Outcome, Failure> {
         Command::Status { connect, json } => {
             status::report(&on_runtime(ask::status(cli, connect, clock))??, *json)
         }
+        Command::Gate { which, connect } => gate::run(&on_runtime(ask::status(cli, connect, clock))??, which),
         Command::Explain { connector, connect } => {
             status::explain(&on_runtime(ask::status(cli, connect, clock))??, connector)
         }

@@ -87,7 +87,7 @@ pub(super) fn known(text: Option<String>) -> String {
 }
 
 /// The sentence for a reason; a newer daemon may know reasons that this one does not.
-pub(super) fn sentence(why: &str) -> &'static str {
+pub(crate) fn sentence(why: &str) -> &'static str {
     Why::ALL
         .iter()
         .find(|known| known.code() == why)

@@ -165,3 +165,29 @@ async fn a_dead_cluster_blanks_nothing_and_a_deleted_connector_leaves_nothing() 
     assert!(!page.contains("connector_state{"), "its state is not known: {page}");
     assert_eq!(well.listings.load(std::sync::atomic::Ordering::SeqCst), 3, "one listing call a pass");
 }
+
+/// `gate` never says go when it does not know.
+#[tokio::test(flavor = "multi_thread")]
+async fn gate_is_3_for_the_unknown_and_2_for_what_would_not_resume() {
+    let key = "mongodb://127.0.0.1:9/db.c";
+    let token = r#"{"_data": "826B03B3E1000000012B0229296E04"}"#;
+    for (stored, code, first) in [
+        (offsets(&[(key, token)]), 3, "unknown: "),
+        (offsets(&[]), 2, "skips: "),
+        (offsets(&[(key, "garbage")]), 2, "fails: "),
+    ] {
+        let fake = FakeConnect::start(listing("orders", DEAD_URI), stored).await;
+        let url = fake.url.clone();
+        let gate = move |glob: &'static str| {
+            let line = resumeguard(&["gate", "--connector", glob, "--connect", &url]);
+            line.env("RESUMEGUARD__POLL__INTERVAL", "2s").run()
+        };
+        let (asked, nobody) = tokio::task::spawn_blocking(move || (gate("ord*"), gate("x*"))).await.unwrap();
+        assert_eq!(asked.code, code, "{asked:?}");
+        assert!(asked.stdout.starts_with(first), "{asked:?}");
+        assert_eq!(
+            (nobody.code, nobody.stdout.as_str()),
+            (3, "unknown: no MongoDB source connector matches\n")
+        );
+    }
+}

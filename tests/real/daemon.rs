@@ -37,6 +37,16 @@ impl Daemon {
         Self { child, address, log, _config: file }
     }
 
+    /// Runs a command that asks this daemon: its exit status and what it printed.
+    pub(crate) fn ask(&self, arguments: &[&str]) -> (i32, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_resumeguard"))
+            .args(arguments)
+            .env("RESUMEGUARD__HTTP__LISTEN", &self.address)
+            .output()
+            .unwrap();
+        (output.status.code().unwrap_or(-1), String::from_utf8(output.stdout).unwrap())
+    }
+
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<String> {
         let response = reqwest::get(format!("http://{}{path}", self.address)).await?;
         Ok(response.error_for_status()?.text().await?)

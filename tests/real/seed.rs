@@ -12,6 +12,8 @@ async fn a_paused_connector_is_lost_before_the_restart_and_fails_with_286_after_
     let lost = ["resumeguard_connector_verdict{", "connector=\"seed\"", "verdict=\"lost\"", "} 1"];
     daemon.passes_until(&["connector_verdict{", "connector=\"seed\"", "verdict=\"lost\"", "} 0"]).await;
 
+    let gate = daemon.ask(&["gate", "--connector", "seed"]);
+    assert_eq!(gate, (0, "go: all 1 connectors would survive a restart\n".to_owned()));
     connect.pause("seed").await.unwrap();
     connect.wait_until("seed", LONG, |status| status.all("PAUSED")).await.unwrap();
     // What was on its way when it was paused is stored with the next flush.
@@ -25,6 +27,10 @@ async fn a_paused_connector_is_lost_before_the_restart_and_fails_with_286_after_
             .await
             .contains("connector=\"seed\",rule=\"RG004\",name=\"not_running\",severity=\"critical\"")
     );
+
+    // The gate before a restart names it, and asks the running daemon.
+    let gate = daemon.ask(&["gate", "--connector", "seed"]);
+    assert_eq!((gate.0, gate.1.lines().next()), (2, Some("fails: main/seed (lost)")), "{gate:?}");
 
     connect.restart("seed").await.unwrap();
     connect.resume("seed").await.unwrap();
