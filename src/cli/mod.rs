@@ -1,4 +1,4 @@
-//! The command line. Each command's outcome is an [`Outcome`]; its numbers are a contract.
+//! The command line. Each command's outcome is an `Outcome`; its numbers are a contract.
 
 mod ask;
 mod check;

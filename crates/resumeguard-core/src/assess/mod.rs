@@ -1,6 +1,6 @@
 //! From what was seen to what follows: pure, with the moment handed in.
 //!
-//! The rules of judgement J1–J8 stand in [`judge`], the numbered rules in [`findings`]; [`Memory`] is the little that
+//! The rules of judgement J1–J8 stand in `judge`, the numbered rules in `findings`; [`Memory`] is the little that
 //! one pass must know of the ones before.
 
 mod findings;
