@@ -57,6 +57,7 @@ fn every_command_has_help_with_an_example() {
         "run",
         "status",
         "explain",
+        "gate",
         "decode",
         "check-config",
         "healthcheck",
