@@ -4,6 +4,7 @@
 //! one pass must know of the ones before.
 
 mod findings;
+pub mod forecast;
 mod judge;
 mod memory;
 #[cfg(test)]

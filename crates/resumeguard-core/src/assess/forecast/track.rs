@@ -1,0 +1,58 @@
+//! A bounded memory of readings, dense where recent and coarse where old.
+
+/// Nothing older than this enters a forecast, seconds: a week, so that every day of it was seen once, and a day to spare.
+const MAX_AGE: f64 = 8.0 * 86_400.0;
+
+/// A value at a second of the server's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Point<V> {
+    pub(super) at: u32,
+    pub(super) value: V,
+}
+
+/// Points in the order of time, one a second at most.
+///
+/// The gap between two neighbours is at most `1/GRAIN` of their age, wherever readings were that dense: the last minutes
+/// stand as they were read, yesterday at the same hour to one hour. It has no unit of its own, so that an oplog of a minute
+/// is followed as well as one of a week. Two gaps in a row are longer than `1/GRAIN` of their age; hence there are at most
+/// `2·GRAIN·(1 + ln(MAX_AGE / GRAIN))` points with one reading a second, 540 for a grain of 24 and 195 for one of 8. `CAP`
+/// holds that bound even where the argument should fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Track<V, const GRAIN: u32, const CAP: usize> {
+    points: Vec<Point<V>>,
+}
+
+impl<V, const GRAIN: u32, const CAP: usize> Default for Track<V, GRAIN, CAP> {
+    fn default() -> Self {
+        Self { points: Vec::new() }
+    }
+}
+
+impl<V: Copy, const GRAIN: u32, const CAP: usize> Track<V, GRAIN, CAP> {
+    pub(super) fn points(&self) -> &[Point<V>] {
+        &self.points
+    }
+
+    /// With one point more, which takes the place of a newest one of the same second. The caller has seen to it that time
+    /// does not go back.
+    pub(super) fn after(&self, at: u32, value: V) -> Self {
+        let older = self.points.iter().take_while(|point| point.at < at);
+        let mut newest_first: Vec<Point<V>> = Vec::with_capacity(self.points.len() + 1);
+        newest_first.push(Point { at, value });
+        let mut older: Vec<Point<V>> = older.copied().collect();
+        while let Some(point) = older.pop() {
+            let age = f64::from(at) - f64::from(point.at);
+            if age > MAX_AGE || newest_first.len() == CAP {
+                break;
+            }
+            let newer = newest_first.last().map_or(at, |newer| newer.at);
+            let gap = older.last().map(|before| f64::from(newer) - f64::from(before.at));
+            // The oldest has no older neighbour and stays.
+            if gap.is_none_or(|gap| gap > age / f64::from(GRAIN)) {
+                newest_first.push(point);
+            }
+        }
+        newest_first.reverse();
+        Self { points: newest_first }
+    }
+}
