@@ -47,6 +47,8 @@ struct ConnectorFamilies {
     headroom: Family,
     ratio: Family,
     lag: Family,
+    budget: Family,
+    until_lost: Family,
     finding: Family,
     failures: Family,
 }
@@ -67,6 +69,8 @@ impl ConnectorFamilies {
             headroom: gauge("connector_oplog_headroom_seconds", "Stored position minus the oldest oplog entry it may have to resume from, seconds of oplog time; negative once lost."),
             ratio: gauge("connector_oplog_headroom_ratio", "Headroom divided by the oplog window."),
             lag: gauge("connector_lag_seconds", "Newest oplog entry minus stored position, seconds; an upper bound while the namespace is idle."),
+            budget: gauge("connector_outage_budget_seconds", "Seconds until the stored position is lost if it stands still from now on; absent where that cannot be told."),
+            until_lost: gauge("connector_seconds_until_lost", "Seconds until the stored position is lost with its own advance counted, at the least and at the most; absent while it keeps up."),
             finding: gauge("connector_finding", "1 for each numbered finding that matches."),
             failures: Family::counter("connector_failures_total", "Task failures seen since the daemon started, by MongoDB error code (empty if the trace names none) and class."),
         }
@@ -111,6 +115,14 @@ impl ConnectorFamilies {
         self.headroom.add_known(&id, report.headroom_seconds.map(as_f64));
         self.ratio.add_known(&id, report.headroom_ratio);
         self.lag.add_known(&id, report.lag_seconds.map(as_f64));
+        self.budget.add_known(&id, report.outage_budget_seconds.map(as_f64));
+        let bounds = report.until_lost.map(|range| (range.low, range.high));
+        self.until_lost
+            .add_known(&[cluster, connector, ("bound", "low")], bounds.map(|(low, _)| as_f64(low)));
+        self.until_lost.add_known(
+            &[cluster, connector, ("bound", "high")],
+            bounds.and_then(|(_, high)| high).map(as_f64),
+        );
         for finding in &report.findings {
             let labels =
                 [("rule", finding.rule), ("name", finding.name), ("severity", finding.severity.code())];
@@ -155,6 +167,8 @@ impl ConnectorFamilies {
             self.headroom,
             self.ratio,
             self.lag,
+            self.budget,
+            self.until_lost,
             self.finding,
             self.failures,
         ]

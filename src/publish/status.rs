@@ -86,7 +86,7 @@ pub struct Time {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Range {
     /// At the least.
-    pub low: Option<i64>,
+    pub low: i64,
     /// At the most.
     pub high: Option<i64>,
 }
@@ -173,8 +173,8 @@ fn connector(report: &ConnectorReport, tokens: Tokens) -> Connector {
         headroom_seconds: report.headroom_seconds,
         headroom_ratio: report.headroom_ratio,
         lag_seconds: report.lag_seconds,
-        outage_budget_seconds: None,
-        seconds_until_lost: None,
+        outage_budget_seconds: report.outage_budget_seconds,
+        seconds_until_lost: report.until_lost.map(|range| Range { low: range.low, high: range.high }),
         findings: report.findings.iter().map(finding).collect(),
         plan: None,
     }

@@ -21,6 +21,7 @@ pub fn fleet(status: &Status) -> String {
             "STATE",
             "HEADROOM",
             "OF WINDOW",
+            "BUDGET",
             "LAG",
             "ON RESTART",
             "FINDINGS",
@@ -31,7 +32,7 @@ pub fn fleet(status: &Status) -> String {
         for column in table.column_iter_mut() {
             column.set_padding((0, 2));
         }
-        for column in 3..=5 {
+        for column in 3..=6 {
             if let Some(column) = table.column_mut(column) {
                 column.set_cell_alignment(CellAlignment::Right);
             }
@@ -52,7 +53,7 @@ pub fn fleet(status: &Status) -> String {
     out
 }
 
-fn row(connector: &Connector) -> [String; 8] {
+fn row(connector: &Connector) -> [String; 9] {
     let findings: Vec<&str> = connector.findings.iter().map(|finding| finding.rule.as_str()).collect();
     let verdict = match &connector.why {
         Some(why) => format!("unknown ({why})"),
@@ -64,6 +65,7 @@ fn row(connector: &Connector) -> [String; 8] {
         state(connector),
         known(connector.headroom_seconds.map(duration)),
         known(connector.headroom_ratio.filter(|ratio| *ratio >= 0.0).map(percent)),
+        known(connector.outage_budget_seconds.map(duration)),
         known(connector.lag_seconds.map(duration)),
         connector.on_restart.clone(),
         known((!findings.is_empty()).then(|| findings.join(" "))),
@@ -130,6 +132,9 @@ pub fn story(connector: &Connector, status: &Status) -> String {
         let share =
             connector.headroom_ratio.filter(|r| *r >= 0.0).map(|r| format!(", {} of the window", percent(r)));
         field("headroom", format!("{}{}", duration(headroom), share.unwrap_or_default()));
+    }
+    if let Some(budget) = connector.outage_budget_seconds {
+        field("budget", format!("{} if it stood still from now on", duration(budget)));
     }
     field("on restart", connector.on_restart.clone());
     for finding in &connector.findings {

@@ -5,6 +5,7 @@ use resumeguard::publish::metrics;
 use resumeguard::publish::status::{Status, Tokens};
 use resumeguard::publish::{page, table};
 use resumeguard::sources::Meter;
+use resumeguard_core::assess::forecast::Range;
 use resumeguard_core::domain::*;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -35,6 +36,9 @@ fn snapshot() -> Snapshot {
         headroom_seconds: Some(-3_840),
         headroom_ratio: Some(-0.5),
         lag_seconds: Some(11_520),
+        outage_budget_seconds: Some(0),
+        until_lost: Some(Range { low: 0, high: Some(60) }),
+        no_forecast: None,
         findings: vec![Finding {
             rule: "RG005",
             name: "task_failed",
@@ -56,6 +60,8 @@ fn snapshot() -> Snapshot {
         headroom_seconds: None,
         headroom_ratio: None,
         lag_seconds: None,
+        outage_budget_seconds: None,
+        until_lost: None,
         findings: vec![],
         failures: BTreeMap::new(),
         ..lost.clone()

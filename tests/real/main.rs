@@ -17,5 +17,6 @@ mod proxy;
 mod scrape;
 mod seed;
 mod shared;
+mod streams;
 mod tokens;
 mod traffic;

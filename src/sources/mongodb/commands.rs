@@ -75,7 +75,7 @@ fn one_line(error: &Error) -> String {
 }
 
 /// Reads go to the member that the client is connected to, whatever it is.
-fn any_member() -> SelectionCriteria {
+pub(super) fn any_member() -> SelectionCriteria {
     SelectionCriteria::ReadPreference(ReadPreference::Nearest { options: None })
 }
 

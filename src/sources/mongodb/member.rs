@@ -1,9 +1,10 @@
 //! One member, over one client that is connected to it alone.
 
 use super::commands::{self, Hello, ReadError};
+use super::streams;
 use mongodb::Client;
 use mongodb::options::{ClientOptions, ServerAddress};
-use resumeguard_core::domain::{FirstEntry, OplogSizes, Timestamp, Why};
+use resumeguard_core::domain::{ChangeStream, FirstEntry, OplogSizes, Timestamp, Why};
 use std::future::Future;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -20,6 +21,8 @@ pub(super) struct FirstReading {
 pub(super) struct LastReading {
     pub(super) hello: Hello,
     pub(super) last: Result<(Timestamp, Option<i64>), ReadError>,
+    /// Optional: `None` where it may not be read.
+    pub(super) streams: Option<Vec<ChangeStream>>,
 }
 
 /// One member.
@@ -69,7 +72,8 @@ impl Member {
         self.bounded(deadline, async move {
             let last = commands::last(&client, deadline).await;
             let hello = commands::hello(&client, deadline).await?;
-            Ok(LastReading { hello, last })
+            let streams = streams::streams(&client, deadline).await.ok();
+            Ok(LastReading { hello, last, streams })
         })
         .await
     }

@@ -5,6 +5,7 @@ mod deployment;
 mod facts;
 mod member;
 mod set;
+mod streams;
 mod ways_in;
 
 pub use commands::{Hello, ReadError};

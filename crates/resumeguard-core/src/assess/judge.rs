@@ -18,7 +18,7 @@ const EQUALITY_RESUMES_SINCE: i32 = 13;
 const FUTURE_PASSES: u32 = 2;
 
 /// The outcome for one connector.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Judgement {
     pub(crate) verdict: Verdict,
     pub(crate) on_restart: OnRestart,
@@ -29,6 +29,8 @@ pub(crate) struct Judgement {
     pub(crate) in_future: bool,
     /// The oplog that decided was never truncated.
     pub(crate) never_truncated: bool,
+    /// The member whose oplog decided.
+    pub(crate) decided_by: Option<String>,
 }
 
 impl Judgement {
@@ -41,6 +43,7 @@ impl Judgement {
             lag_seconds: None,
             in_future: false,
             never_truncated: false,
+            decided_by: None,
         }
     }
 }
@@ -307,6 +310,7 @@ fn numbers(binding: &Binding<'_>, position: &Position, verdict: Verdict, on_rest
         lag_seconds: binding.newest_read.map(|last| seconds(last, position.time)),
         in_future: false,
         never_truncated: binding.first.initiating,
+        decided_by: Some(binding.member.host.clone()),
     }
 }
 

@@ -1,21 +1,28 @@
 //! What a pass remembers of the ones before: a bounded fold per connector.
 
+use super::evidence::{Living, living};
+use super::forecast::{OplogTrack, PositionTrack, Sample};
 use super::judge::Judgement;
 use crate::domain::{
     ConnectorFacts, ConnectorId, Facts, Failure, FailureCounts, Now, StoredOffset, Timestamp, Verdict,
 };
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// Memory of all connectors of the last pass; as many entries as connectors.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Memory {
     connectors: BTreeMap<ConnectorId, ConnectorMemory>,
+    /// How each oplog has moved, by deployment and member; each track is bounded by itself.
+    oplogs: BTreeMap<(String, String), OplogTrack>,
 }
 
 /// What is remembered of one connector. Counters hold at most one entry for each error code that occurred.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct ConnectorMemory {
+    /// How its position has moved.
+    advance: PositionTrack,
     /// Last verdict that was not unknown: hysteresis must outlive a reading that failed.
     verdict: Option<Verdict>,
     /// Uptime at which a running connector's stored position was first seen lost, and that position (J4).
@@ -27,6 +34,8 @@ pub(crate) struct ConnectorMemory {
     rewound_from: Option<Timestamp>,
     /// The deployment's newest entry when a copy of existing data was first seen under way.
     copying_since: Option<Timestamp>,
+    /// Passes in a row in which it ran and no member showed a change stream of it.
+    dead_passes: u32,
     /// The first position seen under a key that was only inferred.
     inferred_from: Option<Timestamp>,
     /// Passes in a row in which the position was ahead of the deployment's last entry.
@@ -36,21 +45,49 @@ pub(crate) struct ConnectorMemory {
     failures: FailureCounts,
 }
 
-static NOTHING: ConnectorMemory = ConnectorMemory {
-    verdict: None,
-    lost_since: None,
-    standing_since: None,
-    rewound_from: None,
-    copying_since: None,
-    inferred_from: None,
-    future_passes: 0,
-    standing: BTreeMap::new(),
-    failures: BTreeMap::new(),
-};
+static NOTHING: LazyLock<ConnectorMemory> = LazyLock::new(ConnectorMemory::default);
 
 impl Memory {
     pub(crate) fn of(&self, id: &ConnectorId) -> &ConnectorMemory {
         self.connectors.get(id).unwrap_or(&NOTHING)
+    }
+
+    /// Oplog tracks after one more pass. What could not be read stays as it was, what is gone is dropped.
+    pub(crate) fn oplogs_after(&self, facts: &Facts) -> BTreeMap<(String, String), OplogTrack> {
+        let mut tracks = BTreeMap::new();
+        for (name, deployment) in &facts.deployments {
+            let of_this = || self.oplogs.iter().filter(|((known, _), _)| known == name);
+            let Ok(members) = &deployment.members else {
+                tracks.extend(of_this().map(|(key, track)| (key.clone(), track.clone())));
+                continue;
+            };
+            for member in members {
+                let key = (name.clone(), member.host.clone());
+                let before = self.oplogs.get(&key).cloned().unwrap_or_default();
+                let track = match (member.first, member.last) {
+                    (Ok(first), Ok(last)) => before.after(Sample {
+                        last,
+                        first: first.time,
+                        initiating: first.initiating,
+                        size_bytes: member.sizes.size_bytes,
+                        max_size_bytes: member.sizes.max_size_bytes,
+                    }),
+                    _ => before,
+                };
+                tracks.insert(key, track);
+            }
+        }
+        tracks
+    }
+
+    /// Memory with these oplogs and no connector yet.
+    pub(crate) fn with_oplogs(oplogs: BTreeMap<(String, String), OplogTrack>) -> Self {
+        Self { connectors: BTreeMap::new(), oplogs }
+    }
+
+    /// How one member's oplog has moved.
+    pub(crate) fn oplog(&self, deployment: &str, member: &str) -> Option<&OplogTrack> {
+        self.oplogs.get(&(deployment.to_owned(), member.to_owned()))
     }
 
     pub(crate) fn keep(&mut self, id: ConnectorId, memory: ConnectorMemory) {
@@ -80,6 +117,14 @@ impl ConnectorMemory {
     /// Seconds of oplog time for which a copy of existing data has been seen under way.
     pub(crate) fn copies_for(&self, newest: Option<Timestamp>) -> Option<i64> {
         Some(i64::from(newest?.t) - i64::from(self.copying_since?.t))
+    }
+
+    pub(crate) fn advance(&self) -> &PositionTrack {
+        &self.advance
+    }
+
+    pub(crate) fn dead_passes(&self) -> u32 {
+        self.dead_passes
     }
 
     /// Where it stood before it went backwards.
@@ -112,9 +157,14 @@ impl ConnectorMemory {
         Self {
             verdict: if known { Some(judgement.verdict) } else { self.verdict },
             lost_since: self.lost_since_after(connector, judgement, now),
+            advance: match (connector.token_time(), newest) {
+                (Some(position), Some(newest)) => self.advance.after(newest, position),
+                _ => self.advance.clone(),
+            },
             standing_since: self.standing_since_after(connector, newest),
             rewound_from: self.rewound_from_after(connector),
             copying_since: if copying { self.copying_since.or(newest) } else { None },
+            dead_passes: self.dead_passes_after(connector, facts),
             inferred_from: self.inferred_from.or_else(|| connector.token_time()),
             future_passes: if judgement.in_future { self.future_passes.saturating_add(1) } else { 0 },
             standing,
@@ -133,6 +183,15 @@ impl ConnectorMemory {
         };
         let same = self.standing_since.filter(|(known, _)| *known == position);
         Some(same.unwrap_or((position, newest)))
+    }
+
+    /// What cannot be seen neither counts nor resets.
+    fn dead_passes_after(&self, connector: &ConnectorFacts, facts: &Facts) -> u32 {
+        match (connector.is_running(), living(connector, facts)) {
+            (true, Living::None) => self.dead_passes.saturating_add(1),
+            (true, Living::Unproven) if connector.state.is_ok() => self.dead_passes,
+            _ => 0,
+        }
     }
 
     fn rewound_from_after(&self, connector: &ConnectorFacts) -> Option<Timestamp> {

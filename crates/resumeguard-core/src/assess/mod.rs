@@ -3,6 +3,7 @@
 //! The rules of judgement J1–J8 stand in `judge`, the numbered rules in `findings`; [`Memory`] is the little that
 //! one pass must know of the ones before.
 
+mod evidence;
 mod findings;
 pub mod forecast;
 mod judge;
@@ -21,20 +22,21 @@ use crate::domain::{
     StoredOffset, Timestamp,
 };
 use findings::Case;
+use forecast::Forecast;
 use judge::Judgement;
 use std::cmp::Reverse;
 
 /// Judges one pass. The memory of connectors that are gone is dropped.
 #[must_use]
 pub fn assess(memory: &Memory, facts: &Facts, thresholds: &Thresholds, now: Now) -> (Snapshot, Memory) {
-    let mut next = Memory::default();
+    let mut next = Memory::with_oplogs(memory.oplogs_after(facts));
     let mut connectors = Vec::with_capacity(facts.connectors.len());
     for connector in &facts.connectors {
         let before = memory.of(&connector.id);
         let judgement = judge::judge(connector, facts, thresholds, before);
         let after = before.after(connector, &judgement, facts, now);
         let case = Case { connector, judgement: &judgement, facts, memory: &after, thresholds, now };
-        connectors.push(report(&case));
+        connectors.push(report(&case, forecast_for(&case, &next)));
         next.keep(connector.id.clone(), after);
     }
     connectors.sort_by_key(worst_first);
@@ -44,13 +46,24 @@ pub fn assess(memory: &Memory, facts: &Facts, thresholds: &Thresholds, now: Now)
     (Snapshot { at: now.unix_seconds, connectors, oplogs, sources }, next)
 }
 
-fn report(case: &Case<'_>) -> ConnectorReport {
+/// A forecast for a position that was compared with an oplog; for any other there is none.
+fn forecast_for(case: &Case<'_>, memory: &Memory) -> Option<Forecast> {
+    let deployment = case.connector.deployment.as_ref().ok()?;
+    let host = case.judgement.decided_by.as_ref()?;
+    let members = case.facts.deployments.get(deployment)?.members.as_deref().ok()?;
+    let member = members.iter().find(|member| member.host == *host)?;
+    let (track, position) = (memory.oplog(deployment, host)?, case.connector.token_time()?);
+    Some(forecast::forecast(track, position, case.memory.advance(), member.sizes.min_retention_seconds))
+}
+
+fn report(case: &Case<'_>, forecast: Option<Forecast>) -> ConnectorReport {
     let Case { connector, judgement, .. } = case;
     let position = match &connector.offset {
         Ok(StoredOffset::Token(position)) => Some(position.clone()),
         Ok(StoredOffset::Copying | StoredOffset::Malformed { .. } | StoredOffset::Opaque) | Err(_) => None,
     };
     let Judgement { verdict, on_restart, headroom_seconds, headroom_ratio, lag_seconds, .. } = **judgement;
+    let known = forecast.as_ref();
     ConnectorReport {
         id: connector.id.clone(),
         class: connector.class.clone(),
@@ -65,6 +78,9 @@ fn report(case: &Case<'_>) -> ConnectorReport {
         headroom_seconds,
         headroom_ratio,
         lag_seconds,
+        outage_budget_seconds: known.and_then(|forecast| forecast.outage_budget_seconds.ok()),
+        until_lost: known.and_then(|forecast| forecast.until_lost.ok()),
+        no_forecast: known.and_then(|forecast| forecast.outage_budget_seconds.err()),
         findings: findings::all(case),
         failures: case.memory.failures().clone(),
     }

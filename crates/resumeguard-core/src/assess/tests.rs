@@ -25,6 +25,7 @@ pub(super) fn member(host: &str, role: Role, first: u32) -> MemberFacts {
         last: Ok(Timestamp { t: LAST, i: 1 }),
         term: Some(1),
         sizes: OplogSizes::default(),
+        streams: None,
     }
 }
 

@@ -17,7 +17,7 @@ pub use facts::{Now, TaskFacts};
 pub use failure::{Failure, FailureClass, FailureCounts};
 pub use mongodb_resume_token::Timestamp;
 pub use offset::{StreamEnd, TokenKind, parse_offset};
-pub use oplog::{Candidates, FirstEntry, MemberFacts, OplogSizes, Role, Selection};
+pub use oplog::{Candidates, ChangeStream, FirstEntry, MemberFacts, OplogSizes, Role, Selection};
 pub use partition::{LiveKey, LiveKeyQuery, StoredEntry, pick_live};
 pub use snapshot::{ConnectorReport, Finding, OnRestart, OplogReport, Severity, Snapshot, Verdict};
 pub use why::{Observed, Why};

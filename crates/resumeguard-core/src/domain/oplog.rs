@@ -49,6 +49,19 @@ pub struct OplogSizes {
     pub min_retention_seconds: Option<u64>,
 }
 
+/// One open change stream as the server shows it (`$currentOp` with `idleCursors`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeStream {
+    /// `database.collection`, `database`, or empty for everything.
+    pub namespace: String,
+    /// When its cursor was created, seconds since 1970 by the server's clock.
+    pub created: i64,
+    /// When it was last read, where the server tells.
+    pub last_read: Option<i64>,
+    /// It was opened with a resume token.
+    pub with_a_token: bool,
+}
+
 /// One member of a deployment, as seen in one pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberFacts {
@@ -74,6 +87,8 @@ pub struct MemberFacts {
     pub term: Option<i64>,
     /// Sizes, as far as they are known.
     pub sizes: OplogSizes,
+    /// Open change streams; `None` where they may not be seen.
+    pub streams: Option<Vec<ChangeStream>>,
 }
 
 impl MemberFacts {
@@ -194,6 +209,7 @@ mod tests {
             last: Ok(Timestamp { t: 300, i: 1 }),
             term: Some(1),
             sizes: OplogSizes::default(),
+            streams: None,
         }
     }
 

@@ -1,5 +1,7 @@
 //! What was concluded from one pass. Everything a person or a program sees is rendered from this.
 
+use crate::assess::forecast::{NoForecast, Range};
+
 use super::{
     ConnectorId, ConnectorState, FailureCounts, OplogSizes, Position, Role, SourceFacts, TaskFacts, TaskState,
 };
@@ -162,6 +164,12 @@ pub struct ConnectorReport {
     pub headroom_ratio: Option<f64>,
     /// Last minus position, seconds; an upper bound while the stream is idle.
     pub lag_seconds: Option<i64>,
+    /// Seconds until the position is lost if it stands still from now on.
+    pub outage_budget_seconds: Option<i64>,
+    /// Seconds until it is lost with its own advance counted; absent while it keeps up.
+    pub until_lost: Option<Range>,
+    /// Why there is no outage budget, where the position itself is known.
+    pub no_forecast: Option<NoForecast>,
     /// What matched, worst first.
     pub findings: Vec<Finding>,
     /// Failures seen since the process began, by code (where the trace names one) and class.

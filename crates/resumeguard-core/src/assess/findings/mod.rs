@@ -5,6 +5,7 @@ mod rg002_idle_without_heartbeat;
 mod rg003_heartbeat_ineffective;
 mod rg004_not_running;
 mod rg005_task_failed;
+mod rg006_running_but_dead;
 mod rg007_errors_tolerated;
 mod rg009_position_rewound;
 mod rg010_no_position;
@@ -82,12 +83,13 @@ pub struct Rule {
 }
 
 /// Every rule, in the order of its number.
-pub const RULES: [Rule; 18] = [
+pub const RULES: [Rule; 19] = [
     Rule { id: "RG001", name: "lost_while_running", predicate: rg001_lost_while_running::matches },
     Rule { id: "RG002", name: "idle_without_heartbeat", predicate: rg002_idle_without_heartbeat::matches },
     Rule { id: "RG003", name: "heartbeat_ineffective", predicate: rg003_heartbeat_ineffective::matches },
     Rule { id: "RG004", name: "not_running", predicate: rg004_not_running::matches },
     Rule { id: "RG005", name: "task_failed", predicate: rg005_task_failed::matches },
+    Rule { id: "RG006", name: "running_but_dead", predicate: rg006_running_but_dead::matches },
     Rule { id: "RG007", name: "errors_tolerated", predicate: rg007_errors_tolerated::matches },
     Rule { id: "RG009", name: "position_rewound", predicate: rg009_position_rewound::matches },
     Rule { id: "RG010", name: "no_position", predicate: rg010_no_position::matches },

@@ -1,7 +1,11 @@
 //! RG001: the stored position cannot resume, and nothing else shows it.
 
 use super::{Case, Matched};
-use crate::domain::{Severity, Verdict};
+use crate::assess::evidence::{Living, living};
+use crate::domain::{ChangeStream, Severity, Verdict};
+
+/// A stream that is polled is read every `poll.await.time.ms`, 5 s by default; seconds of the server's clock.
+const RECENTLY: i64 = 60;
 
 /// Matches once a running connector's stored position has been lost for a whole offset flush (J4): a newer token may
 /// be on its way to being stored until then.
@@ -12,12 +16,31 @@ pub(super) fn matches(case: &Case<'_>) -> Option<Matched> {
     }
     let behind = case.judgement.headroom_seconds.unwrap_or(0).unsigned_abs();
     let behind = if behind == 0 { "less than a second".to_owned() } else { format!("{behind} s") };
+    let stream = match living(case.connector, case.facts) {
+        Living::One(stream) => proof(case, stream),
+        Living::None => "no member shows an open change stream of it".to_owned(),
+        Living::Unproven => "whether the live stream still delivers is not proven".to_owned(),
+    };
     Some(Matched {
         severity: Severity::Critical,
         summary: format!(
-            "RUNNING, but its stored position is {behind} older than the oplog's oldest entry: any restart {}; whether the live stream still delivers is not proven",
+            "RUNNING, but its stored position is {behind} older than the oplog's oldest entry: any restart {}; {stream}",
             case.judgement.on_restart.code()
         ),
         advice: "DO NOT RESTART it, its worker or its configuration; one change in the watched namespace makes a live stream store a fresh token".to_owned(),
     })
+}
+
+/// A stream that is older than the loss has carried the connector over it, and holds everything since.
+fn proof(case: &Case<'_>, stream: &ChangeStream) -> String {
+    let position = case.connector.token_time().map_or(i64::MAX, |position| i64::from(position.t));
+    let newest = case.facts.newest_of(case.connector).map_or(i64::MAX, |newest| i64::from(newest.t));
+    let read = stream.last_read.unwrap_or(stream.created);
+    if newest.saturating_sub(read) > RECENTLY {
+        return "its live stream has not been read for a while".to_owned();
+    }
+    if stream.created <= position {
+        return "its live stream is proven: it was opened before that position, and nothing is lost while it lives".to_owned();
+    }
+    "its live stream was opened after that position: what lies between may have been skipped".to_owned()
 }

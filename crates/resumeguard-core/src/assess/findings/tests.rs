@@ -188,3 +188,54 @@ fn every_rule_has_a_number_of_its_own_and_a_page() {
         assert!(std::path::Path::new(&page).exists(), "{page} is missing");
     }
 }
+
+fn with_streams(facts: &Facts, streams: Option<Vec<ChangeStream>>) -> Facts {
+    let mut facts = facts.clone();
+    for deployment in facts.deployments.values_mut() {
+        deployment.members.as_mut().unwrap()[0].streams.clone_from(&streams);
+    }
+    facts
+}
+
+fn stream(namespace: &str, created: u32) -> ChangeStream {
+    ChangeStream {
+        namespace: namespace.to_owned(),
+        created: i64::from(created),
+        last_read: Some(i64::from(LAST) - 3),
+        with_a_token: true,
+    }
+}
+
+#[test]
+fn rg006_needs_two_passes_and_eyes_to_see() {
+    let namespace = [("database", "shop"), ("collection", "orders")];
+    let running = facts(with_settings(token(FIRST + 60_000, 0), &namespace), replica_set());
+    let none = with_streams(&running, Some(vec![stream("shop.other", FIRST)]));
+    let (once, memory) = pass(&Memory::default(), &none, 0);
+    assert_eq!(rules(&once), Vec::<&str>::new());
+    // What cannot be seen neither counts nor resets.
+    let (_, memory) = pass(&memory, &running, 15);
+    let (twice, memory) = pass(&memory, &none, 30);
+    assert_eq!(rules(&twice), ["RG006"]);
+    let living = with_streams(&running, Some(vec![stream("shop.orders", FIRST)]));
+    assert_eq!(rules(&pass(&memory, &living, 45).0), Vec::<&str>::new());
+    let mut paused = none.clone();
+    paused.connectors[0].tasks[0].state = TaskState::Paused;
+    assert_eq!(rules(&pass(&memory, &paused, 45).0), ["RG004"]);
+}
+
+#[test]
+fn rg001_says_what_the_open_stream_proves() {
+    let namespace = [("database", "shop"), ("collection", "orders")];
+    let lost = facts(with_settings(token(FIRST - 7, 0), &namespace), replica_set());
+    let say = |streams| {
+        let facts = with_streams(&lost, streams);
+        let (_, memory) = pass(&Memory::default(), &facts, 0);
+        pass(&memory, &facts, 60).0.findings.remove(0).summary
+    };
+    assert!(say(None).ends_with("is not proven"));
+    assert!(say(Some(vec![stream("shop.orders", FIRST - 50)])).contains("live stream is proven"));
+    assert!(say(Some(vec![stream("shop.orders", FIRST + 50)])).contains("may have been skipped"));
+    let two = vec![stream("shop.orders", FIRST - 50), stream("shop.orders", FIRST - 60)];
+    assert!(say(Some(two)).ends_with("is not proven"), "two that are alike prove nothing");
+}

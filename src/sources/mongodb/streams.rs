@@ -1,0 +1,52 @@
+//! Open change streams of one member, by `$currentOp`: evidence that no stored position can give.
+
+use super::commands::{ReadError, any_member};
+use futures_util::TryStreamExt;
+use mongodb::Client;
+use mongodb::bson::{Document, doc};
+use resumeguard_core::domain::ChangeStream;
+use std::time::Duration;
+
+/// More than this many streams on one member tell nothing that fewer would not; bounds a pass.
+const MOST: i64 = 20_000;
+
+/// Every open change stream of the member, idle or being read. Needs the privilege `inprog`, part of `clusterMonitor`.
+///
+/// Idle cursors carry no client metadata, so that a stream is known by its namespace alone.
+pub(super) async fn streams(client: &Client, deadline: Duration) -> Result<Vec<ChangeStream>, ReadError> {
+    let pipeline = [
+        doc! { "$currentOp": { "allUsers": true, "idleCursors": true } },
+        doc! { "$match": { "cursor.originatingCommand.pipeline.0.$changeStream": { "$exists": true } } },
+        doc! { "$limit": MOST },
+        doc! { "$project": {
+            "created": "$cursor.createdDate", "read": "$cursor.lastAccessDate",
+            "db": "$cursor.originatingCommand.$db", "of": "$cursor.originatingCommand.aggregate",
+            "stage": { "$first": "$cursor.originatingCommand.pipeline" },
+        } },
+    ];
+    let cursor = client
+        .database("admin")
+        .aggregate(pipeline)
+        .max_time(deadline)
+        .selection_criteria(any_member())
+        .await;
+    let found: Vec<Document> = match cursor {
+        Ok(cursor) => cursor.try_collect().await.map_err(|error| ReadError::from_driver(&error))?,
+        Err(error) => return Err(ReadError::from_driver(&error)),
+    };
+    Ok(found.iter().filter_map(stream).collect())
+}
+
+fn stream(found: &Document) -> Option<ChangeStream> {
+    let options = found.get_document("stage").ok()?.get_document("$changeStream").ok()?;
+    let database = found.get_str("db").unwrap_or_default();
+    let namespace = match (options.get_bool("allChangesForCluster"), found.get_str("of")) {
+        (Ok(true), _) => String::new(),
+        (_, Ok(collection)) => format!("{database}.{collection}"),
+        (_, Err(_)) => database.to_owned(),
+    };
+    let seconds =
+        |key: &str| found.get_datetime(key).ok().map(|time| time.timestamp_millis().div_euclid(1000));
+    let with_a_token = ["resumeAfter", "startAfter"].iter().any(|option| options.contains_key(*option));
+    Some(ChangeStream { namespace, created: seconds("created")?, last_read: seconds("read"), with_a_token })
+}
