@@ -9,6 +9,8 @@ pub mod forecast;
 mod judge;
 mod memory;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 mod thresholds;
 

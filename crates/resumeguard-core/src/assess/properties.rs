@@ -1,0 +1,124 @@
+//! What holds of every judgement, whatever the facts.
+
+use super::tests::*;
+use crate::assess::{Memory, Thresholds, assess};
+use crate::domain::*;
+use proptest::prelude::*;
+use std::time::Duration;
+
+/// Facts of one connector on up to three members, anything readable or not.
+fn any_facts() -> impl Strategy<Value = Facts> {
+    let drawn = (0_u32..200_000, any::<bool>(), proptest::option::of(0_u32..300_000), any::<bool>());
+    let members = proptest::collection::vec(drawn, 0..4);
+    let offset = (0_u32..300_000, 0_u32..3, 0_usize..6, 0_u64..90);
+    (members, offset, 0_usize..5, any::<bool>()).prop_map(|(members, offset, selection, tolerant)| {
+        let members = members.into_iter().enumerate().map(|(i, (first, readable, last, initiating))| {
+            let role = if i == 0 { Role::Primary } else { Role::Secondary };
+            let mut member = member(&format!("m{i}:1"), role, first);
+            let entry = FirstEntry { time: Timestamp { t: first, i: 1 }, initiating };
+            member.first = if readable { Ok(entry) } else { Err(Why::MemberUnreadable) };
+            member.last =
+                last.map(|last| Timestamp { t: first.max(last), i: 2 }).ok_or(Why::MemberUnreadable);
+            member
+        });
+        facts(any_connector(offset, selection, tolerant), members.collect())
+    })
+}
+
+fn any_connector(
+    (t, i, kind, age): (u32, u32, usize, u64),
+    selection: usize,
+    tolerant: bool,
+) -> ConnectorFacts {
+    let offset = match kind {
+        0 => Err(Why::NoPosition),
+        1 => Err(Why::OffsetsUnreadable),
+        2 => Ok(StoredOffset::Malformed { parses: true }),
+        _ => token(t, i),
+    };
+    let preference = |preference| Selection::Preference { preference, tag_sets: vec![] };
+    let mut connector = connector(offset);
+    connector.offset_age = Duration::from_secs(age);
+    connector.settings.tolerance = if tolerant { Tolerance::All } else { Tolerance::None };
+    connector.selection = match selection {
+        0 => Ok(preference(ReadPreference::Primary)),
+        1 => Ok(preference(ReadPreference::Nearest)),
+        2 => Ok(preference(ReadPreference::SecondaryPreferred)),
+        3 => Ok(Selection::Hidden),
+        _ => Err(Why::UriPlaceholder),
+    };
+    connector
+}
+
+/// From best to worst; unknown has no place in it.
+fn badness(verdict: Verdict) -> Option<u8> {
+    match verdict {
+        Verdict::Safe => Some(0),
+        Verdict::AtRisk => Some(1),
+        Verdict::Critical => Some(2),
+        Verdict::Lost => Some(3),
+        Verdict::Unknown(_) => None,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn raising_first_never_improves_a_verdict(facts in any_facts(), by in 1_u32..100_000) {
+        let mut raised = facts.clone();
+        for deployment in raised.deployments.values_mut() {
+            for member in deployment.members.as_mut().unwrap() {
+                member.first = member.first.map(|first| {
+                    FirstEntry { time: Timestamp { t: first.time.t + by, ..first.time }, initiating: false }
+                });
+                // The newest entry is never older than the oldest.
+                let floor = member.first.map_or(0, |first| first.time.t);
+                member.last = member.last.map(|last| Timestamp { t: last.t.max(floor), ..last });
+            }
+        }
+        let (before, after) = (badness(one(&facts).verdict), badness(one(&raised).verdict));
+        if let (Some(before), Some(after)) = (before, after) {
+            prop_assert!(after >= before, "{before} became {after}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_never_safe_and_has_no_numbers(facts in any_facts()) {
+        let report = one(&facts);
+        let unread = facts.connectors[0].offset.is_err() || facts.connectors[0].selection.is_err();
+        let position = facts.connectors[0].token_time();
+        if unread || position.is_none() {
+            prop_assert!(badness(report.verdict).is_none(), "{report:?}");
+        }
+        if badness(report.verdict).is_none() {
+            prop_assert_eq!((report.headroom_seconds, report.headroom_ratio, report.lag_seconds), (None, None, None));
+            prop_assert_eq!((report.outage_budget_seconds, report.until_lost), (None, None));
+        }
+        // Safe or lost only by an oplog that was read.
+        if matches!(report.verdict, Verdict::Safe | Verdict::Lost) {
+            let members = facts.deployments["rs0"].members.as_ref().unwrap();
+            prop_assert!(members.iter().any(|member| member.first.is_ok()));
+        }
+        if report.verdict == Verdict::Lost {
+            let members = facts.deployments["rs0"].members.as_ref().unwrap();
+            prop_assert!(members.iter().any(|m| m.first.is_ok_and(|first| position.unwrap() < first.time)));
+            prop_assert!(report.on_restart != OnRestart::Resumes);
+        }
+    }
+
+    #[test]
+    fn the_order_of_evidence_changes_nothing(facts in any_facts(), second in any_facts()) {
+        let mut both = facts.clone();
+        both.connectors.push(ConnectorFacts { id: ConnectorId::new("main", "other"), ..second.connectors[0].clone() });
+        let mut turned = both.clone();
+        turned.connectors.reverse();
+        turned.deployments.values_mut().for_each(|deployment| deployment.members.as_mut().unwrap().reverse());
+        let judge = |facts| {
+            let (mut snapshot, memory) = assess(&Memory::default(), facts, &Thresholds::default(), now(0));
+            snapshot.oplogs.sort_by(|a, b| a.member.cmp(&b.member));
+            (snapshot, memory)
+        };
+        prop_assert_eq!(judge(&both), judge(&turned));
+    }
+}
