@@ -176,11 +176,12 @@ impl Still {
     }
 
     /// The time until `curve` has grown by `need`: by the recent pace, or by yesterday's from this hour on if that was faster;
-    /// by the fastest and the slowest of the track. The range holds the recent one.
-    fn new(need: f64, pace: f64, curve: &[(f64, f64)]) -> Self {
+    /// by the fastest and the slowest of the track, where it may be a `step` less or more. The range holds the recent one.
+    fn new(need: f64, step: f64, pace: f64, curve: &[(f64, f64)]) -> Self {
         let recent = need / pace;
         let recent = pace::since_yesterday(curve, need).map_or(recent, |yesterday| recent.min(yesterday));
-        let (fastest, slowest) = pace::spread(curve, need).unwrap_or((recent, recent));
+        let fastest = pace::spread(curve, (need - step).max(0.0)).map_or(recent, |(fastest, _)| fastest);
+        let slowest = pace::spread(curve, need + step).map_or(recent, |(_, slowest)| slowest);
         Self {
             fastest: (fastest * (1.0 - TOLERANCE)).min(recent).max(0.0),
             recent: recent.max(0.0),
@@ -218,8 +219,9 @@ fn by_erosion(oplog: &OplogTrack, ahead: &Ahead) -> Option<Still> {
     let due = (now - latest.0).min(interval);
     let edge = (latest.1 + before * due).max(first);
     let need = (f64::from(ahead.position) - edge).max(0.0);
+    let step = pace::largest_step(&jumps);
     jumps.push((now, edge));
-    let still = Still::new(need, pace, &jumps);
+    let still = Still::new(need, step, pace, &jumps);
     // The end comes with a jump, up to one interval after the edge has passed.
     Some(Still { slowest: still.slowest + interval, ..still })
 }
@@ -231,7 +233,7 @@ fn by_bytes(oplog: &OplogTrack, ahead: &Ahead) -> Option<Still> {
     let (newest, before) = written.split_last()?;
     let pace = pace::recent(before, *newest, ahead.way)?;
     let since = f64::from(ahead.last) - newest.0;
-    Some(Still::new(room, pace, &written).map(|seconds| (seconds - since).max(0.0)))
+    Some(Still::new(room, 0.0, pace, &written).map(|seconds| (seconds - since).max(0.0)))
 }
 
 /// The same with the position's own advance: it takes as long again as it wins.

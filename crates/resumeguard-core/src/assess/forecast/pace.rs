@@ -34,6 +34,15 @@ pub(super) fn recent(curve: &[(f64, f64)], now: (f64, f64), horizon: f64) -> Opt
     rates.reduce(f64::max).filter(|rate| *rate > 0.0)
 }
 
+/// The largest of the last steps.
+pub(super) fn largest_step(curve: &[(f64, f64)]) -> f64 {
+    let pairs = curve.windows(2).rev().take(STEPS);
+    pairs.fold(0.0, |largest, pair| match pair {
+        [before, after] => largest.max(after.1 - before.1),
+        _ => largest,
+    })
+}
+
 /// Seconds in which the curve grew by `need` from one day before its end; in proportion, where that is longer than a day.
 ///
 /// The load of most people has days. None before a day was seen.
