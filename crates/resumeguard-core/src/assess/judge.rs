@@ -6,6 +6,7 @@ use crate::domain::{
     ConnectorFacts, Facts, FailureClass, FirstEntry, LiveKey, MemberFacts, Observed, OnRestart, Position,
     Role, Selection, StartupMode, StoredOffset, TaskState, Timestamp, TokenKind, Tolerance, Verdict, Why,
 };
+use std::cmp::Reverse;
 
 /// Readings older than this many intervals are unknown (J6).
 pub const STALE_INTERVALS: u32 = 3;
@@ -153,7 +154,7 @@ fn binding<'a>(connector: &ConnectorFacts, facts: &'a Facts) -> Observed<Binding
     let candidates = selection.candidates(members);
     let complete = candidates.now.iter().try_for_each(|member| member.first.map(|_| ()));
     let firsts = || candidates.now.iter().filter_map(|member| Some((*member, member.first.ok()?)));
-    let Some((member, first)) = firsts().max_by_key(|(_, first)| first.time) else {
+    let Some((member, first)) = firsts().max_by_key(least_held) else {
         let primary = members.iter().any(|member| member.role == Role::Primary);
         let nobody = if primary { Why::NoMemberSelected } else { Why::NoPrimary };
         return Err(complete.err().unwrap_or(nobody));
@@ -170,6 +171,12 @@ fn binding<'a>(connector: &ConnectorFacts, facts: &'a Facts) -> Observed<Binding
         newest_read: members.iter().filter_map(|member| member.last.ok()).max(),
         complete,
     })
+}
+
+/// The member that holds least: the greatest `first`; of two alike the one with the smaller window, then by name, so
+/// that the order of reading decides nothing.
+fn least_held<'a>((member, first): &(&'a MemberFacts, FirstEntry)) -> impl Ord + use<'a> {
+    (first.time, Reverse(member.window_seconds()), member.host.as_str())
 }
 
 /// The newest entry of the deployment; a member that cannot be read may hold a newer one.

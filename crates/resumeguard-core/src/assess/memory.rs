@@ -157,8 +157,9 @@ impl ConnectorMemory {
         Self {
             verdict: if known { Some(judgement.verdict) } else { self.verdict },
             lost_since: self.lost_since_after(connector, judgement, now),
-            advance: match (connector.token_time(), newest) {
-                (Some(position), Some(newest)) => self.advance.after(newest, position),
+            advance: match (connector.token_time(), facts.last_of(connector, judgement.decided_by.as_deref()))
+            {
+                (Some(position), Some(last)) => self.advance.after(last, position),
                 _ => self.advance.clone(),
             },
             standing_since: self.standing_since_after(connector, newest),

@@ -110,6 +110,12 @@ fn oplogs<'a>(name: &'a str, deployment: &'a DeploymentFacts) -> impl Iterator<I
 }
 
 impl Facts {
+    /// The newest entry of one member of a connector's deployment.
+    pub(crate) fn last_of(&self, connector: &ConnectorFacts, host: Option<&str>) -> Option<Timestamp> {
+        let members = self.deployment_of(connector)?.members.as_deref().ok()?;
+        members.iter().find(|member| Some(member.host.as_str()) == host)?.last.ok()
+    }
+
     /// The newest entry that was read of any member of a connector's deployment.
     pub(crate) fn newest_of(&self, connector: &ConnectorFacts) -> Option<Timestamp> {
         let members = self.deployment_of(connector)?.members.as_deref().ok()?;

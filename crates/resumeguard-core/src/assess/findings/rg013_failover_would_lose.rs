@@ -14,7 +14,8 @@ pub(super) fn matches(case: &Case<'_>) -> Option<Matched> {
     let shorter = members.iter().filter(|member| member.electable);
     let shorter =
         shorter.filter(|member| member.first.is_ok_and(|first| !first.initiating && position < first.time));
-    let hosts: Vec<&str> = shorter.map(|member| member.host.as_str()).collect();
+    let mut hosts: Vec<&str> = shorter.map(|member| member.host.as_str()).collect();
+    hosts.sort_unstable();
     (!hosts.is_empty()).then(|| Matched {
         severity: Severity::Warning,
         summary: format!(
