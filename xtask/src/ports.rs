@@ -1,5 +1,6 @@
 //! Free loopback ports.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
 use anyhow::{Context as _, Result};
@@ -7,8 +8,15 @@ use anyhow::{Context as _, Result};
 /// How often a part is started anew because somebody took a port between choosing and binding it.
 const TRIES: u32 = 3;
 
-/// What mongod, Java and our own daemon say when a port is taken.
-const CLASHES: [&str; 3] = ["address already in use", "address in use", "bindexception"];
+/// What mongod (its exit code for network errors is 48), Java and our own daemon say when a port is taken.
+const CLASHES: [&str; 4] = ["address already in use", "address in use", "bindexception", "\"exitcode\":48"];
+
+/// Ports are chosen from here up to where the kernel's own choice begins. What the kernel gives to outgoing connections
+/// would be taken while a part that keeps its port is down.
+const LOWEST: u16 = 12_000;
+
+/// Where the kernel begins by default, if it does not say.
+const EPHEMERAL: u16 = 32_768;
 
 /// Starts a part, on other ports again when somebody else took them between choosing and binding.
 pub(crate) async fn retried<T>(mut start: impl AsyncFnMut() -> Result<T>) -> Result<T> {
@@ -31,10 +39,19 @@ fn is_clash(said: &str) -> bool {
 /// # Errors
 /// When the machine has none left.
 pub fn free<const N: usize>() -> Result<[u16; N]> {
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let begins = range.split_whitespace().next().and_then(|low| low.parse().ok()).unwrap_or(EPHEMERAL);
+    let size = u64::from(begins.max(LOWEST + 1_000) - LOWEST);
+    // Anywhere, so that stacks started at one time seldom try the same.
+    let start = RandomState::new().build_hasher().finish() % size;
     let mut held = Vec::with_capacity(N);
     let mut ports = [0; N];
+    let mut candidates =
+        (0..size).filter_map(|step| u16::try_from(u64::from(LOWEST) + (start + step) % size).ok());
     for port in &mut ports {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on 127.0.0.1")?;
+        let listener =
+            candidates.find_map(|candidate| TcpListener::bind((Ipv4Addr::LOCALHOST, candidate)).ok());
+        let listener = listener.context("no free port on 127.0.0.1")?;
         *port = listener.local_addr()?.port();
         held.push(listener);
     }
@@ -70,6 +87,8 @@ mod tests {
         });
         assert!(clash.await.is_err());
         assert_eq!(tries, 3);
+        let mongod = r#"mongod ended: {"id":23138,"msg":"Shutting down","attr":{"exitCode":48}}"#;
+        assert!(is_clash(mongod));
         let mut tries = 0;
         let other = retried(async || -> Result<()> {
             tries += 1;
