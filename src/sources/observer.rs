@@ -83,7 +83,7 @@ impl Observer {
         self.deployments.read_first(clock, budget.first).await;
         join_all(self.connects.iter_mut().map(|connect| connect.read_offsets(clock, budget.offsets))).await;
         self.deployments.read_last(clock, budget.last).await;
-        self.deployments.read_sizes(clock, budget.sizes).await;
+        self.deployments.read_optional(clock, budget.sizes).await;
         self.facts(clock, &accesses)
     }
 

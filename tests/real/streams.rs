@@ -38,8 +38,10 @@ async fn a_malformed_token_runs_dead_and_an_idle_stream_is_proven_alive() {
     let proven = async || {
         let snapshot = watch.pass().await;
         let idle = &snapshot.connectors[0];
-        let proven =
-            idle.findings.iter().any(|f| f.rule == "RG001" && f.summary.contains("live stream is proven"));
+        let proven = idle
+            .findings
+            .iter()
+            .any(|f| f.rule == "RG001" && f.summary.contains("nothing is lost while it lives"));
         Ok(if proven { xtask::Seen::Yes(()) } else { xtask::Seen::Not(format!("{idle:?}")) })
     };
     xtask::wait_until("RG001 with a proven stream", LONG, proven).await.unwrap();

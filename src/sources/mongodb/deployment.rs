@@ -21,6 +21,13 @@ pub struct DeploymentReader {
     pub(super) accesses: Vec<Access>,
     pub(super) active: usize,
     pub(super) refused_passes: u32,
+    /// Passes made: of two readers of one set the older survives.
+    pub(super) passes: u32,
+    /// The next pass begins with nothing: another way in was chosen, or another set has taken over the hosts. Not this
+    /// one, which has still to tell what it saw.
+    pub(super) starts_over: bool,
+    /// Passes in a row in which every member that answered belonged to another set.
+    pub(super) strange_passes: u32,
     pub(super) options: Option<ClientOptions>,
     pub(super) resolved_at: Option<Duration>,
     /// Hosts of the connection string in use.
@@ -44,18 +51,21 @@ pub struct DeploymentReader {
 }
 
 impl DeploymentReader {
-    pub(super) fn new(access: Access, name: &str, sizes_every: Duration) -> Self {
+    pub(super) fn new(access: Access, name: &str, sizes_every: Duration, now: Duration) -> Self {
         Self {
             seeds: access.hosts(),
             accesses: vec![access],
             active: 0,
             refused_passes: 0,
+            passes: 0,
+            starts_over: false,
+            strange_passes: 0,
             options: None,
             resolved_at: None,
             members: BTreeMap::new(),
             leads_to: BTreeMap::new(),
             proven: BTreeSet::new(),
-            proven_at: Duration::ZERO,
+            proven_at: now,
             view: None,
             first: BTreeMap::new(),
             last: BTreeMap::new(),
@@ -85,6 +95,10 @@ impl DeploymentReader {
 
     /// The opening phase: who is there, and the oldest entry of each. A member that is discovered now is read now.
     pub(super) async fn read_first(&mut self, clock: &Clock, deadline: Duration) {
+        if std::mem::take(&mut self.starts_over) {
+            self.forget();
+        }
+        self.passes = self.passes.saturating_add(1);
         self.first.clear();
         self.last.clear();
         let begun = clock.uptime();
@@ -130,20 +144,26 @@ impl DeploymentReader {
     }
 
     /// The slow lane, after the positions were read: sizes and retention.
-    pub(super) async fn read_sizes(&mut self, clock: &Clock, deadline: Duration) {
+    pub(super) async fn read_optional(&mut self, clock: &Clock, deadline: Duration) {
         let (now, every, last) = (clock.uptime(), self.sizes_every, &self.last);
-        let due = self.members.iter_mut().filter(|(address, member)| {
-            let old = member.sizes_read_at.is_none_or(|at| now.saturating_sub(at) >= every);
-            old && last.get(*address).is_some_and(|reading| reading.as_ref().is_ok_and(|r| r.last.is_ok()))
+        let well = self.members.iter_mut().filter(|(address, _)| {
+            last.get(*address).is_some_and(|reading| reading.as_ref().is_ok_and(|r| r.last.is_ok()))
         });
-        join_all(due.map(|(_, member)| member.read_sizes(now, deadline))).await;
+        join_all(well.map(|(_, member)| {
+            let due = member.sizes_read_at.is_none_or(|at| now.saturating_sub(at) >= every);
+            member.read_optional(now, due, deadline)
+        }))
+        .await;
     }
 
     /// The first contact goes to the hosts of the connection string; one that leads to nobody is tried again.
     async fn dial_seeds(&mut self, now: Duration, deadline: Duration) -> Result<(), ReadError> {
         if self.resolved_at.is_none_or(|at| now.saturating_sub(at) >= RESOLVE_EVERY) {
-            self.resolve(deadline).await?;
-            self.resolved_at = Some(now);
+            // One that works is not given up because DNS hiccups.
+            match self.resolve(deadline).await {
+                Err(error) if self.options.is_none() => return Err(error),
+                _ => self.resolved_at = Some(now),
+            }
         }
         let Some(options) = &self.options else { return Ok(()) };
         let access = &self.accesses[self.active];
@@ -233,9 +253,9 @@ impl DeploymentReader {
                 .get(address)
                 .and_then(|me| reached.get(me.as_str()))
                 .is_some_and(|kept| kept != address);
-            let known = named.contains(address.as_str())
-                || self.seeds.contains(address)
-                || self.leads_to.contains_key(address);
+            // An alias is known while the member that it leads to is.
+            let leads_home = self.leads_to.get(address).is_some_and(|me| named.contains(me.as_str()));
+            let known = named.contains(address.as_str()) || self.seeds.contains(address) || leads_home;
             twice || arbiter(address) || !known
         };
         let superfluous: Vec<String> =
@@ -265,14 +285,21 @@ impl DeploymentReader {
     /// A name that has come to lead to another set must not lend its oplog to this one.
     fn refuse_strangers(&mut self) {
         let Some(own) = self.set_name().map(str::to_owned) else { return };
+        let mut strangers = false;
         for reading in self.first.values_mut() {
             let stranger =
                 reading.as_ref().ok().map(|r| r.hello.set_name.clone()).filter(|name| *name != own);
             if let Some(name) = stranger {
+                strangers = true;
                 let text = format!("belongs to the set {name}, not to {own}");
                 *reading = Err(ReadError::new(Why::Contradictory, text));
             }
         }
+        // Nobody of the set is left: after another pass of that, those who answer are the set.
+        let nobody_else = strangers && self.first.values().all(Result::is_err);
+        self.strange_passes = if nobody_else { self.strange_passes.saturating_add(1) } else { 0 };
+        // Each pass looks twice.
+        self.starts_over |= self.strange_passes >= 4;
     }
 
     /// Whether a reading says something of the set: seeds that lead to nobody and that the set does not name do not.

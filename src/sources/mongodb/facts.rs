@@ -82,7 +82,7 @@ impl DeploymentReader {
             first,
             last: last.map(|(time, _)| time),
             term: last.ok().and_then(|(_, term)| term),
-            streams: self.last.get(address).and_then(|r| r.as_ref().ok()).and_then(|r| r.streams.clone()),
+            streams: self.members.get(address).and_then(|member| member.streams.clone()),
             sizes: self.members.get(address).map(|member| member.sizes).unwrap_or_default(),
             host,
         }

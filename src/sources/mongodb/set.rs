@@ -41,14 +41,14 @@ impl Deployments {
         }
         self.readers.retain(|reader| !reader.accesses.is_empty());
         for access in unplaced.into_values() {
-            self.place(access.clone());
+            self.place(access.clone(), now);
         }
         self.name_them();
     }
 
     /// A string with an address that is dialled already leads to the same server; any other is dialled first and joined
     /// once that is proven.
-    fn place(&mut self, access: Access) {
+    fn place(&mut self, access: Access, now: Duration) {
         let hosts = access.hosts();
         let home = self.readers.iter_mut().find(|reader| {
             let named = access.set_name();
@@ -61,7 +61,7 @@ impl Deployments {
             Some(reader) => reader.join(vec![access]),
             None => {
                 let name = hosts.iter().cloned().collect::<Vec<_>>().join(",");
-                self.readers.push(DeploymentReader::new(access, &name, self.sizes_every));
+                self.readers.push(DeploymentReader::new(access, &name, self.sizes_every, now));
             }
         }
     }
@@ -79,13 +79,15 @@ impl Deployments {
     }
 
     /// The slow lane; what is due is read after everything that a verdict needs.
-    pub async fn read_sizes(&mut self, clock: &Clock, deadline: Duration) {
-        join_all(self.readers.iter_mut().map(|reader| reader.read_sizes(clock, deadline))).await;
+    pub async fn read_optional(&mut self, clock: &Clock, deadline: Duration) {
+        join_all(self.readers.iter_mut().map(|reader| reader.read_optional(clock, deadline))).await;
     }
 
     /// Strings that turned out to lead to the same set become one deployment: names of sets and hosts are no proof, a
     /// server process that both have reached is. Servers before 4.4 do not tell and stay apart.
     fn merge(&mut self) {
+        // The one that has read longer keeps its connections.
+        self.readers.sort_by_key(|reader| std::cmp::Reverse(reader.passes));
         let mut merged: Vec<DeploymentReader> = Vec::with_capacity(self.readers.len());
         for reader in self.readers.drain(..) {
             let twin = merged.iter_mut().find(|other| {

@@ -4,7 +4,7 @@ use super::commands::{ReadError, any_member};
 use futures_util::TryStreamExt;
 use mongodb::Client;
 use mongodb::bson::{Document, doc};
-use resumeguard_core::domain::ChangeStream;
+use resumeguard_core::domain::{ChangeStream, Why};
 use std::time::Duration;
 
 /// More than this many streams on one member tell nothing that fewer would not; bounds a pass.
@@ -34,7 +34,11 @@ pub(super) async fn streams(client: &Client, deadline: Duration) -> Result<Vec<C
         Ok(cursor) => cursor.try_collect().await.map_err(|error| ReadError::from_driver(&error))?,
         Err(error) => return Err(ReadError::from_driver(&error)),
     };
-    Ok(found.iter().filter_map(stream).collect())
+    let streams: Option<Vec<ChangeStream>> = found.iter().map(stream).collect();
+    // A list that may miss one proves nothing.
+    streams
+        .filter(|streams| i64::try_from(streams.len()).is_ok_and(|count| count < MOST))
+        .ok_or_else(|| ReadError::new(Why::MemberUnreadable, "its open change streams could not all be read"))
 }
 
 fn stream(found: &Document) -> Option<ChangeStream> {

@@ -27,6 +27,7 @@ impl DeploymentReader {
 
     /// Takes over what another reader of the same set has found out, and its ways in.
     pub(super) fn absorb(&mut self, other: Self) {
+        self.passes = self.passes.max(other.passes);
         self.proven.extend(other.accesses.iter().flat_map(Access::hosts));
         self.leads_to.extend(other.leads_to);
         self.join(other.accesses);
@@ -54,7 +55,7 @@ impl DeploymentReader {
         let round = u32::try_from(self.accesses.len()).unwrap_or(u32::MAX);
         if self.refused_passes < round || self.refused_passes.is_multiple_of(REFUSED_PASSES) {
             self.active = (self.active + 1) % self.accesses.len();
-            self.forget();
+            self.starts_over = true;
         }
     }
 
@@ -77,7 +78,7 @@ impl DeploymentReader {
             Some(at) if at == 0 || !better || self.refused_passes > 0 => self.active = at,
             _ => {
                 self.active = 0;
-                self.forget();
+                self.starts_over = true;
             }
         }
     }

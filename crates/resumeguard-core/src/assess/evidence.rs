@@ -1,45 +1,87 @@
 //! Evidence beyond the stored position: which change streams the servers show as open.
 
-use crate::domain::{ChangeStream, ConnectorFacts, Facts};
+use crate::domain::{ChangeStream, ConnectorFacts, Facts, MemberFacts, Role, Selection};
+use std::collections::HashMap;
 
-/// What the open change streams prove about one connector.
+/// What the open change streams say about one connector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Living<'a> {
-    /// Nothing: they cannot be seen, or several of them, or several connectors, are alike.
-    Unproven,
-    /// No member that it could read from shows a stream on its namespace.
+    /// Nothing: they cannot be seen on every member.
+    Unseen,
+    /// Nothing: there are some on its namespace, and they cannot be told apart, or may be another's.
+    Ambiguous,
+    /// No member that holds data shows a stream on its namespace.
     None,
-    /// This one is its own: it is the only one on its namespace, and no other connector has that namespace.
+    /// There is one on its namespace, and no other connector is known that could own it.
     One(&'a ChangeStream),
 }
 
-/// Looks at every member that the connector can select. A stream is known by its namespace alone, so two that are
-/// alike prove nothing.
-pub(crate) fn living<'a>(connector: &ConnectorFacts, facts: &'a Facts) -> Living<'a> {
-    let streams = streams(connector, facts);
-    let Some(streams) = streams else { return Living::Unproven };
-    let alike = facts.connectors.iter().filter(|other| {
-        other.deployment == connector.deployment && other.settings.namespace == connector.settings.namespace
-    });
-    match (streams.as_slice(), alike.count()) {
-        ([], _) => Living::None,
-        ([one], 1) => Living::One(one),
-        _ => Living::Unproven,
+/// Streams with the member that shows them.
+type ByNamespace<'a> = HashMap<&'a str, Vec<(&'a MemberFacts, &'a ChangeStream)>>;
+
+/// The open streams of every deployment by namespace, made once a pass.
+pub(crate) struct Streams<'a> {
+    /// By deployment; `None` where a member does not show them.
+    seen: HashMap<&'a str, Option<ByNamespace<'a>>>,
+    /// Connectors by deployment and namespace.
+    alike: HashMap<(&'a str, &'a str), usize>,
+    /// A connector whose deployment or namespace is not known, or a cluster that cannot be read, may own any stream.
+    strangers: bool,
+}
+
+impl<'a> Streams<'a> {
+    pub(crate) fn of(facts: &'a Facts) -> Self {
+        let mut alike = HashMap::new();
+        let mut strangers = facts.sources.iter().any(|source| source.source == "connect" && !source.up);
+        for connector in &facts.connectors {
+            match &connector.deployment {
+                Ok(deployment) if !connector.settings.namespace.contains("${") => {
+                    *alike
+                        .entry((deployment.as_str(), connector.settings.namespace.as_str()))
+                        .or_default() += 1;
+                }
+                _ => strangers = true,
+            }
+        }
+        let seen = facts.deployments.iter().map(|(name, deployment)| {
+            let members = deployment.members.as_deref().unwrap_or_default();
+            (name.as_str(), by_namespace(members))
+        });
+        Self { seen: seen.collect(), alike, strangers }
+    }
+
+    /// Looks at every member, whichever the connector would select now: after an election a cursor stays on the member
+    /// where it was opened (seen on a real set). Only a direct connection has but one.
+    pub(crate) fn living(&self, connector: &ConnectorFacts) -> Living<'a> {
+        let Ok(deployment) = &connector.deployment else { return Living::Unseen };
+        let namespace = connector.settings.namespace.as_str();
+        let Some(Some(seen)) = self.seen.get(deployment.as_str()).filter(|_| !namespace.contains("${"))
+        else {
+            return Living::Unseen;
+        };
+        let streams = seen.get(namespace).map(Vec::as_slice).unwrap_or_default();
+        let mut reachable = streams.iter().filter(|(member, _)| match &connector.selection {
+            Ok(Selection::Direct(host)) => member.addresses.iter().any(|a| a.eq_ignore_ascii_case(host)),
+            Ok(Selection::Preference { .. } | Selection::Hidden) | Err(_) => true,
+        });
+        let alike = self.alike.get(&(deployment.as_str(), namespace)).copied().unwrap_or(0);
+        match (reachable.next(), reachable.next()) {
+            (None, _) => Living::None,
+            (Some((_, one)), None) if alike == 1 && !self.strangers => Living::One(one),
+            (Some(_), _) => Living::Ambiguous,
+        }
     }
 }
 
-/// The streams on its namespace, where every member that it can select shows them.
-fn streams<'a>(connector: &ConnectorFacts, facts: &'a Facts) -> Option<Vec<&'a ChangeStream>> {
-    let members = facts.deployment_of(connector)?.members.as_deref().ok()?;
-    let candidates = connector.selection.as_ref().ok()?.candidates(members);
-    // A namespace that a placeholder hides cannot be looked for.
-    if connector.settings.namespace.contains("${") || candidates.now.is_empty() {
-        return None;
+/// `None` where a member that holds data does not show its streams: what is missing may stand there.
+fn by_namespace(members: &[MemberFacts]) -> Option<ByNamespace<'_>> {
+    let mut streams = ByNamespace::new();
+    let mut some = false;
+    for member in members.iter().filter(|member| member.role != Role::Arbiter) {
+        some = true;
+        for stream in member.streams.as_ref()? {
+            streams.entry(stream.namespace.as_str()).or_default().push((member, stream));
+        }
     }
-    let mut found = Vec::new();
-    for member in candidates.now.into_iter().chain(candidates.later) {
-        let streams = member.streams.as_ref()?;
-        found.extend(streams.iter().filter(|stream| stream.namespace == connector.settings.namespace));
-    }
-    Some(found)
+    some.then_some(streams)
 }

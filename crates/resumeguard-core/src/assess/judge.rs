@@ -264,6 +264,10 @@ fn inside_the_window(
             without_a_token(connector, Some(binding.first)),
         );
     }
+    if position.type_bits_missing {
+        // Of 74 such tokens a real 6.0.5 refused 62: only the server can tell.
+        return Judgement::unknown(Why::TokenIncomplete, OnRestart::Unknown);
+    }
     let at_the_edge = position.time == binding.first.time && !binding.first.initiating;
     let equality_resumes = binding.member.wire_version.is_some_and(|v| v >= EQUALITY_RESUMES_SINCE);
     let Some(window) = binding.member.window_seconds() else {

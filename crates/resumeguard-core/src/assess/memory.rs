@@ -1,10 +1,11 @@
 //! What a pass remembers of the ones before: a bounded fold per connector.
 
-use super::evidence::{Living, living};
+use super::evidence::Living;
 use super::forecast::{OplogTrack, PositionTrack, Sample};
 use super::judge::Judgement;
 use crate::domain::{
-    ConnectorFacts, ConnectorId, Facts, Failure, FailureCounts, Now, StoredOffset, Timestamp, Verdict,
+    ConnectorFacts, ConnectorId, Facts, Failure, FailureCounts, Now, StartupMode, StoredOffset, Timestamp,
+    Verdict,
 };
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -18,6 +19,24 @@ pub struct Memory {
     oplogs: BTreeMap<(String, String), OplogTrack>,
 }
 
+/// A position that does not move, by the server's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stillness {
+    position: Timestamp,
+    /// The deployment's newest entry when the position was first read there.
+    since: Timestamp,
+    /// And when it was last read there.
+    seen: Timestamp,
+}
+
+/// What a pass hands to the memory besides its judgement.
+#[derive(Clone, Copy)]
+pub(crate) struct Pass<'a> {
+    pub(crate) facts: &'a Facts,
+    pub(crate) living: Living<'a>,
+    pub(crate) now: Now,
+}
+
 /// What is remembered of one connector. Counters hold at most one entry for each error code that occurred.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct ConnectorMemory {
@@ -27,9 +46,8 @@ pub(crate) struct ConnectorMemory {
     verdict: Option<Verdict>,
     /// Uptime at which a running connector's stored position was first seen lost, and that position (J4).
     lost_since: Option<(Duration, Timestamp)>,
-    /// The newest position, and the deployment's newest entry when it was first seen: how long it stands still is
-    /// measured by the server's clock.
-    standing_since: Option<(Timestamp, Timestamp)>,
+    /// How long the newest position has been seen where it is.
+    stillness: Option<Stillness>,
     /// The position from which it went backwards, until it has come by there again.
     rewound_from: Option<Timestamp>,
     /// The deployment's newest entry when a copy of existing data was first seen under way.
@@ -108,10 +126,10 @@ impl ConnectorMemory {
         &self.failures
     }
 
-    /// Seconds of oplog time for which the position has not moved; unknown while either cannot be read.
-    pub(crate) fn stands_still_for(&self, newest: Option<Timestamp>) -> Option<i64> {
-        let (_, since) = self.standing_since?;
-        Some(i64::from(newest?.t) - i64::from(since.t))
+    /// Seconds of oplog time between the first and the last reading of the position where it is.
+    pub(crate) fn stands_still_for(&self) -> Option<i64> {
+        let Stillness { since, seen, .. } = self.stillness?;
+        Some(i64::from(seen.t) - i64::from(since.t))
     }
 
     /// Seconds of oplog time for which a copy of existing data has been seen under way.
@@ -143,13 +161,8 @@ impl ConnectorMemory {
     }
 
     /// The memory after one more pass.
-    pub(crate) fn after(
-        &self,
-        connector: &ConnectorFacts,
-        judgement: &Judgement,
-        facts: &Facts,
-        now: Now,
-    ) -> Self {
+    pub(crate) fn after(&self, connector: &ConnectorFacts, judgement: &Judgement, pass: &Pass<'_>) -> Self {
+        let Pass { facts, living, now } = *pass;
         let newest = facts.newest_of(connector);
         let copying = connector.offset == Ok(StoredOffset::Copying);
         let known = !matches!(judgement.verdict, Verdict::Unknown(_));
@@ -162,10 +175,10 @@ impl ConnectorMemory {
                 (Some(position), Some(last)) => self.advance.after(last, position),
                 _ => self.advance.clone(),
             },
-            standing_since: self.standing_since_after(connector, newest),
+            stillness: self.stillness_after(connector, newest),
             rewound_from: self.rewound_from_after(connector),
             copying_since: if copying { self.copying_since.or(newest) } else { None },
-            dead_passes: self.dead_passes_after(connector, facts),
+            dead_passes: self.dead_passes_after(connector, living),
             inferred_from: self.inferred_from.or_else(|| connector.token_time()),
             future_passes: if judgement.in_future { self.future_passes.saturating_add(1) } else { 0 },
             standing,
@@ -173,31 +186,29 @@ impl ConnectorMemory {
         }
     }
 
-    /// A reading that failed changes nothing; what is seen again at the same place goes on standing there.
-    fn standing_since_after(
-        &self,
-        connector: &ConnectorFacts,
-        newest: Option<Timestamp>,
-    ) -> Option<(Timestamp, Timestamp)> {
-        let (Some(position), Some(newest)) = (connector.token_time(), newest) else {
-            return self.standing_since;
-        };
-        let same = self.standing_since.filter(|(known, _)| *known == position);
-        Some(same.unwrap_or((position, newest)))
+    /// Only readings of this pass count: one that failed, or that is old, does not show where the position is now.
+    fn stillness_after(&self, connector: &ConnectorFacts, newest: Option<Timestamp>) -> Option<Stillness> {
+        let position = connector.token_time().filter(|_| connector.offset_age.is_zero());
+        let (Some(position), Some(newest)) = (position, newest) else { return self.stillness };
+        let same = self.stillness.filter(|known| known.position == position);
+        Some(Stillness { position, since: same.map_or(newest, |known| known.since), seen: newest })
     }
 
-    /// What cannot be seen neither counts nor resets.
-    fn dead_passes_after(&self, connector: &ConnectorFacts, facts: &Facts) -> u32 {
-        match (connector.is_running(), living(connector, facts)) {
-            (true, Living::None) => self.dead_passes.saturating_add(1),
-            (true, Living::Unproven) if connector.state.is_ok() => self.dead_passes,
-            _ => 0,
+    /// What cannot be seen neither counts nor resets. While existing data is copied there is no open stream.
+    fn dead_passes_after(&self, connector: &ConnectorFacts, living: Living<'_>) -> u32 {
+        let copies = connector.settings.startup_mode == StartupMode::CopyExisting;
+        let copying =
+            connector.offset == Ok(StoredOffset::Copying) || (copies && connector.token_time().is_none());
+        match living {
+            Living::None if connector.is_running() && !copying => self.dead_passes.saturating_add(1),
+            Living::Unseen if connector.is_running() && !copying => self.dead_passes,
+            Living::Unseen | Living::None | Living::Ambiguous | Living::One(_) => 0,
         }
     }
 
     fn rewound_from_after(&self, connector: &ConnectorFacts) -> Option<Timestamp> {
         let Some(position) = connector.token_time() else { return self.rewound_from };
-        let before = self.standing_since.map(|(known, _)| known).filter(|known| position < *known);
+        let before = self.stillness.map(|known| known.position).filter(|known| position < *known);
         self.rewound_from.max(before).filter(|from| position < *from)
     }
 

@@ -23,9 +23,11 @@ use crate::domain::{
     ConnectorFacts, ConnectorReport, DeploymentFacts, Facts, MemberFacts, Now, OplogReport, Snapshot,
     StoredOffset, Timestamp,
 };
+use evidence::Streams;
 use findings::Case;
 use forecast::Forecast;
 use judge::Judgement;
+use memory::Pass;
 use std::cmp::Reverse;
 
 /// Judges one pass. The memory of connectors that are gone is dropped.
@@ -33,11 +35,13 @@ use std::cmp::Reverse;
 pub fn assess(memory: &Memory, facts: &Facts, thresholds: &Thresholds, now: Now) -> (Snapshot, Memory) {
     let mut next = Memory::with_oplogs(memory.oplogs_after(facts));
     let mut connectors = Vec::with_capacity(facts.connectors.len());
+    let streams = Streams::of(facts);
     for connector in &facts.connectors {
+        let living = streams.living(connector);
         let before = memory.of(&connector.id);
         let judgement = judge::judge(connector, facts, thresholds, before);
-        let after = before.after(connector, &judgement, facts, now);
-        let case = Case { connector, judgement: &judgement, facts, memory: &after, thresholds, now };
+        let after = before.after(connector, &judgement, &Pass { facts, living, now });
+        let case = Case { connector, judgement: &judgement, facts, living, memory: &after, thresholds, now };
         connectors.push(report(&case, forecast_for(&case, &next)));
         next.keep(connector.id.clone(), after);
     }

@@ -31,6 +31,8 @@ pub enum Why {
     Copying,
     /// The stored text is no resume token.
     PositionMalformed,
+    /// The token lacks type bits that its document key needs: most such tokens are refused.
+    TokenIncomplete,
     /// A token of a product that keeps no time in it, or keeps it in a way that is not documented.
     PositionOpaque,
     /// The position is ahead of everything the deployment has written; one pass more will tell.
@@ -67,7 +69,7 @@ pub enum Why {
 
 impl Why {
     /// Every value, in the order of declaration.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::NotReadYet,
         Self::ConnectUnreadable,
         Self::OffsetsUnreadable,
@@ -79,6 +81,7 @@ impl Why {
         Self::KeyAmbiguous,
         Self::Copying,
         Self::PositionMalformed,
+        Self::TokenIncomplete,
         Self::PositionOpaque,
         Self::PositionInFuture,
         Self::PositionForeign,
@@ -112,6 +115,7 @@ impl Why {
             Self::KeyAmbiguous => "key_ambiguous",
             Self::Copying => "copying",
             Self::PositionMalformed => "position_malformed",
+            Self::TokenIncomplete => "token_incomplete",
             Self::PositionOpaque => "position_opaque",
             Self::PositionInFuture => "position_in_future",
             Self::PositionForeign => "position_foreign",
@@ -155,6 +159,9 @@ impl Why {
             Self::Copying => "existing data is being copied; the stored position is no resume token yet",
             Self::PositionMalformed => {
                 "the stored text is no resume token; see it with GET /connectors/NAME/offsets, try it with `resumeguard decode`"
+            }
+            Self::TokenIncomplete => {
+                "the stored token lacks type bits that its document key needs; the server may refuse it"
             }
             Self::PositionOpaque => "this product's tokens carry no documented time",
             Self::PositionInFuture => "the position is ahead of the oplog; one pass more will tell",

@@ -22,6 +22,7 @@ mod rg023_unaddressable_name;
 #[cfg(test)]
 mod tests;
 
+use super::evidence::Living;
 use super::judge::Judgement;
 use super::memory::ConnectorMemory;
 use super::thresholds::Thresholds;
@@ -33,6 +34,7 @@ pub(super) struct Case<'a> {
     pub(super) connector: &'a ConnectorFacts,
     pub(super) judgement: &'a Judgement,
     pub(super) facts: &'a Facts,
+    pub(super) living: Living<'a>,
     /// The memory that includes this pass.
     pub(super) memory: &'a ConnectorMemory,
     pub(super) thresholds: &'a Thresholds,
@@ -45,7 +47,8 @@ const STILL_PASSES: u32 = 3;
 impl Case<'_> {
     /// Seconds of oplog time for which the position has stood still, if that is long enough to mean something.
     fn stands_still_for(&self) -> Option<i64> {
-        let still = self.memory.stands_still_for(self.facts.newest_of(self.connector))?;
+        let read_now = self.connector.token_time().is_some() && self.connector.offset_age.is_zero();
+        let still = self.memory.stands_still_for().filter(|_| read_now)?;
         let enough = self.thresholds.offset_flush + self.facts.interval * STILL_PASSES;
         (still > 0 && still.unsigned_abs() >= enough.as_secs()).then_some(still)
     }

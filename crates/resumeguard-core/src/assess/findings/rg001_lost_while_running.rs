@@ -1,7 +1,7 @@
 //! RG001: the stored position cannot resume, and nothing else shows it.
 
 use super::{Case, Matched};
-use crate::assess::evidence::{Living, living};
+use crate::assess::evidence::Living;
 use crate::domain::{ChangeStream, Severity, Verdict};
 
 /// A stream that is polled is read every `poll.await.time.ms`, 5 s by default; seconds of the server's clock.
@@ -16,10 +16,12 @@ pub(super) fn matches(case: &Case<'_>) -> Option<Matched> {
     }
     let behind = case.judgement.headroom_seconds.unwrap_or(0).unsigned_abs();
     let behind = if behind == 0 { "less than a second".to_owned() } else { format!("{behind} s") };
-    let stream = match living(case.connector, case.facts) {
+    let stream = match case.living {
         Living::One(stream) => proof(case, stream),
         Living::None => "no member shows an open change stream of it".to_owned(),
-        Living::Unproven => "whether the live stream still delivers is not proven".to_owned(),
+        Living::Unseen | Living::Ambiguous => {
+            "whether the live stream still delivers is not proven".to_owned()
+        }
     };
     Some(Matched {
         severity: Severity::Critical,
@@ -37,10 +39,10 @@ fn proof(case: &Case<'_>, stream: &ChangeStream) -> String {
     let newest = case.facts.newest_of(case.connector).map_or(i64::MAX, |newest| i64::from(newest.t));
     let read = stream.last_read.unwrap_or(stream.created);
     if newest.saturating_sub(read) > RECENTLY {
-        return "its live stream has not been read for a while".to_owned();
+        return "the one stream on its namespace has not been read for a while".to_owned();
     }
-    if stream.created <= position {
-        return "its live stream is proven: it was opened before that position, and nothing is lost while it lives".to_owned();
+    if stream.created <= position || stream.with_a_token {
+        return "the one stream on its namespace lives and was opened from a token or before that position: nothing is lost while it lives".to_owned();
     }
-    "its live stream was opened after that position: what lies between may have been skipped".to_owned()
+    "the one stream on its namespace was opened after that position, without a token: what lies between may have been skipped".to_owned()
 }
