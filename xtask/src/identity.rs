@@ -28,8 +28,10 @@ impl Identity {
     #[must_use]
     pub fn of(pid: u32) -> Option<Self> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let (state, started) = state_and_start(&stat)?;
-        (!matches!(state, 'Z' | 'X')).then_some(Self { pid, started })
+        let (state, threads, started) = state_threads_and_start(&stat)?;
+        // The first thread of a dying process is a zombie while others still run and hold its sockets.
+        let gone = matches!(state, 'Z' | 'X') && threads <= 1;
+        (!gone).then_some(Self { pid, started })
     }
 
     /// This very process.
@@ -114,12 +116,13 @@ pub fn with_environment(variable: &str) -> Vec<Identity> {
 }
 
 /// The process name may hold blanks and parentheses, so everything is counted from the last `)`.
-fn state_and_start(stat: &str) -> Option<(char, u64)> {
+fn state_threads_and_start(stat: &str) -> Option<(char, u64, u64)> {
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_whitespace();
     let state = fields.next()?.chars().next()?;
-    let started = fields.nth(18)?.parse().ok()?;
-    Some((state, started))
+    let threads = fields.nth(16)?.parse().ok()?;
+    let started = fields.nth(1)?.parse().ok()?;
+    Some((state, threads, started))
 }
 
 #[cfg(test)]
@@ -130,8 +133,8 @@ mod tests {
     #[test]
     fn stat_line_with_an_ugly_name() {
         let stat = "7 (a) (b c) S 1 7 7 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 1 0 4242 9 9";
-        assert_eq!(state_and_start(stat), Some(('S', 4242)));
-        assert_eq!(state_and_start("7 (short) S 1"), None);
+        assert_eq!(state_threads_and_start(stat), Some(('S', 1, 4242)));
+        assert_eq!(state_threads_and_start("7 (short) S 1"), None);
     }
 
     #[test]
