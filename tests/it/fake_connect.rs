@@ -1,5 +1,5 @@
-//! A stand-in for Connect's REST interface. It exists only for answers that a real worker cannot be made to give on
-//! demand: HTML from a proxy, 401, 409, a body without end, silence.
+//! A stand-in for Connect's REST interface, for answers that a real worker cannot be made to give on demand: HTML from a
+//! proxy, 409, a body without end, silence. Its 401 is that of a real worker's basic authentication (same status and body).
 
 use axum::Router;
 use axum::body::Body;

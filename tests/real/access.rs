@@ -49,3 +49,23 @@ async fn a_user_without_rights_on_local_leaves_it_unknown_and_a_deployment_of_it
     let said = format!("{:?}", snapshot.sources);
     assert!(said.contains("refused the credentials") && !said.contains("wrong-pw"), "{said}");
 }
+
+/// A URI behind `${file:…}`: REST shows the placeholder only, so that nobody but Connect knows where it leads.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hidden_uri_is_unknown_until_a_deployment_serves_the_connector() {
+    let shared = Shared::take().await;
+    let secrets = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(secrets.path(), format!("uri={}\n", shared.stack.mongod().uri())).unwrap();
+    let placeholder = format!("${{file:{}:uri}}", secrets.path().display());
+    shared.connector("hidden", serde_json::json!({ "connection.uri": placeholder })).await;
+
+    let base = quick(shared.connect().url());
+    let snapshot = watch(&base).pass().await;
+    assert_eq!(snapshot.connectors[0].verdict, Verdict::Unknown(Why::UriPlaceholder), "{snapshot:?}");
+    let uri = shared.stack.mongod().uri();
+    let served = format!("{base}[mongodb.production]\nuri = \"{uri}\"\nconnectors = [\"hidden\"]\n");
+    let snapshot = watch(&served).pass().await;
+    let hidden = &snapshot.connectors[0];
+    assert!(!matches!(hidden.verdict, Verdict::Unknown(_) | Verdict::Lost), "{snapshot:?}");
+    assert_eq!(hidden.deployment.as_deref(), Some("production"));
+}

@@ -62,7 +62,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         let status = Cargo::spawn(cargo::command(&[run, &["--no-run"]].concat())?)?.wait().await?;
         ensure!(status.success(), "the tests do not build");
     }
-    let stack = Stack::start(StackSpec::unique("test"), &progress).await?;
+    // Connectors may hide their URI behind `${file:…}`, as many real ones do.
+    let spec =
+        StackSpec::unique("test").with_worker_property("config.providers", "file").with_worker_property(
+            "config.providers.file.class",
+            "org.apache.kafka.common.config.provider.FileConfigProvider",
+        );
+    let stack = Stack::start(spec, &progress).await?;
     let mut counts = Counts::default();
     let mut failed_runs = 0;
     for run in RUNS {
