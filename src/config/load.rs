@@ -1,9 +1,9 @@
 //! Files, then the environment, then flags; one clear line for whatever is wrong with them.
 
-use super::raw::{RawConnect, RawMongodb, RawThresholds};
+use super::raw::{RawConnect, RawMongodb};
+use super::thresholds::thresholds;
 use super::{Config, ConnectCluster, Deployment, Poll, Raw, Secret};
 use config::{Environment, File, FileFormat, Value, ValueKind};
-use resumeguard_core::assess::{Levels, Thresholds};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub struct Sources {
 pub struct ConfigError(String);
 
 impl ConfigError {
-    fn at(key: &str, problem: impl std::fmt::Display) -> Self {
+    pub(super) fn at(key: &str, problem: impl std::fmt::Display) -> Self {
         Self(format!("{key}: {problem}"))
     }
 }
@@ -155,7 +155,7 @@ fn validate(raw: &Raw) -> Result<Config, ConfigError> {
         connect: raw.connect.iter().map(|(name, raw)| connect(name, raw)).collect::<Result<_, _>>()?,
         mongodb: raw.mongodb.iter().map(|(name, raw)| mongodb(name, raw)).collect::<Result<_, _>>()?,
         poll,
-        thresholds: thresholds(&raw.thresholds, offset_flush)?,
+        thresholds: thresholds(&raw.thresholds, &raw.mutes, offset_flush)?,
         listen: raw.http.listen.parse().map_err(|_| {
             ConfigError::at(
                 "http.listen",
@@ -165,7 +165,7 @@ fn validate(raw: &Raw) -> Result<Config, ConfigError> {
     })
 }
 
-fn within(key: &str, value: Duration, least: u64, most: u64) -> Result<Duration, ConfigError> {
+pub(super) fn within(key: &str, value: Duration, least: u64, most: u64) -> Result<Duration, ConfigError> {
     if (Duration::from_secs(least)..=Duration::from_secs(most)).contains(&value) {
         return Ok(value);
     }
@@ -237,40 +237,4 @@ fn secret(key: &str, inline: Option<&Secret>, file: Option<&str>) -> Result<Opti
             .map_err(|error| ConfigError::at(&format!("{key}_file"), format!("{path}: {error}"))),
         (None, None) => Ok(None),
     }
-}
-
-fn thresholds(raw: &RawThresholds, offset_flush: Duration) -> Result<Thresholds, ConfigError> {
-    let levels = Levels {
-        at_risk_seconds: raw.at_risk.0.as_secs_f64(),
-        at_risk_ratio: raw.at_risk_ratio,
-        critical_seconds: raw.critical.0.as_secs_f64(),
-        critical_ratio: raw.critical_ratio,
-    };
-    check_levels("thresholds", levels)?;
-    if !(0.0..=1.0).contains(&raw.hysteresis) {
-        return Err(ConfigError::at("thresholds.hysteresis", "must be from 0 to 1"));
-    }
-    let mut overrides = Vec::new();
-    for (name, special) in &raw.overrides {
-        let special_levels = Levels {
-            at_risk_seconds: special.at_risk.map_or(levels.at_risk_seconds, |d| d.0.as_secs_f64()),
-            at_risk_ratio: special.at_risk_ratio.unwrap_or(levels.at_risk_ratio),
-            critical_seconds: special.critical.map_or(levels.critical_seconds, |d| d.0.as_secs_f64()),
-            critical_ratio: special.critical_ratio.unwrap_or(levels.critical_ratio),
-        };
-        check_levels(&format!("thresholds.overrides.{name}"), special_levels)?;
-        overrides.extend(special.connectors.iter().map(|glob| (WildMatch::new(glob), special_levels)));
-    }
-    Ok(Thresholds { levels, overrides, hysteresis: raw.hysteresis, offset_flush })
-}
-
-fn check_levels(key: &str, levels: Levels) -> Result<(), ConfigError> {
-    let ratios = [levels.at_risk_ratio, levels.critical_ratio];
-    if !ratios.iter().all(|ratio| (0.0..=1.0).contains(ratio)) {
-        return Err(ConfigError::at(key, "ratios must be from 0 to 1"));
-    }
-    if levels.critical_seconds > levels.at_risk_seconds || levels.critical_ratio > levels.at_risk_ratio {
-        return Err(ConfigError::at(key, "critical must not be larger than at_risk"));
-    }
-    Ok(())
 }

@@ -3,6 +3,7 @@
 mod load;
 mod raw;
 mod secret;
+mod thresholds;
 
 pub use load::{ConfigError, Sources, load};
 pub use raw::Raw;

@@ -19,6 +19,9 @@ pub struct Raw {
     pub poll: RawPoll,
     /// `[thresholds]`.
     pub thresholds: RawThresholds,
+    /// `[mutes.NAME]`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub mutes: BTreeMap<String, RawMute>,
     /// `[http]`.
     pub http: RawHttp,
 }
@@ -92,6 +95,10 @@ pub struct RawThresholds {
     pub critical_ratio: f64,
     /// Share above the limit that a better verdict needs.
     pub hysteresis: f64,
+    /// RG012 below this window; 0 asks for nothing.
+    pub window_needed: HumanDuration,
+    /// For how long a loss stays a finding.
+    pub loss_shown_for: HumanDuration,
     /// `[thresholds.overrides.NAME]`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub overrides: BTreeMap<String, RawOverride>,
@@ -116,6 +123,25 @@ pub struct RawOverride {
     /// As in `[thresholds]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub critical_ratio: Option<f64>,
+    /// As in `[thresholds]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window_needed: Option<HumanDuration>,
+}
+
+/// `[mutes.NAME]`.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawMute {
+    /// Globs on `CONNECTOR` or `CONNECT_CLUSTER/CONNECTOR`.
+    #[serde(deserialize_with = "list")]
+    pub connectors: Vec<String>,
+    /// Ids of rules; all of them where it is left out.
+    #[serde(default, deserialize_with = "list")]
+    pub rules: Vec<String>,
+    /// Why.
+    pub reason: String,
+    /// Until when, RFC 3339.
+    pub until: String,
 }
 
 /// `[http]`.
@@ -145,6 +171,8 @@ impl Default for RawThresholds {
             critical: HumanDuration::seconds(2 * 3600),
             critical_ratio: 0.2,
             hysteresis: 0.1,
+            window_needed: HumanDuration::seconds(0),
+            loss_shown_for: HumanDuration::seconds(24 * 3600),
             overrides: BTreeMap::new(),
         }
     }

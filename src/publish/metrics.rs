@@ -51,6 +51,8 @@ struct ConnectorFamilies {
     until_lost: Family,
     finding: Family,
     failures: Family,
+    losses: Family,
+    lost_seconds: Family,
 }
 
 impl ConnectorFamilies {
@@ -72,6 +74,8 @@ impl ConnectorFamilies {
             budget: gauge("connector_outage_budget_seconds", "Seconds until the stored position is lost if it stands still from now on; absent where that cannot be told."),
             until_lost: gauge("connector_seconds_until_lost", "Seconds until the stored position is lost with its own advance counted, at the least and at the most; absent while it keeps up."),
             finding: gauge("connector_finding", "1 for each numbered finding that matches."),
+            losses: Family::counter("connector_history_losses_total", "How often history was proven to have been skipped, by cause."),
+            lost_seconds: Family::counter("connector_history_lost_seconds_total", "Seconds of history that were skipped, at the most, by cause."),
             failures: Family::counter("connector_failures_total", "Task failures seen since the daemon started, by MongoDB error code (empty if the trace names none) and class."),
         }
     }
@@ -123,6 +127,11 @@ impl ConnectorFamilies {
             &[cluster, connector, ("bound", "high")],
             bounds.and_then(|(_, high)| high).map(as_f64),
         );
+        for (cause, (count, seconds)) in &report.losses {
+            let labels = [cluster, connector, ("cause", cause.code())];
+            self.losses.add(&labels, count_as_f64(*count));
+            self.lost_seconds.add(&labels, count_as_f64(*seconds));
+        }
         for finding in &report.findings {
             let labels =
                 [("rule", finding.rule), ("name", finding.name), ("severity", finding.severity.code())];
@@ -171,12 +180,14 @@ impl ConnectorFamilies {
             self.until_lost,
             self.finding,
             self.failures,
+            self.losses,
+            self.lost_seconds,
         ]
     }
 }
 
 #[rustfmt::skip]
-fn oplogs(oplogs: &[OplogReport]) -> [Family; 6] {
+fn oplogs(oplogs: &[OplogReport]) -> [Family; 7] {
     let gauge = Family::gauge;
     let mut first = gauge("oplog_first_timestamp_seconds", "Time of a member's oldest oplog entry, seconds since 1970 by MongoDB's clock.");
     let mut last = gauge("oplog_last_timestamp_seconds", "Time of a member's newest oplog entry, seconds since 1970 by MongoDB's clock.");
@@ -184,6 +195,7 @@ fn oplogs(oplogs: &[OplogReport]) -> [Family; 6] {
     let mut size = gauge("oplog_size_bytes", "Logical size of a member's oplog, bytes.");
     let mut max = gauge("oplog_max_size_bytes", "Configured maximum size of a member's oplog, bytes; it may be overshot.");
     let mut retention = gauge("oplog_min_retention_seconds", "Configured minimum retention of a member's oplog, seconds; absent where none is.");
+    let mut erosion = gauge("oplog_erosion_ratio", "Seconds of history that a member's oplog loses in a second, of late; above 1 its window shrinks. Absent until it truncates.");
     for oplog in oplogs {
         let shard = oplog.shard.as_deref().unwrap_or("");
         let labels = [("deployment", oplog.deployment.as_str()), ("shard", shard), ("member", oplog.member.as_str())];
@@ -192,9 +204,10 @@ fn oplogs(oplogs: &[OplogReport]) -> [Family; 6] {
         window.add_known(&labels, oplog.window_seconds.map(as_f64));
         size.add_known(&labels, oplog.sizes.size_bytes.map(count_as_f64));
         max.add_known(&labels, oplog.sizes.max_size_bytes.map(count_as_f64));
+        erosion.add_known(&labels, oplog.erosion_ratio);
         retention.add_known(&labels, oplog.sizes.min_retention_seconds.map(count_as_f64));
     }
-    [first, last, window, size, max, retention]
+    [first, last, window, size, max, retention, erosion]
 }
 
 /// Metrics of the sources and of the daemon itself.

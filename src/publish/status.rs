@@ -2,7 +2,9 @@
 //! contract. What is not known is `null`.
 
 use super::words;
-use resumeguard_core::domain::{ConnectorReport, OplogReport, Snapshot, SourceFacts, TaskFacts, Timestamp};
+use resumeguard_core::domain::{
+    ConnectorReport, Discontinuity, OplogReport, Outcome, Snapshot, SourceFacts, TaskFacts, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 /// May the reader see tokens? They contain document keys.
@@ -51,6 +53,9 @@ pub struct Connector {
     pub seconds_until_lost: Option<Range>,
     pub findings: Vec<Finding>,
     pub plan: Option<serde_json::Value>,
+    pub progress: String,
+    pub losses: Vec<Loss>,
+    pub rescued: Vec<Stretch>,
 }
 
 /// One task.
@@ -100,6 +105,36 @@ pub struct Finding {
     pub severity: String,
     pub summary: String,
     pub advice: String,
+    pub muted: Option<String>,
+}
+
+/// History that was skipped, or may have been. The last few; the metrics count them all.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Loss {
+    /// Why it was skipped; `null` where it is not proven that it was.
+    pub cause: Option<String>,
+    /// It is proven, and counted.
+    pub proven: bool,
+    /// The effective `errors.tolerance` when it was noticed.
+    pub tolerance: String,
+    /// The effective `startup.mode` when it was noticed.
+    pub startup_mode: String,
+    /// From where to where, and when it was noticed.
+    #[serde(flatten)]
+    pub stretch: Stretch,
+}
+
+/// A stretch of history.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stretch {
+    /// When it was noticed, RFC 3339.
+    pub at: String,
+    /// The last position known before.
+    pub from: Time,
+    /// Where the connector went on, at the latest.
+    pub to: Time,
+    /// Seconds in between: an upper bound.
+    pub seconds: u64,
 }
 
 /// One member's oplog.
@@ -117,6 +152,7 @@ pub struct Oplog {
     pub max_size_bytes: Option<u64>,
     pub min_retention_seconds: Option<u64>,
     pub never_truncated: Option<bool>,
+    pub erosion_ratio: Option<f64>,
 }
 
 /// One source.
@@ -155,6 +191,7 @@ fn connector(report: &ConnectorReport, tokens: Tokens) -> Connector {
         severity: finding.severity.code().to_owned(),
         summary: finding.summary.clone(),
         advice: finding.advice.clone(),
+        muted: finding.muted.clone(),
     };
     Connector {
         connect_cluster: report.id.connect_cluster.clone(),
@@ -177,6 +214,37 @@ fn connector(report: &ConnectorReport, tokens: Tokens) -> Connector {
         seconds_until_lost: report.until_lost.map(|range| Range { low: range.low, high: range.high }),
         findings: report.findings.iter().map(finding).collect(),
         plan: None,
+        progress: report.progress.code().to_owned(),
+        losses: report.discontinuities.iter().filter_map(loss).collect(),
+        rescued: rescued(report),
+    }
+}
+
+fn loss(found: &Discontinuity) -> Option<Loss> {
+    let cause = match found.outcome {
+        Outcome::Lost(cause) => Some(cause.code().to_owned()),
+        Outcome::MaybeLost => None,
+        Outcome::Rescued => return None,
+    };
+    Some(Loss {
+        proven: cause.is_some(),
+        cause,
+        tolerance: found.tolerance.code().to_owned(),
+        startup_mode: found.startup_mode.code().to_owned(),
+        stretch: stretch(found),
+    })
+}
+
+fn rescued(report: &ConnectorReport) -> Vec<Stretch> {
+    report.discontinuities.iter().filter(|found| found.outcome == Outcome::Rescued).map(stretch).collect()
+}
+
+fn stretch(found: &Discontinuity) -> Stretch {
+    Stretch {
+        at: words::time(found.at),
+        from: time(found.from),
+        to: time(found.to),
+        seconds: found.seconds(),
     }
 }
 
@@ -202,6 +270,7 @@ fn oplog(oplog: &OplogReport) -> Oplog {
         max_size_bytes: oplog.sizes.max_size_bytes,
         min_retention_seconds: oplog.sizes.min_retention_seconds,
         never_truncated: oplog.never_truncated,
+        erosion_ratio: oplog.erosion_ratio,
     }
 }
 

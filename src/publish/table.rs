@@ -1,6 +1,6 @@
 //! The terminal's picture of a status: a table worst first, and one connector's story.
 
-use super::status::{Connector, Status};
+use super::status::{Connector, Status, Stretch};
 use super::words::{duration, percent};
 use comfy_table::{CellAlignment, Table, presets};
 use resumeguard_core::domain::Why;
@@ -136,15 +136,30 @@ pub fn story(connector: &Connector, status: &Status) -> String {
     if let Some(budget) = connector.outage_budget_seconds {
         field("budget", format!("{} if it stood still from now on", duration(budget)));
     }
+    field("progress", connector.progress.clone());
     field("on restart", connector.on_restart.clone());
+    for loss in &connector.losses {
+        let cause = loss.cause.as_deref().unwrap_or("not proven");
+        field("skipped", format!("{} ({cause}, tolerance {})", stretch(&loss.stretch), loss.tolerance));
+    }
+    for rescued in &connector.rescued {
+        field("rescued", format!("{}: its open stream carried it over", stretch(rescued)));
+    }
     for finding in &connector.findings {
+        let muted = finding.muted.as_ref().map(|reason| format!(", muted: {reason}")).unwrap_or_default();
         lines.push(format!(
-            "\n  {} {} ({}): {}",
+            "\n  {} {} ({}{muted}): {}",
             finding.rule, finding.name, finding.severity, finding.summary
         ));
         lines.push(format!("    {}", finding.advice));
     }
     lines.join("\n") + "\n"
+}
+
+fn stretch(stretch: &Stretch) -> String {
+    let time = |time: super::status::Time| super::words::time(i64::from(time.t));
+    let seconds = i64::try_from(stretch.seconds).unwrap_or(i64::MAX);
+    format!("{} to {}, {} at the most", time(stretch.from), time(stretch.to), duration(seconds))
 }
 
 fn namespace(connector: &Connector) -> &str {

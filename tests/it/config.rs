@@ -68,7 +68,7 @@ fn unknown_keys_and_wrong_units_name_file_and_key() {
     );
     refused(
         "[nonsense]\na = 1",
-        "FILE: nonsense: unknown field `nonsense`, expected one of `connect`, `mongodb`, `poll`, `thresholds`, `http`",
+        "FILE: nonsense: unknown field `nonsense`, expected one of `connect`, `mongodb`, `poll`, `thresholds`, `mutes`, `http`",
     );
     refused(
         "[poll]\ninterval = \"15 parsecs\"",
@@ -169,4 +169,29 @@ fn check_config_is_78_on_what_run_would_refuse() {
     let missing = resumeguard(&["--config", "/nonexistent.toml", "check-config"]).run();
     assert_eq!(missing.code, 78);
     assert_eq!(missing.stderr, "resumeguard: /nonexistent.toml: No such file or directory (os error 2)\n");
+}
+
+#[test]
+fn a_mute_says_whom_why_and_until_when() {
+    let mute = |rest: &str| format!("[mutes.old]\n{rest}");
+    let whole = "connectors = [\"legacy-*\"]\nreason = \"known\"\nuntil = \"2027-01-31T18:00:00Z\"\n";
+    let (_, config) = load_with(&mute(whole), &[]).unwrap();
+    assert_eq!(config.thresholds.mutes[0].until, 1_801_418_400);
+    refused(
+        &mute(&whole.replace("\"legacy-*\"", "")),
+        "mutes.old.connectors: names nobody; write for example [\"billing-*\"]",
+    );
+    refused(&mute(&whole.replace("known", " ")), "mutes.old.reason: must say why");
+    refused(
+        &mute(&whole.replace("2027-01-31T18:00:00Z", "tomorrow")),
+        "mutes.old.until: `tomorrow` is no moment; write for example \"2027-01-31T18:00:00Z\"",
+    );
+    refused(
+        &mute(&format!("{whole}rules = [\"RG999\"]")),
+        "mutes.old.rules: `RG999` is no rule; write for example [\"RG007\"]",
+    );
+    refused(
+        &mute("connectors = [\"*\"]\nreason = \"x\""),
+        "FILE: mutes.old: missing configuration field \"mutes.old.until\"",
+    );
 }

@@ -20,6 +20,8 @@ fn snapshot() -> Snapshot {
             id: 0,
             state: TaskState::Failed,
             failure: Some(Failure { code: Some(286), class: FailureClass::HistoryLost }),
+            worker: Some("10.0.0.1:8083".into()),
+            started: None,
         }],
         deployment: Some("rs0".into()),
         mongodb_namespace: "shop.orders".into(),
@@ -45,8 +47,12 @@ fn snapshot() -> Snapshot {
             severity: Severity::Critical,
             summary: "the task has failed with error 286 (history_lost)".into(),
             advice: "a restart fails again".into(),
+            muted: None,
         }],
         failures: BTreeMap::from([((Some(286), FailureClass::HistoryLost), 2)]),
+        progress: Progress::Stopped,
+        discontinuities: vec![skipped()],
+        losses: BTreeMap::from([(LossCause::Tolerated, (1, 3_600))]),
     };
     let unknown = ConnectorReport {
         id: ConnectorId::new("main", "<script>"),
@@ -64,6 +70,9 @@ fn snapshot() -> Snapshot {
         until_lost: None,
         findings: vec![],
         failures: BTreeMap::new(),
+        progress: Progress::Unknown,
+        discontinuities: vec![],
+        losses: BTreeMap::new(),
         ..lost.clone()
     };
     Snapshot {
@@ -71,6 +80,18 @@ fn snapshot() -> Snapshot {
         connectors: vec![lost, unknown],
         oplogs: vec![oplog()],
         sources: vec![source()],
+    }
+}
+
+fn skipped() -> Discontinuity {
+    Discontinuity {
+        at: 1_699_999_000,
+        newest: Timestamp { t: 1_699_998_990, i: 1 },
+        outcome: Outcome::Lost(LossCause::Tolerated),
+        from: Timestamp { t: 1_699_990_000, i: 1 },
+        to: Timestamp { t: 1_699_993_600, i: 1 },
+        tolerance: Tolerance::All,
+        startup_mode: StartupMode::Latest,
     }
 }
 
@@ -89,6 +110,7 @@ fn oplog() -> OplogReport {
             min_retention_seconds: Some(5_400),
         },
         never_truncated: Some(false),
+        erosion_ratio: Some(1.25),
     }
 }
 

@@ -63,6 +63,7 @@ struct StateOf {
     id: u32,
     state: String,
     trace: Option<String>,
+    worker_id: Option<String>,
     version: Option<String>,
 }
 
@@ -92,7 +93,7 @@ fn listed(name: String, entry: Entry) -> Option<Listed> {
         let state = TaskState::parse(&task.state);
         let failed = state == TaskState::Failed;
         let failure = failed.then(|| Failure::of_trace(task.trace.as_deref().unwrap_or_default()));
-        TaskFacts { id: task.id, state, failure }
+        TaskFacts { id: task.id, state, failure, worker: task.worker_id.clone(), started: None }
     });
     Some(Listed {
         tasks: tasks.collect(),

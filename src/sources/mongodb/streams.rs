@@ -4,7 +4,8 @@ use super::commands::{ReadError, any_member};
 use futures_util::TryStreamExt;
 use mongodb::Client;
 use mongodb::bson::{Document, doc};
-use resumeguard_core::domain::{ChangeStream, Why};
+use mongodb_resume_token::TokenDocument;
+use resumeguard_core::domain::{ChangeStream, StreamStart, Timestamp, Why};
 use std::time::Duration;
 
 /// More than this many streams on one member tell nothing that fewer would not; bounds a pass.
@@ -49,8 +50,20 @@ fn stream(found: &Document) -> Option<ChangeStream> {
         (_, Ok(collection)) => format!("{database}.{collection}"),
         (_, Err(_)) => database.to_owned(),
     };
-    let seconds =
-        |key: &str| found.get_datetime(key).ok().map(|time| time.timestamp_millis().div_euclid(1000));
-    let with_a_token = ["resumeAfter", "startAfter"].iter().any(|option| options.contains_key(*option));
-    Some(ChangeStream { namespace, created: seconds("created")?, last_read: seconds("read"), with_a_token })
+    let millis = |key: &str| found.get_datetime(key).ok().map(|time| time.timestamp_millis());
+    let last_read = millis("read").map(|read| read.div_euclid(1000));
+    Some(ChangeStream { namespace, created_ms: millis("created")?, last_read, start: start(options) })
+}
+
+fn start(options: &Document) -> StreamStart {
+    if let Some(token) =
+        ["resumeAfter", "startAfter"].iter().find_map(|option| options.get_document(option).ok())
+    {
+        let time = TokenDocument::try_from(token).ok().and_then(|token| token.decode().ok()?.cluster_time);
+        return time.map_or(StreamStart::Unreadable, StreamStart::After);
+    }
+    match options.get_timestamp("startAtOperationTime") {
+        Ok(time) => StreamStart::At(Timestamp { t: time.time, i: time.increment }),
+        Err(_) => StreamStart::Now,
+    }
 }

@@ -1,13 +1,15 @@
 //! What a pass remembers of the ones before: a bounded fold per connector.
 
+use super::continuity::Continuity;
 use super::evidence::Living;
 use super::forecast::{OplogTrack, PositionTrack, Sample};
 use super::judge::Judgement;
+use super::limits::Limits;
 use crate::domain::{
     ConnectorFacts, ConnectorId, Facts, Failure, FailureCounts, Now, StartupMode, StoredOffset, Timestamp,
     Verdict,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -15,8 +17,43 @@ use std::time::Duration;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Memory {
     connectors: BTreeMap<ConnectorId, ConnectorMemory>,
-    /// How each oplog has moved, by deployment and member; each track is bounded by itself.
-    oplogs: BTreeMap<(String, String), OplogTrack>,
+    oplogs: Oplogs,
+    /// Connectors that were seen deleted.
+    gone: BTreeMap<ConnectorId, Gone>,
+}
+
+/// What is remembered of each oplog, by deployment and member; bounded for each by itself.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Oplogs(BTreeMap<(String, String), OplogMemory>);
+
+/// One member's oplog.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct OplogMemory {
+    /// How it has moved.
+    pub(crate) track: OplogTrack,
+    /// What it was allowed to hold.
+    pub(crate) limits: Limits,
+}
+
+/// A connector that is not listed any more.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Gone {
+    /// The position that it left behind.
+    position: Timestamp,
+    /// Uptime when it was missed first.
+    since: Duration,
+}
+
+/// So many deleted connectors are remembered, and for so long.
+const MOST_GONE: usize = 1_000;
+const GONE_FOR: Duration = Duration::from_secs(30 * 86_400);
+
+/// An old position that was taken up by a connector of the same name.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Reused {
+    pub(crate) position: Timestamp,
+    /// The deployment's newest entry when it was noticed.
+    pub(crate) noticed: Timestamp,
 }
 
 /// A position that does not move, by the server's clock.
@@ -25,6 +62,8 @@ struct Stillness {
     position: Timestamp,
     /// The deployment's newest entry when the position was first read there.
     since: Timestamp,
+    /// It has been seen somewhere else before.
+    moved: bool,
     /// And when it was last read there.
     seen: Timestamp,
 }
@@ -35,6 +74,10 @@ pub(crate) struct Pass<'a> {
     pub(crate) facts: &'a Facts,
     pub(crate) living: Living<'a>,
     pub(crate) now: Now,
+    /// How long a newer position may take to be stored.
+    pub(crate) flush: Duration,
+    /// The position that a deleted connector of this name left behind.
+    pub(crate) left_behind: Option<Timestamp>,
 }
 
 /// What is remembered of one connector. Counters hold at most one entry for each error code that occurred.
@@ -61,6 +104,10 @@ pub(crate) struct ConnectorMemory {
     /// Failures of the tasks that stand failed, by task.
     standing: BTreeMap<u32, Failure>,
     failures: FailureCounts,
+    continuity: Continuity,
+    /// Where a connector of this name stood when it was deleted, until this one's position is read.
+    left_behind: Option<Timestamp>,
+    reused: Option<Reused>,
 }
 
 static NOTHING: LazyLock<ConnectorMemory> = LazyLock::new(ConnectorMemory::default);
@@ -70,46 +117,77 @@ impl Memory {
         self.connectors.get(id).unwrap_or(&NOTHING)
     }
 
-    /// Oplog tracks after one more pass. What could not be read stays as it was, what is gone is dropped.
-    pub(crate) fn oplogs_after(&self, facts: &Facts) -> BTreeMap<(String, String), OplogTrack> {
+    /// What begins a new pass: the oplogs with its readings, the connectors that are gone, and no connector yet.
+    pub(crate) fn begin(&self, facts: &Facts, now: Now) -> Self {
+        Self {
+            connectors: BTreeMap::new(),
+            oplogs: self.oplogs.after(facts),
+            gone: self.gone_after(facts, now),
+        }
+    }
+
+    pub(crate) fn oplogs(&self) -> &Oplogs {
+        &self.oplogs
+    }
+
+    /// Where a connector of that name stood when it was deleted.
+    pub(crate) fn left_behind(&self, id: &ConnectorId) -> Option<Timestamp> {
+        self.gone.get(id).map(|gone| gone.position)
+    }
+
+    fn gone_after(&self, facts: &Facts, now: Now) -> BTreeMap<ConnectorId, Gone> {
+        let listed: BTreeSet<&ConnectorId> = facts.connectors.iter().map(|connector| &connector.id).collect();
+        let mut gone = self.gone.clone();
+        gone.retain(|id, known| !listed.contains(id) && now.uptime.saturating_sub(known.since) < GONE_FOR);
+        for (id, memory) in self.connectors.iter().filter(|(id, _)| !listed.contains(id)) {
+            if let Some(stillness) = memory.stillness {
+                gone.insert(id.clone(), Gone { position: stillness.position, since: now.uptime });
+            }
+        }
+        while gone.len() > MOST_GONE {
+            let oldest = gone.iter().min_by_key(|(_, known)| known.since).map(|(id, _)| id.clone());
+            oldest.map(|id| gone.remove(&id));
+        }
+        gone
+    }
+
+    pub(crate) fn keep(&mut self, id: ConnectorId, memory: ConnectorMemory) {
+        self.connectors.insert(id, memory);
+    }
+}
+
+impl Oplogs {
+    /// One member's oplog.
+    pub(crate) fn get(&self, deployment: &str, member: &str) -> Option<&OplogMemory> {
+        self.0.get(&(deployment.to_owned(), member.to_owned()))
+    }
+
+    /// After one more pass. What could not be read stays as it was, what is gone is dropped.
+    fn after(&self, facts: &Facts) -> Self {
         let mut tracks = BTreeMap::new();
         for (name, deployment) in &facts.deployments {
-            let of_this = || self.oplogs.iter().filter(|((known, _), _)| known == name);
+            let of_this = || self.0.iter().filter(|((known, _), _)| known == name);
             let Ok(members) = &deployment.members else {
-                tracks.extend(of_this().map(|(key, track)| (key.clone(), track.clone())));
+                tracks.extend(of_this().map(|(key, oplog)| (key.clone(), oplog.clone())));
                 continue;
             };
             for member in members {
                 let key = (name.clone(), member.host.clone());
-                let before = self.oplogs.get(&key).cloned().unwrap_or_default();
+                let before = self.0.get(&key).cloned().unwrap_or_default();
                 let track = match (member.first, member.last) {
-                    (Ok(first), Ok(last)) => before.after(Sample {
+                    (Ok(first), Ok(last)) => before.track.after(Sample {
                         last,
                         first: first.time,
                         initiating: first.initiating,
                         size_bytes: member.sizes.size_bytes,
                         max_size_bytes: member.sizes.max_size_bytes,
                     }),
-                    _ => before,
+                    _ => before.track,
                 };
-                tracks.insert(key, track);
+                tracks.insert(key, OplogMemory { track, limits: before.limits.after(member) });
             }
         }
-        tracks
-    }
-
-    /// Memory with these oplogs and no connector yet.
-    pub(crate) fn with_oplogs(oplogs: BTreeMap<(String, String), OplogTrack>) -> Self {
-        Self { connectors: BTreeMap::new(), oplogs }
-    }
-
-    /// How one member's oplog has moved.
-    pub(crate) fn oplog(&self, deployment: &str, member: &str) -> Option<&OplogTrack> {
-        self.oplogs.get(&(deployment.to_owned(), member.to_owned()))
-    }
-
-    pub(crate) fn keep(&mut self, id: ConnectorId, memory: ConnectorMemory) {
-        self.connectors.insert(id, memory);
+        Self(tracks)
     }
 }
 
@@ -137,6 +215,20 @@ impl ConnectorMemory {
         Some(i64::from(newest?.t) - i64::from(self.copying_since?.t))
     }
 
+    pub(crate) fn continuity(&self) -> &Continuity {
+        &self.continuity
+    }
+
+    /// The old position that it took up when it was created again.
+    pub(crate) fn reused(&self) -> Option<Reused> {
+        self.reused
+    }
+
+    /// Whether its position has been seen in two places.
+    pub(crate) fn has_moved(&self) -> bool {
+        self.stillness.is_some_and(|known| known.moved)
+    }
+
     pub(crate) fn advance(&self) -> &PositionTrack {
         &self.advance
     }
@@ -162,7 +254,7 @@ impl ConnectorMemory {
 
     /// The memory after one more pass.
     pub(crate) fn after(&self, connector: &ConnectorFacts, judgement: &Judgement, pass: &Pass<'_>) -> Self {
-        let Pass { facts, living, now } = *pass;
+        let Pass { facts, living, now, .. } = *pass;
         let newest = facts.newest_of(connector);
         let copying = connector.offset == Ok(StoredOffset::Copying);
         let known = !matches!(judgement.verdict, Verdict::Unknown(_));
@@ -183,6 +275,9 @@ impl ConnectorMemory {
             future_passes: if judgement.in_future { self.future_passes.saturating_add(1) } else { 0 },
             standing,
             failures,
+            continuity: self.continuity.after(connector, judgement, pass),
+            left_behind: pass.left_behind.or(self.left_behind).filter(|_| connector.token_time().is_none()),
+            reused: self.reused_after(connector, pass.left_behind.or(self.left_behind), newest),
         }
     }
 
@@ -191,7 +286,19 @@ impl ConnectorMemory {
         let position = connector.token_time().filter(|_| connector.offset_age.is_zero());
         let (Some(position), Some(newest)) = (position, newest) else { return self.stillness };
         let same = self.stillness.filter(|known| known.position == position);
-        Some(Stillness { position, since: same.map_or(newest, |known| known.since), seen: newest })
+        let moved = self.stillness.is_some_and(|known| known.moved || known.position != position);
+        Some(Stillness { position, since: same.map_or(newest, |known| known.since), moved, seen: newest })
+    }
+
+    fn reused_after(
+        &self,
+        connector: &ConnectorFacts,
+        left_behind: Option<Timestamp>,
+        newest: Option<Timestamp>,
+    ) -> Option<Reused> {
+        let same = connector.token_time().filter(|position| Some(*position) == left_behind);
+        let reused = same.zip(newest).map(|(position, noticed)| Reused { position, noticed });
+        reused.or(self.reused)
     }
 
     /// What cannot be seen neither counts nor resets. While existing data is copied there is no open stream.

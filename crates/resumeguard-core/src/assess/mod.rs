@@ -3,21 +3,25 @@
 //! The rules of judgement J1–J8 stand in `judge`, the numbered rules in `findings`; [`Memory`] is the little that
 //! one pass must know of the ones before.
 
+mod continuity;
 mod evidence;
 mod findings;
 pub mod forecast;
 mod judge;
+mod limits;
 mod memory;
+mod progress;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;
 mod thresholds;
 
+pub use continuity::LossCounts;
 pub use findings::RULES;
 pub use judge::STALE_INTERVALS;
 pub use memory::Memory;
-pub use thresholds::{Levels, Thresholds};
+pub use thresholds::{Levels, Mute, Thresholds};
 
 use crate::domain::{
     ConnectorFacts, ConnectorReport, DeploymentFacts, Facts, MemberFacts, Now, OplogReport, Snapshot,
@@ -27,39 +31,52 @@ use evidence::Streams;
 use findings::Case;
 use forecast::Forecast;
 use judge::Judgement;
-use memory::Pass;
+use memory::{Oplogs, Pass};
 use std::cmp::Reverse;
 
 /// Judges one pass. The memory of connectors that are gone is dropped.
 #[must_use]
 pub fn assess(memory: &Memory, facts: &Facts, thresholds: &Thresholds, now: Now) -> (Snapshot, Memory) {
-    let mut next = Memory::with_oplogs(memory.oplogs_after(facts));
+    let mut next = memory.begin(facts, now);
     let mut connectors = Vec::with_capacity(facts.connectors.len());
     let streams = Streams::of(facts);
     for connector in &facts.connectors {
         let living = streams.living(connector);
         let before = memory.of(&connector.id);
         let judgement = judge::judge(connector, facts, thresholds, before);
-        let after = before.after(connector, &judgement, &Pass { facts, living, now });
-        let case = Case { connector, judgement: &judgement, facts, living, memory: &after, thresholds, now };
-        connectors.push(report(&case, forecast_for(&case, &next)));
+        let left_behind = memory.left_behind(&connector.id);
+        let pass = Pass { facts, living, now, flush: thresholds.offset_flush, left_behind };
+        let after = before.after(connector, &judgement, &pass);
+        let oplogs = next.oplogs();
+        let case =
+            Case { connector, judgement: &judgement, facts, living, memory: &after, oplogs, thresholds, now };
+        connectors.push(report(&case, forecast_for(&case)));
         next.keep(connector.id.clone(), after);
     }
     connectors.sort_by_key(worst_first);
     let mut sources = facts.sources.clone();
     sources.sort_by(|a, b| (a.source, &a.name).cmp(&(b.source, &b.name)));
-    let oplogs = facts.deployments.iter().flat_map(|(name, deployment)| oplogs(name, deployment)).collect();
+    let oplogs = facts
+        .deployments
+        .iter()
+        .flat_map(|(name, deployment)| oplogs(name, deployment, next.oplogs()))
+        .collect();
     (Snapshot { at: now.unix_seconds, connectors, oplogs, sources }, next)
 }
 
 /// A forecast for a position that was compared with an oplog; for any other there is none.
-fn forecast_for(case: &Case<'_>, memory: &Memory) -> Option<Forecast> {
+fn forecast_for(case: &Case<'_>) -> Option<Forecast> {
     let deployment = case.connector.deployment.as_ref().ok()?;
     let host = case.judgement.decided_by.as_ref()?;
     let members = case.facts.deployments.get(deployment)?.members.as_deref().ok()?;
     let member = members.iter().find(|member| member.host == *host)?;
-    let (track, position) = (memory.oplog(deployment, host)?, case.connector.token_time()?);
-    Some(forecast::forecast(track, position, case.memory.advance(), member.sizes.min_retention_seconds))
+    let (track, position) = (case.oplogs.get(deployment, host)?, case.connector.token_time()?);
+    Some(forecast::forecast(
+        &track.track,
+        position,
+        case.memory.advance(),
+        member.sizes.min_retention_seconds,
+    ))
 }
 
 fn report(case: &Case<'_>, forecast: Option<Forecast>) -> ConnectorReport {
@@ -89,6 +106,9 @@ fn report(case: &Case<'_>, forecast: Option<Forecast>) -> ConnectorReport {
         no_forecast: known.and_then(|forecast| forecast.outage_budget_seconds.err()),
         findings: findings::all(case),
         failures: case.memory.failures().clone(),
+        progress: progress::progress(case),
+        discontinuities: case.memory.continuity().found().to_vec(),
+        losses: case.memory.continuity().counts().clone(),
     }
 }
 
@@ -98,7 +118,11 @@ fn worst_first(report: &ConnectorReport) -> impl Ord + use<> {
     (report.verdict.rank(), failed, report.headroom_seconds.unwrap_or(i64::MIN), report.id.clone())
 }
 
-fn oplogs<'a>(name: &'a str, deployment: &'a DeploymentFacts) -> impl Iterator<Item = OplogReport> + 'a {
+fn oplogs<'a>(
+    name: &'a str,
+    deployment: &'a DeploymentFacts,
+    memory: &'a Oplogs,
+) -> impl Iterator<Item = OplogReport> + 'a {
     let members: &[MemberFacts] = deployment.members.as_deref().unwrap_or_default();
     members.iter().map(move |member| OplogReport {
         deployment: name.to_owned(),
@@ -110,6 +134,7 @@ fn oplogs<'a>(name: &'a str, deployment: &'a DeploymentFacts) -> impl Iterator<I
         window_seconds: member.window_seconds(),
         sizes: member.sizes,
         never_truncated: member.first.ok().map(|first| first.initiating),
+        erosion_ratio: memory.get(name, &member.host).and_then(|oplog| oplog.track.erosion()),
     })
 }
 

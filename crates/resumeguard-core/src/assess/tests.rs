@@ -51,7 +51,7 @@ pub(super) fn connector(offset: Observed<StoredOffset>) -> ConnectorFacts {
         class: "com.mongodb.kafka.connect.MongoSourceConnector".into(),
         version: None,
         state: Ok(ConnectorState::Running),
-        tasks: vec![TaskFacts { id: 0, state: TaskState::Running, failure: None }],
+        tasks: vec![task(TaskState::Running, None)],
         settings: Settings::from_config(&BTreeMap::new()),
         deployment: Ok("rs0".into()),
         selection: Ok(primary_reads()),
@@ -60,6 +60,10 @@ pub(super) fn connector(offset: Observed<StoredOffset>) -> ConnectorFacts {
         stale_keys: 0,
         offset_age: Duration::ZERO,
     }
+}
+
+pub(super) fn task(state: TaskState, failure: Option<Failure>) -> TaskFacts {
+    TaskFacts { id: 0, state, failure, worker: Some("w:1".into()), started: None }
 }
 
 pub(super) fn facts(connector: ConnectorFacts, members: Vec<MemberFacts>) -> Facts {
@@ -92,7 +96,7 @@ pub(super) fn rules(report: &ConnectorReport) -> Vec<&'static str> {
 }
 
 pub(super) fn failed(code: Option<u32>, class: FailureClass) -> Vec<TaskFacts> {
-    vec![TaskFacts { id: 0, state: TaskState::Failed, failure: Some(Failure { code, class }) }]
+    vec![task(TaskState::Failed, Some(Failure { code, class }))]
 }
 
 pub(super) fn replica_set() -> Vec<MemberFacts> {
@@ -313,6 +317,11 @@ fn a_connector_that_is_gone_is_forgotten() {
     let (_, memory) = pass(&Memory::default(), &lost, 0);
     assert_ne!(memory, Memory::default());
     let (_, memory) = assess(&memory, &Facts::default(), &Thresholds::default(), now(15));
+    let id = ConnectorId::new("main", "orders");
+    assert_eq!(memory.of(&id), Memory::default().of(&id));
+    // But where it stood (RG019), for a month.
+    assert_eq!(memory.left_behind(&id), Some(Timestamp { t: 1, i: 0 }));
+    let (_, memory) = assess(&memory, &Facts::default(), &Thresholds::default(), now(15 + 30 * 86_400));
     assert_eq!(memory, Memory::default());
 }
 

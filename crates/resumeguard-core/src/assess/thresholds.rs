@@ -1,6 +1,6 @@
 //! When headroom is too small (J8).
 
-use crate::domain::{ConnectorId, Verdict};
+use crate::domain::{ConnectorId, Finding, Now, Severity, Verdict};
 use std::time::Duration;
 use wildmatch::WildMatch;
 
@@ -15,6 +15,8 @@ pub struct Levels {
     pub critical_seconds: f64,
     /// `critical` below this share of the window.
     pub critical_ratio: f64,
+    /// RG012 where an oplog holds less than this; `None` where nothing is asked for.
+    pub window_needed: Option<Duration>,
 }
 
 impl Default for Levels {
@@ -24,6 +26,7 @@ impl Default for Levels {
             at_risk_ratio: 0.5,
             critical_seconds: 2.0 * 3600.0,
             critical_ratio: 0.2,
+            window_needed: None,
         }
     }
 }
@@ -39,6 +42,32 @@ pub struct Thresholds {
     pub hysteresis: f64,
     /// `offset.flush.interval.ms` of the workers: how long a running connector's newer token may take to be stored (J4).
     pub offset_flush: Duration,
+    /// For how long a loss, or another thing that happens once, stays a finding; time of the deployment's own clock.
+    pub loss_shown_for: Duration,
+    /// What somebody knows of already.
+    pub mutes: Vec<Mute>,
+}
+
+/// Silences findings of some connectors until a moment. Verdicts are never silenced.
+#[derive(Debug, Clone)]
+pub struct Mute {
+    /// Globs on `CONNECTOR` or `CONNECT_CLUSTER/CONNECTOR`.
+    pub connectors: Vec<WildMatch>,
+    /// Ids of rules, such as `RG007`; all of them where it is empty.
+    pub rules: Vec<String>,
+    /// Why, for those who wonder.
+    pub reason: String,
+    /// Seconds since 1970 at which it ends.
+    pub until: i64,
+}
+
+impl Mute {
+    fn covers(&self, id: &ConnectorId, rule: &str, now: Now) -> bool {
+        let full = id.to_string();
+        now.unix_seconds < self.until
+            && (self.rules.is_empty() || self.rules.iter().any(|muted| muted == rule))
+            && self.connectors.iter().any(|glob| glob.matches(&id.connector) || glob.matches(&full))
+    }
 }
 
 impl Default for Thresholds {
@@ -48,6 +77,8 @@ impl Default for Thresholds {
             overrides: Vec::new(),
             hysteresis: 0.1,
             offset_flush: Duration::from_secs(60),
+            loss_shown_for: Duration::from_secs(24 * 3600),
+            mutes: Vec::new(),
         }
     }
 }
@@ -60,6 +91,21 @@ impl Thresholds {
         let named =
             self.overrides.iter().find(|(glob, _)| glob.matches(&id.connector) || glob.matches(&full));
         named.map_or(self.levels, |(_, levels)| *levels)
+    }
+
+    /// The window that a connector's oplog should have.
+    #[must_use]
+    pub fn window_needed(&self, id: &ConnectorId) -> Option<Duration> {
+        self.levels_for(id).window_needed
+    }
+
+    /// The finding, lowered to `info` where somebody has muted it.
+    #[must_use]
+    pub fn muted(&self, id: &ConnectorId, finding: Finding, now: Now) -> Finding {
+        match self.mutes.iter().find(|mute| mute.covers(id, finding.rule, now)) {
+            Some(mute) => Finding { severity: Severity::Info, muted: Some(mute.reason.clone()), ..finding },
+            None => finding,
+        }
     }
 
     /// The verdict for a position inside the window: `margin` seconds of `capacity` seconds are left before it falls out.

@@ -1,7 +1,7 @@
 //! A connector's states and the settings that decide what a restart does.
 
 use super::StreamEnd;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// State of a connector as Connect's REST interface reports it. It says nothing about its task.
@@ -69,7 +69,7 @@ impl ConnectorState {
 }
 
 /// What the connector does when its change stream fails for good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tolerance {
     /// The task fails: nothing is lost in silence.
@@ -78,8 +78,19 @@ pub enum Tolerance {
     All,
 }
 
+impl Tolerance {
+    /// The value as it is configured.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::All => "all",
+        }
+    }
+}
+
 /// Where a connector begins when it has no usable token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StartupMode {
     /// At the present.
@@ -88,6 +99,18 @@ pub enum StartupMode {
     Timestamp,
     /// With a copy of the existing data.
     CopyExisting,
+}
+
+impl StartupMode {
+    /// The value as it is configured.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Latest => "latest",
+            Self::Timestamp => "timestamp",
+            Self::CopyExisting => "copy_existing",
+        }
+    }
 }
 
 /// The settings of a MongoDB source connector that judgement needs.

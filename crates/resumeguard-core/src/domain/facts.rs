@@ -82,6 +82,10 @@ pub struct TaskFacts {
     pub state: TaskState,
     /// Why it failed, where it has.
     pub failure: Option<Failure>,
+    /// The worker that runs it, where Connect tells: another one means that it was restarted.
+    pub worker: Option<String>,
+    /// When it last started to run, milliseconds since 1970 by Kafka's clock, where the status topic tells.
+    pub started: Option<i64>,
 }
 
 /// One connector as seen in one pass.

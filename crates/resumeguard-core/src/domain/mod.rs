@@ -4,6 +4,7 @@ mod connection_string;
 mod connector;
 mod facts;
 mod failure;
+mod loss;
 mod offset;
 mod oplog;
 mod partition;
@@ -15,9 +16,12 @@ pub use connector::{ConnectorState, Settings, StartupMode, TaskState, Tolerance}
 pub use facts::{ConnectorFacts, ConnectorId, DeploymentFacts, Facts, Position, SourceFacts, StoredOffset};
 pub use facts::{Now, TaskFacts};
 pub use failure::{Failure, FailureClass, FailureCounts};
+pub use loss::{Discontinuity, LossCause, Outcome};
 pub use mongodb_resume_token::Timestamp;
 pub use offset::{StreamEnd, TokenKind, parse_offset};
-pub use oplog::{Candidates, ChangeStream, FirstEntry, MemberFacts, OplogSizes, Role, Selection};
+pub use oplog::{
+    Candidates, ChangeStream, FirstEntry, MemberFacts, OplogSizes, Role, Selection, StreamStart,
+};
 pub use partition::{LiveKey, LiveKeyQuery, StoredEntry, pick_live};
-pub use snapshot::{ConnectorReport, Finding, OnRestart, OplogReport, Severity, Snapshot, Verdict};
+pub use snapshot::{ConnectorReport, Finding, OnRestart, OplogReport, Progress, Severity, Snapshot, Verdict};
 pub use why::{Observed, Why};

@@ -54,12 +54,45 @@ pub struct OplogSizes {
 pub struct ChangeStream {
     /// `database.collection`, `database`, or empty for everything.
     pub namespace: String,
-    /// When its cursor was created, seconds since 1970 by the server's clock.
-    pub created: i64,
+    /// When its cursor was created, milliseconds since 1970 by the server's clock.
+    pub created_ms: i64,
     /// When it was last read, where the server tells.
     pub last_read: Option<i64>,
+    /// Where it was told to begin.
+    pub start: StreamStart,
+}
+
+/// Where a change stream was told to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamStart {
+    /// At the moment of its creation.
+    Now,
+    /// At a time (`startAtOperationTime`).
+    At(Timestamp),
+    /// After a token of this time (`startAfter`, `resumeAfter`).
+    After(Timestamp),
+    /// After a token that names no time.
+    Unreadable,
+}
+
+impl ChangeStream {
+    /// When its cursor was created, seconds since 1970 by the server's clock.
+    #[must_use]
+    pub fn created_seconds(&self) -> i64 {
+        self.created_ms.div_euclid(1000)
+    }
+
+    /// The same as a time of the oplog, at the end of that second.
+    #[must_use]
+    pub fn created_at(&self) -> Timestamp {
+        Timestamp { t: u32::try_from(self.created_seconds()).unwrap_or(0), i: u32::MAX }
+    }
+
     /// It was opened with a resume token.
-    pub with_a_token: bool,
+    #[must_use]
+    pub fn with_a_token(&self) -> bool {
+        matches!(self.start, StreamStart::After(_) | StreamStart::Unreadable)
+    }
 }
 
 /// One member of a deployment, as seen in one pass.

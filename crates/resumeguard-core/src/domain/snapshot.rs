@@ -1,9 +1,11 @@
 //! What was concluded from one pass. Everything a person or a program sees is rendered from this.
 
+use crate::assess::LossCounts;
 use crate::assess::forecast::{NoForecast, Range};
 
 use super::{
-    ConnectorId, ConnectorState, FailureCounts, OplogSizes, Position, Role, SourceFacts, TaskFacts, TaskState,
+    ConnectorId, ConnectorState, Discontinuity, FailureCounts, OplogSizes, Position, Role, SourceFacts,
+    TaskFacts, TaskState,
 };
 use super::{Timestamp, Why};
 
@@ -97,6 +99,38 @@ impl OnRestart {
     }
 }
 
+/// What a position is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Progress {
+    /// It moves.
+    Advancing,
+    /// It stands still, and an open change stream shows that the connector listens.
+    Idle,
+    /// It stands still although it should move: no open stream, or a heartbeat that does not come.
+    Stalled,
+    /// No task runs.
+    Stopped,
+    /// It went back, and has not come by its old place again.
+    Rewound,
+    /// Not known.
+    Unknown,
+}
+
+impl Progress {
+    /// The word that JSON carries.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Advancing => "advancing",
+            Self::Idle => "idle",
+            Self::Stalled => "stalled",
+            Self::Stopped => "stopped",
+            Self::Rewound => "rewound",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -133,6 +167,8 @@ pub struct Finding {
     pub summary: String,
     /// What to do, one line.
     pub advice: String,
+    /// Why somebody has muted it, which makes its severity `info`.
+    pub muted: Option<String>,
 }
 
 /// One connector, judged.
@@ -174,6 +210,12 @@ pub struct ConnectorReport {
     pub findings: Vec<Finding>,
     /// Failures seen since the process began, by code (where the trace names one) and class.
     pub failures: FailureCounts,
+    /// What its position is doing.
+    pub progress: Progress,
+    /// Where it did not simply go on, oldest first; the last few.
+    pub discontinuities: Vec<Discontinuity>,
+    /// How often history was lost, and how many seconds at the most, by cause.
+    pub losses: LossCounts,
 }
 
 impl ConnectorReport {
@@ -195,7 +237,7 @@ impl ConnectorReport {
 }
 
 /// One member's oplog as it is reported.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct OplogReport {
     /// Its deployment.
     pub deployment: String,
@@ -215,6 +257,8 @@ pub struct OplogReport {
     pub sizes: OplogSizes,
     /// Nothing was ever truncated.
     pub never_truncated: Option<bool>,
+    /// Seconds of history that it loses in a second of late: above 1 the window shrinks. Absent until it truncates.
+    pub erosion_ratio: Option<f64>,
 }
 
 /// Everything concluded from one pass.

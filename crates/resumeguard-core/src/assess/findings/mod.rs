@@ -7,16 +7,20 @@ mod rg004_not_running;
 mod rg005_task_failed;
 mod rg006_running_but_dead;
 mod rg007_errors_tolerated;
+mod rg008_history_skipped;
 mod rg009_position_rewound;
 mod rg010_no_position;
 mod rg011_stale_position_key;
+mod rg012_window_short;
 mod rg013_failover_would_lose;
 mod rg014_token_incomplete;
 mod rg015_position_in_future;
 mod rg016_copying;
 mod rg017_wrong_stream;
 mod rg018_event_too_large;
+mod rg019_old_position_reused;
 mod rg020_will_replay;
+mod rg021_history_maybe_skipped;
 mod rg022_stands_at_invalidate;
 mod rg023_unaddressable_name;
 #[cfg(test)]
@@ -24,9 +28,10 @@ mod tests;
 
 use super::evidence::Living;
 use super::judge::Judgement;
-use super::memory::ConnectorMemory;
+use super::limits::Limits;
+use super::memory::{ConnectorMemory, Oplogs};
 use super::thresholds::Thresholds;
-use crate::domain::{ConnectorFacts, Facts, Finding, Now, Severity, Verdict};
+use crate::domain::{ConnectorFacts, Discontinuity, Facts, Finding, Now, Severity, Timestamp, Verdict};
 use std::cmp::Reverse;
 
 /// Everything a rule may look at.
@@ -37,6 +42,8 @@ pub(super) struct Case<'a> {
     pub(super) living: Living<'a>,
     /// The memory that includes this pass.
     pub(super) memory: &'a ConnectorMemory,
+    /// What the oplogs were allowed to hold, this pass included.
+    pub(super) oplogs: &'a Oplogs,
     pub(super) thresholds: &'a Thresholds,
     pub(super) now: Now,
 }
@@ -46,11 +53,35 @@ const STILL_PASSES: u32 = 3;
 
 impl Case<'_> {
     /// Seconds of oplog time for which the position has stood still, if that is long enough to mean something.
-    fn stands_still_for(&self) -> Option<i64> {
+    pub(super) fn stands_still_for(&self) -> Option<i64> {
         let read_now = self.connector.token_time().is_some() && self.connector.offset_age.is_zero();
         let still = self.memory.stands_still_for().filter(|_| read_now)?;
         let enough = self.thresholds.offset_flush + self.facts.interval * STILL_PASSES;
         (still > 0 && still.unsigned_abs() >= enough.as_secs()).then_some(still)
+    }
+
+    /// A heartbeat is configured, and several of them have not moved the position.
+    pub(super) fn heartbeat_is_overdue(&self) -> bool {
+        let heartbeat_ms = self.connector.settings.heartbeat_ms;
+        let several = i64::try_from(heartbeat_ms.saturating_mul(3) / 1000).unwrap_or(i64::MAX);
+        heartbeat_ms > 0 && self.stands_still_for().is_some_and(|still| still > several)
+    }
+
+    /// By the deployment's own clock: not longer ago than what has happened is shown.
+    fn is_recent(&self, then: Timestamp) -> bool {
+        let shown = i64::try_from(self.thresholds.loss_shown_for.as_secs()).unwrap_or(i64::MAX);
+        let newest = self.facts.newest_of(self.connector).unwrap_or(then);
+        i64::from(newest.t).saturating_sub(i64::from(then.t)) < shown
+    }
+
+    /// Discontinuities that are still shown, oldest first.
+    fn recent(&self) -> impl DoubleEndedIterator<Item = &Discontinuity> {
+        self.memory.continuity().found().iter().filter(|found| self.is_recent(found.newest))
+    }
+
+    /// What one member's oplog was allowed to hold.
+    fn limits(&self, deployment: &str, member: &str) -> Option<&Limits> {
+        self.oplogs.get(deployment, member).map(|oplog| &oplog.limits)
     }
 
     /// For what does harm only once headroom is used up.
@@ -86,7 +117,7 @@ pub struct Rule {
 }
 
 /// Every rule, in the order of its number.
-pub const RULES: [Rule; 19] = [
+pub const RULES: [Rule; 23] = [
     Rule { id: "RG001", name: "lost_while_running", predicate: rg001_lost_while_running::matches },
     Rule { id: "RG002", name: "idle_without_heartbeat", predicate: rg002_idle_without_heartbeat::matches },
     Rule { id: "RG003", name: "heartbeat_ineffective", predicate: rg003_heartbeat_ineffective::matches },
@@ -94,16 +125,20 @@ pub const RULES: [Rule; 19] = [
     Rule { id: "RG005", name: "task_failed", predicate: rg005_task_failed::matches },
     Rule { id: "RG006", name: "running_but_dead", predicate: rg006_running_but_dead::matches },
     Rule { id: "RG007", name: "errors_tolerated", predicate: rg007_errors_tolerated::matches },
+    Rule { id: "RG008", name: "history_skipped", predicate: rg008_history_skipped::matches },
     Rule { id: "RG009", name: "position_rewound", predicate: rg009_position_rewound::matches },
     Rule { id: "RG010", name: "no_position", predicate: rg010_no_position::matches },
     Rule { id: "RG011", name: "stale_position_key", predicate: rg011_stale_position_key::matches },
+    Rule { id: "RG012", name: "window_short", predicate: rg012_window_short::matches },
     Rule { id: "RG013", name: "failover_would_lose", predicate: rg013_failover_would_lose::matches },
     Rule { id: "RG014", name: "token_incomplete", predicate: rg014_token_incomplete::matches },
     Rule { id: "RG015", name: "position_in_future", predicate: rg015_position_in_future::matches },
     Rule { id: "RG016", name: "copying", predicate: rg016_copying::matches },
     Rule { id: "RG017", name: "wrong_stream", predicate: rg017_wrong_stream::matches },
     Rule { id: "RG018", name: "event_too_large", predicate: rg018_event_too_large::matches },
+    Rule { id: "RG019", name: "old_position_reused", predicate: rg019_old_position_reused::matches },
     Rule { id: "RG020", name: "will_replay", predicate: rg020_will_replay::matches },
+    Rule { id: "RG021", name: "history_maybe_skipped", predicate: rg021_history_maybe_skipped::matches },
     Rule { id: "RG022", name: "stands_at_invalidate", predicate: rg022_stands_at_invalidate::matches },
     Rule { id: "RG023", name: "unaddressable_name", predicate: rg023_unaddressable_name::matches },
 ];
@@ -118,7 +153,9 @@ pub(super) fn all(case: &Case<'_>) -> Vec<Finding> {
             severity,
             summary,
             advice,
+            muted: None,
         })
+        .map(|finding| case.thresholds.muted(&case.connector.id, finding, case.now))
         .collect();
     findings.sort_by_key(|finding| Reverse(finding.severity));
     findings

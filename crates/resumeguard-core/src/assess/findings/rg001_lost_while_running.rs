@@ -37,11 +37,11 @@ pub(super) fn matches(case: &Case<'_>) -> Option<Matched> {
 fn proof(case: &Case<'_>, stream: &ChangeStream) -> String {
     let position = case.connector.token_time().map_or(i64::MAX, |position| i64::from(position.t));
     let newest = case.facts.newest_of(case.connector).map_or(i64::MAX, |newest| i64::from(newest.t));
-    let read = stream.last_read.unwrap_or(stream.created);
+    let read = stream.last_read.unwrap_or(stream.created_seconds());
     if newest.saturating_sub(read) > RECENTLY {
         return "the one stream on its namespace has not been read for a while".to_owned();
     }
-    if stream.created <= position || stream.with_a_token {
+    if stream.created_seconds() <= position || stream.with_a_token() {
         return "the one stream on its namespace lives and was opened from a token or before that position: nothing is lost while it lives".to_owned();
     }
     "the one stream on its namespace was opened after that position, without a token: what lies between may have been skipped".to_owned()

@@ -8,8 +8,7 @@ use crate::domain::Severity;
 pub(super) fn matches(case: &Case<'_>) -> Option<Matched> {
     let still = case.stands_still_for()?;
     let heartbeat_ms = case.connector.settings.heartbeat_ms;
-    let several = i64::try_from(heartbeat_ms.saturating_mul(3) / 1000).unwrap_or(i64::MAX);
-    if heartbeat_ms == 0 || still <= several || !case.connector.is_running() {
+    if !case.heartbeat_is_overdue() || !case.connector.is_running() {
         return None;
     }
     Some(Matched {

@@ -17,7 +17,7 @@ fn rg014_type_bits_that_are_missing() {
 #[test]
 fn rg004_grows_with_what_is_at_stake() {
     let paused = |t| {
-        let tasks = vec![TaskFacts { id: 0, state: TaskState::Paused, failure: None }];
+        let tasks = vec![task(TaskState::Paused, None)];
         let connector = ConnectorFacts { state: Ok(ConnectorState::Paused), tasks, ..connector(token(t, 0)) };
         one(&facts(connector, replica_set())).findings.remove(0)
     };
@@ -232,9 +232,9 @@ fn rg006_is_silent_while_existing_data_is_copied() {
 fn stream(namespace: &str, created: u32) -> ChangeStream {
     ChangeStream {
         namespace: namespace.to_owned(),
-        created: i64::from(created),
+        created_ms: i64::from(created) * 1000,
         last_read: Some(i64::from(LAST) - 3),
-        with_a_token: true,
+        start: StreamStart::After(Timestamp { t: FIRST - 60, i: 1 }),
     }
 }
 
@@ -272,7 +272,7 @@ fn rg001_says_what_the_open_stream_proves() {
     assert!(say(None).ends_with("is not proven"));
     assert!(say(Some(vec![stream("shop.orders", FIRST - 50)])).contains("nothing is lost while it lives"));
     assert!(say(Some(vec![stream("shop.orders", FIRST + 50)])).contains("nothing is lost while it lives"));
-    let without = ChangeStream { with_a_token: false, ..stream("shop.orders", FIRST + 50) };
+    let without = ChangeStream { start: StreamStart::Now, ..stream("shop.orders", FIRST + 50) };
     assert!(say(Some(vec![without])).contains("may have been skipped"));
     let two = vec![stream("shop.orders", FIRST - 50), stream("shop.orders", FIRST - 60)];
     assert!(say(Some(two)).ends_with("is not proven"), "two that are alike prove nothing");

@@ -1,7 +1,7 @@
 //! What is remembered of one member's oplog.
 
 use super::NoForecast;
-use super::pace::Curve;
+use super::pace::{self, Curve};
 use super::track::{Point, Track};
 use crate::domain::Timestamp;
 
@@ -134,6 +134,14 @@ impl OplogTrack {
                 _ => None,
             })
             .collect()
+    }
+
+    /// Seconds of history that truncation takes away in a second, of late; `None` until it has been seen doing so.
+    #[must_use]
+    pub fn erosion(&self) -> Option<f64> {
+        let newest = self.newest()?;
+        let now = (f64::from(newest.last.t), f64::from(newest.first.t));
+        pace::recent(&self.jumps(), now, now.0 - now.1)
     }
 
     /// The oldest entry's time at the reading before the newest.

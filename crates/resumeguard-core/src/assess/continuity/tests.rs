@@ -1,0 +1,408 @@
+//! Losses, rescues and what is neither, pass by pass on facts made by hand.
+
+use crate::assess::tests::*;
+use crate::assess::{Memory, Thresholds, assess};
+use crate::domain::*;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const NAMESPACE: [(&str, &str); 2] = [("database", "shop"), ("collection", "orders")];
+
+/// One connector over several passes of 15 s.
+struct Story {
+    memory: Memory,
+    uptime: u64,
+    facts: Facts,
+    report: Option<ConnectorReport>,
+}
+
+impl Story {
+    fn begin(position: u32, streams: Option<Vec<ChangeStream>>) -> Self {
+        Self::with(position, streams, &[])
+    }
+
+    fn with(position: u32, streams: Option<Vec<ChangeStream>>, more: &[(&str, &str)]) -> Self {
+        let mut connector = connector(token(position, 1));
+        let config = NAMESPACE.iter().chain(more).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        connector.settings = Settings::from_config(&config);
+        let facts = facts(connector, replica_set());
+        let mut story = Self { memory: Memory::default(), uptime: 0, facts, report: None };
+        story.pass(|facts| see(facts, streams));
+        story
+    }
+
+    /// Changes the facts and judges them.
+    fn pass(&mut self, change: impl FnOnce(&mut Facts)) -> &mut Self {
+        change(&mut self.facts);
+        let (mut snapshot, memory) =
+            assess(&self.memory, &self.facts, &Thresholds::default(), now(self.uptime));
+        self.uptime += 15;
+        self.memory = memory;
+        self.report = (!snapshot.connectors.is_empty()).then(|| snapshot.connectors.remove(0));
+        self
+    }
+
+    /// Passes in which nothing happens, a flush long and one more.
+    fn a_flush_goes_by(&mut self) -> &mut Self {
+        for _ in 0..5 {
+            self.pass(|_| {});
+        }
+        self
+    }
+
+    fn report(&self) -> &ConnectorReport {
+        self.report.as_ref().unwrap()
+    }
+
+    #[track_caller]
+    fn found(&self, expected: &[(Outcome, u32, u32)]) {
+        let found = &self.report().discontinuities;
+        let found: Vec<_> = found.iter().map(|found| (found.outcome, found.from.t, found.to.t)).collect();
+        assert_eq!(found, expected);
+    }
+}
+
+fn see(facts: &mut Facts, streams: Option<Vec<ChangeStream>>) {
+    facts.deployments.get_mut("rs0").unwrap().members.as_mut().unwrap()[0].streams = streams;
+}
+
+fn opened(created: u32, start: StreamStart) -> Option<Vec<ChangeStream>> {
+    let stream = ChangeStream {
+        namespace: "shop.orders".into(),
+        created_ms: i64::from(created) * 1000 + 250,
+        last_read: None,
+        start,
+    };
+    Some(vec![stream])
+}
+
+fn after(t: u32) -> StreamStart {
+    StreamStart::After(Timestamp { t, i: 1 })
+}
+
+fn stored(facts: &mut Facts, t: u32) {
+    facts.connectors[0].offset = token(t, 1);
+}
+
+/// The oldest entry becomes this one.
+fn roll(facts: &mut Facts, t: u32) {
+    let member = &mut facts.deployments.get_mut("rs0").unwrap().members.as_mut().unwrap()[0];
+    member.first = Ok(FirstEntry { time: Timestamp { t, i: 1 }, initiating: false });
+}
+
+fn fail(facts: &mut Facts) {
+    facts.connectors[0].tasks = failed(Some(286), FailureClass::HistoryLost);
+}
+
+fn stop(facts: &mut Facts) {
+    facts.connectors[0].state = Ok(ConnectorState::Stopped);
+    facts.connectors[0].tasks = vec![];
+}
+
+fn run(facts: &mut Facts) {
+    facts.connectors[0].state = Ok(ConnectorState::Running);
+    facts.connectors[0].tasks = vec![task(TaskState::Running, None)];
+}
+
+const AT: u32 = FIRST + 10_000;
+
+#[test]
+fn a_stream_opened_without_the_lost_token_skipped_history() {
+    let mut story = Story::begin(AT, opened(AT, after(AT - 9)));
+    story.pass(|facts| roll(facts, AT + 500)).pass(|facts| see(facts, opened(AT + 600, StreamStart::Now)));
+    story.found(&[]);
+    story.pass(|facts| stored(facts, AT + 650));
+    story.found(&[(Outcome::Lost(LossCause::Tolerated), AT, AT + 600)]);
+    assert_eq!(story.report().losses, BTreeMap::from([(LossCause::Tolerated, (1, 600))]));
+    assert!(rules(story.report()).contains(&"RG008"), "{:?}", story.report().findings);
+    // Told once, shown for a day of the server's clock.
+    story.a_flush_goes_by();
+    assert_eq!(story.report().losses[&LossCause::Tolerated].0, 1);
+    story.pass(|facts| {
+        let member = &mut facts.deployments.get_mut("rs0").unwrap().members.as_mut().unwrap()[0];
+        member.last = member.last.map(|last| Timestamp { t: last.t + 86_400, ..last });
+    });
+    assert!(!rules(story.report()).contains(&"RG008"));
+    assert_eq!(story.report().losses[&LossCause::Tolerated].0, 1, "the counter stays");
+}
+
+#[test]
+fn a_loss_is_told_though_nothing_is_ever_stored_again() {
+    let mut story = Story::begin(AT, opened(AT, after(AT - 9)));
+    story.pass(|facts| roll(facts, AT + 500)).pass(|facts| see(facts, opened(AT + 600, StreamStart::Now)));
+    story.a_flush_goes_by();
+    story.found(&[(Outcome::Lost(LossCause::Tolerated), AT, AT + 600)]);
+    // When an event comes at last, it is no second loss.
+    story.pass(|facts| stored(facts, AT + 9_000));
+    story.found(&[(Outcome::Lost(LossCause::Tolerated), AT, AT + 600)]);
+}
+
+#[test]
+fn what_the_old_stream_delivered_before_it_ended_is_not_lost() {
+    let mut story = Story::begin(AT, opened(AT, after(AT - 9)));
+    story.pass(|facts| see(facts, opened(AT + 600, StreamStart::Now)));
+    // An event older than the new stream came by the old one and was stored late.
+    story.pass(|facts| stored(facts, AT + 590));
+    story.found(&[]);
+    story.pass(|facts| stored(facts, AT + 700));
+    story.found(&[(Outcome::Lost(LossCause::Reopened), AT + 590, AT + 600)]);
+    // A mark may be the new stream's own: it says nothing of how far the old one came.
+    let mut story = Story::begin(AT, opened(AT, after(AT - 9)));
+    story.pass(|facts| see(facts, opened(AT + 600, StreamStart::Now))).pass(|facts| {
+        stored(facts, AT + 595);
+        let Ok(StoredOffset::Token(position)) = &mut facts.connectors[0].offset else { unreachable!() };
+        position.kind = TokenKind::HighWaterMark;
+    });
+    story.found(&[(Outcome::Lost(LossCause::Reopened), AT, AT + 600)]);
+}
+
+#[test]
+fn a_stream_that_ends_and_begins_at_once_loses_nothing() {
+    let invalidated = |facts: &mut Facts, t: u32| {
+        stored(facts, t);
+        let Ok(StoredOffset::Token(position)) = &mut facts.connectors[0].offset else { unreachable!() };
+        position.ends = StreamEnd::Every;
+    };
+    let mut story = Story::begin(AT, opened(AT, after(AT - 9)));
+    story.pass(|facts| see(facts, opened(AT + 600, StreamStart::Now)));
+    story.pass(|facts| invalidated(facts, AT + 600)).a_flush_goes_by();
+    story.found(&[]);
+    // Stopped at the drop and started an hour later: what was written in between to the new collection is gone.
+    story.pass(stop).pass(|facts| {
+        run(facts);
+        see(facts, opened(AT + 4_200, StreamStart::Now));
+    });
+    story.a_flush_goes_by();
+    story.found(&[(Outcome::Lost(LossCause::Invalidated), AT + 600, AT + 4_200)]);
+}
+
+#[test]
+fn a_lost_position_that_its_own_stream_carried_over_is_rescued() {
+    for start in [after(AT - 9), StreamStart::Now] {
+        let mut story = Story::begin(AT, opened(AT - 5, start));
+        story.pass(|facts| roll(facts, AT + 500)).pass(|facts| stored(facts, AT + 700));
+        story.found(&[(Outcome::Rescued, AT, AT + 700)]);
+        assert!(story.report().losses.is_empty());
+        assert!(!rules(story.report()).iter().any(|rule| ["RG008", "RG021"].contains(rule)));
+    }
+}
+
+#[test]
+fn without_eyes_to_see_a_lost_position_that_advances_is_possible_loss() {
+    let mut story = Story::begin(AT, None);
+    story.pass(|facts| roll(facts, AT + 500)).pass(|facts| stored(facts, AT + 700));
+    story.found(&[(Outcome::MaybeLost, AT, AT + 700)]);
+    assert!(story.report().losses.is_empty(), "not counted");
+    assert!(rules(story.report()).contains(&"RG021"));
+    // One that is lost again has decided nothing.
+    let mut story = Story::begin(AT, None);
+    story.pass(|facts| roll(facts, AT + 500)).pass(|facts| stored(facts, AT + 400));
+    story.found(&[]);
+    // Nor has one that never was lost anything to decide.
+    let mut story = Story::begin(AT, None);
+    story.pass(|facts| stored(facts, AT + 700));
+    story.found(&[]);
+}
+
+#[test]
+fn a_restart_from_a_lost_token_that_ended_running_is_proven_without_streams() {
+    let tolerant = [("errors.tolerance", "all")];
+    let mut story = Story::with(AT, None, &tolerant);
+    story.pass(|facts| roll(facts, AT + 500)).pass(|facts| {
+        facts.connectors[0].tasks[0].worker = Some("w:2".into());
+        stored(facts, AT + 700);
+    });
+    story.found(&[(Outcome::Lost(LossCause::Tolerated), AT, AT + 700)]);
+    let mut story = Story::with(AT, None, &tolerant);
+    story.pass(|facts| roll(facts, AT + 500)).pass(fail).pass(|facts| {
+        run(facts);
+        stored(facts, AT + 700);
+    });
+    story.found(&[(Outcome::Lost(LossCause::Tolerated), AT, AT + 700)]);
+}
+
+#[test]
+fn a_position_set_by_hand_while_nothing_runs() {
+    // The lost position of a failed connector, set to the oldest entry: what MongoDB deleted is lost.
+    let mut story = Story::begin(AT, Some(vec![]));
+    story.pass(|facts| roll(facts, AT + 500)).pass(fail).pass(stop).pass(|facts| stored(facts, AT + 500));
+    story.found(&[(Outcome::Lost(LossCause::Altered), AT, AT + 500)]);
+    story.pass(run).pass(|facts| {
+        see(facts, opened(AT + 900, after(AT + 500)));
+        stored(facts, AT + 950);
+    });
+    story.found(&[(Outcome::Lost(LossCause::Altered), AT, AT + 500)]);
+    // The last flush of a task that was stopped is not somebody's hand.
+    let mut story = Story::begin(AT, Some(vec![]));
+    story.pass(stop).pass(|facts| stored(facts, AT + 3)).pass(|_| {});
+    story.found(&[]);
+}
+
+#[test]
+fn a_deleted_position_and_a_changed_key() {
+    let vanish = |facts: &mut Facts| facts.connectors[0].offset = Err(Why::NoPosition);
+    let mut story = Story::begin(AT, None);
+    story.pass(stop).pass(vanish).pass(run).pass(|facts| stored(facts, AT + 700));
+    story.found(&[(Outcome::Lost(LossCause::Reset), AT, AT + 700)]);
+    let mut story = Story::begin(AT, None);
+    story.pass(|facts| {
+        vanish(facts);
+        facts.connectors[0].stale_keys = 1;
+    });
+    story.pass(|facts| stored(facts, AT + 700));
+    story.found(&[(Outcome::Lost(LossCause::KeyChanged), AT, AT + 700)]);
+    // What is copied anew, or begins at a time before, skips nothing.
+    let start = (AT - 5).to_string();
+    let timestamp =
+        [("startup.mode", "timestamp"), ("startup.mode.timestamp.start.at.operation.time", start.as_str())];
+    for settings in [&[("startup.mode", "copy_existing")][..], &timestamp] {
+        let mut story = Story::with(AT, None, settings);
+        story.pass(vanish).pass(|facts| stored(facts, AT + 700));
+        story.found(&[]);
+    }
+}
+
+#[test]
+fn another_stream_continues_nothing() {
+    let mut story = Story::begin(AT, opened(AT, after(AT - 9)));
+    story.pass(|facts| {
+        facts.connectors[0].settings.namespace = "shop.invoices".into();
+        facts.connectors[0].offset = Err(Why::NoPosition);
+    });
+    story.pass(|facts| stored(facts, AT + 700));
+    story.found(&[]);
+}
+
+#[test]
+fn an_ordinary_restart_and_a_new_connector_lose_nothing() {
+    let mut story = Story::begin(AT, opened(AT, after(AT - 9)));
+    story.pass(|facts| see(facts, opened(AT + 600, after(AT)))).pass(|facts| stored(facts, AT + 700));
+    story.found(&[]);
+    // An idle one opened a while ago stores the mark at which it began, which is a little older than its cursor.
+    let mut story = Story::begin(AT, opened(AT + 5, StreamStart::Now));
+    story.a_flush_goes_by();
+    story.found(&[]);
+}
+
+#[test]
+fn what_connect_does_not_tell_is_no_loss() {
+    let mut story = Story::begin(AT, opened(AT, after(AT - 9)));
+    story.pass(|facts| facts.connectors[0] = facts.connectors[0].unreadable());
+    story.pass(|facts| {
+        run(facts);
+        stored(facts, AT + 10);
+    });
+    story.found(&[]);
+}
+
+#[test]
+fn rg019_a_connector_created_again_takes_up_its_old_position() {
+    let mut story = Story::begin(AT, None);
+    let connector = story.facts.connectors[0].clone();
+    story.pass(|facts| facts.connectors.clear());
+    // Its offset is not read at once.
+    story.pass(|facts| {
+        let unread = ConnectorFacts { offset: Err(Why::NotReadYet), ..connector.clone() };
+        facts.connectors.push(unread);
+    });
+    story.pass(|facts| stored(facts, AT));
+    assert!(rules(story.report()).contains(&"RG019"), "{:?}", story.report().findings);
+    // One that begins anew does not.
+    let mut story = Story::begin(AT, None);
+    story.pass(|facts| facts.connectors.clear()).pass(|facts| facts.connectors.push(connector.clone()));
+    story.pass(|facts| stored(facts, AT + 700));
+    let mut other = Story::begin(AT, None);
+    other.pass(|facts| facts.connectors.clear());
+    other.pass(|facts| {
+        facts.connectors.push(connector);
+        stored(facts, AT + 700);
+    });
+    assert!(!rules(other.report()).contains(&"RG019"));
+}
+
+#[test]
+fn progress_is_told_from_what_moves_and_what_listens() {
+    let progress = |story: &Story| story.report().progress;
+    let mut story = Story::begin(AT, opened(AT, after(AT - 9)));
+    assert_eq!(progress(&story), Progress::Unknown, "one reading shows no movement");
+    story.pass(|facts| stored(facts, AT + 10));
+    assert_eq!(progress(&story), Progress::Advancing);
+    let wait = |facts: &mut Facts| {
+        let member = &mut facts.deployments.get_mut("rs0").unwrap().members.as_mut().unwrap()[0];
+        member.last = member.last.map(|last| Timestamp { t: last.t + 500, ..last });
+    };
+    story.pass(wait);
+    assert_eq!(progress(&story), Progress::Idle);
+    story.pass(|facts| see(facts, None));
+    assert_eq!(progress(&story), Progress::Unknown, "idle or stalled: nobody sees");
+    story.pass(|facts| see(facts, Some(vec![]))).pass(|_| {});
+    assert_eq!(progress(&story), Progress::Stalled);
+    story.pass(|facts| see(facts, opened(AT, after(AT - 9)))).pass(|facts| stored(facts, AT));
+    assert_eq!(progress(&story), Progress::Rewound);
+    story.pass(stop);
+    assert_eq!(progress(&story), Progress::Stopped);
+    let mut beating = Story::with(AT, opened(AT, after(AT - 9)), &[("heartbeat.interval.ms", "10000")]);
+    beating.pass(wait);
+    assert_eq!(progress(&beating), Progress::Stalled, "its heartbeat should have moved it");
+    let mut unreadable = Story::begin(AT, None);
+    unreadable.pass(|facts| facts.connectors[0] = facts.connectors[0].unreadable());
+    assert_eq!(progress(&unreadable), Progress::Unknown);
+}
+
+#[test]
+fn rg012_a_window_below_the_need_and_one_that_was_lowered() {
+    let rg012 = |facts: &Facts, memory: &Memory, needed: u64| {
+        let mut thresholds = Thresholds::default();
+        thresholds.levels.window_needed = Some(Duration::from_secs(needed));
+        let (snapshot, memory) = assess(memory, facts, &thresholds, now(0));
+        let found = snapshot.connectors[0].findings.iter().find(|finding| finding.rule == "RG012").cloned();
+        (found.map(|finding| finding.summary), memory)
+    };
+    let mut facts = facts(connector(token(AT, 1)), replica_set());
+    assert_eq!(rg012(&facts, &Memory::default(), 100_000).0, None);
+    let (short, _) = rg012(&facts, &Memory::default(), 100_001);
+    assert!(short.unwrap().contains("holds 100000 s, 100001 s are needed"));
+    let limits = |facts: &mut Facts, max: Option<u64>, retention: Option<u64>| {
+        let member = &mut facts.deployments.get_mut("rs0").unwrap().members.as_mut().unwrap()[0];
+        member.sizes =
+            OplogSizes { size_bytes: Some(1), max_size_bytes: max, min_retention_seconds: retention };
+    };
+    let mib = 1_048_576;
+    limits(&mut facts, Some(990 * mib), Some(7_200));
+    let (none, memory) = rg012(&facts, &Memory::default(), 1);
+    assert_eq!(none, None);
+    limits(&mut facts, None, None);
+    let (unread, memory) = rg012(&facts, &memory, 1);
+    assert_eq!(unread, None, "what could not be read was not lowered");
+    limits(&mut facts, Some(100 * mib), Some(3_600));
+    let (lowered, memory) = rg012(&facts, &memory, 1);
+    assert!(lowered.unwrap().contains("from 990 to 100 MiB and from 7200 s to 3600 s of retention"));
+    let (still, memory) = rg012(&facts, &memory, 1);
+    assert!(still.is_some(), "it stays for a day");
+    limits(&mut facts, Some(990 * mib), Some(7_200));
+    assert_eq!(rg012(&facts, &memory, 1).0, None, "and ends when it is undone");
+}
+
+#[test]
+fn a_mute_lowers_a_finding_and_hides_no_verdict() {
+    let mute = crate::assess::Mute {
+        connectors: vec![wildmatch::WildMatch::new("main/ord*")],
+        rules: vec!["RG005".into()],
+        reason: "known".into(),
+        until: now(0).unix_seconds + 1,
+    };
+    let mut broken = facts(connector(token(FIRST - 9, 1)), replica_set());
+    fail(&mut broken);
+    let judged = |mute: crate::assess::Mute| {
+        let thresholds = Thresholds { mutes: vec![mute], ..Thresholds::default() };
+        let report = assess(&Memory::default(), &broken, &thresholds, now(0)).0.connectors.remove(0);
+        let finding = report.findings[0].clone();
+        (report.verdict, finding.rule, finding.severity, finding.muted)
+    };
+    let loud = (Verdict::Lost, "RG005", Severity::Critical, None);
+    assert_eq!(judged(mute.clone()), (Verdict::Lost, "RG005", Severity::Info, Some("known".into())));
+    assert_eq!(judged(crate::assess::Mute { until: now(0).unix_seconds, ..mute.clone() }), loud, "over");
+    assert_eq!(judged(crate::assess::Mute { rules: vec!["RG007".into()], ..mute.clone() }), loud);
+    let others = vec![wildmatch::WildMatch::new("other*")];
+    assert_eq!(judged(crate::assess::Mute { connectors: others, ..mute }), loud);
+}

@@ -1,0 +1,19 @@
+//! RG021: history may have been skipped, and nothing proves it either way.
+
+use super::{Case, Matched};
+use crate::domain::{Outcome, Severity};
+
+/// Matches for a day after a lost position advanced while it could not be seen whether the open stream carried it over.
+pub(super) fn matches(case: &Case<'_>) -> Option<Matched> {
+    let last = case.recent().rev().find(|found| found.outcome == Outcome::MaybeLost)?;
+    Some(Matched {
+        severity: Severity::Warning,
+        summary: format!(
+            "its lost position advanced from {} to {} and nothing proves that the open stream carried it over: up to {} s may have been skipped",
+            last.from,
+            last.to,
+            last.seconds()
+        ),
+        advice: "compare source and topic for that stretch; let resumeguard see open change streams (the privilege inprog, part of clusterMonitor) so that it can tell next time".to_owned(),
+    })
+}
