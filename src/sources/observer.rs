@@ -11,7 +11,7 @@ use resumeguard_core::domain::{
     ConnectionString, ConnectorFacts, ConnectorId, Facts, LiveKeyQuery, Observed, Selection, Settings, Why,
     pick_live,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Reads the world.
@@ -83,7 +83,8 @@ impl Observer {
         self.deployments.read_first(clock, budget.first).await;
         join_all(self.connects.iter_mut().map(|connect| connect.read_offsets(clock, budget.offsets))).await;
         self.deployments.read_last(clock, budget.last).await;
-        self.deployments.read_optional(clock, budget.sizes).await;
+        let watched = self.watched(&accesses);
+        self.deployments.read_optional(clock, &watched, budget.sizes).await;
         self.facts(clock, &accesses)
     }
 
@@ -97,6 +98,27 @@ impl Observer {
                 (id, access)
             })
             .collect()
+    }
+
+    /// Namespaces of single collections, by deployment.
+    fn watched(
+        &self,
+        accesses: &BTreeMap<ConnectorId, Observed<Access>>,
+    ) -> BTreeMap<String, BTreeSet<String>> {
+        let mut watched: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (cluster, listed) in
+            self.connects.iter().flat_map(|c| c.listed().iter().map(move |l| (c.name(), l)))
+        {
+            let access = accesses.get(&ConnectorId::new(cluster, &listed.name)).and_then(|a| a.as_ref().ok());
+            let Some(deployment) = access.and_then(|access| self.deployments.name_of(access)) else {
+                continue;
+            };
+            let namespace = Settings::from_config(&listed.config).namespace;
+            if namespace.contains('.') && !namespace.contains("${") {
+                watched.entry(deployment.to_owned()).or_default().insert(namespace);
+            }
+        }
+        watched
     }
 
     fn facts(&mut self, clock: &Clock, accesses: &BTreeMap<ConnectorId, Observed<Access>>) -> Facts {

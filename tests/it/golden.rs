@@ -27,14 +27,7 @@ fn snapshot() -> Snapshot {
         mongodb_namespace: "shop.orders".into(),
         verdict: Verdict::Lost,
         on_restart: OnRestart::Fails,
-        position: Some(Position {
-            token: "{\"_data\": \"826B03B3E1000000012B0229296E04\"}".into(),
-            time: Timestamp { t: 1_700_000_000, i: 7 },
-            kind: TokenKind::HighWaterMark,
-            ends: StreamEnd::None,
-            type_bits_missing: false,
-            stored_at: None,
-        }),
+        position: Some(heartbeat()),
         headroom_seconds: Some(-3_840),
         headroom_ratio: Some(-0.5),
         lag_seconds: Some(11_520),
@@ -80,6 +73,18 @@ fn snapshot() -> Snapshot {
         connectors: vec![lost, unknown],
         oplogs: vec![oplog()],
         sources: vec![source()],
+    }
+}
+
+fn heartbeat() -> Position {
+    Position {
+        token: "{\"_data\": \"826B03B3E1000000012B0229296E04\"}".into(),
+        time: Timestamp { t: 1_700_000_000, i: 7 },
+        kind: TokenKind::HighWaterMark,
+        ends: StreamEnd::None,
+        collection: None,
+        type_bits_missing: false,
+        stored_at: None,
     }
 }
 

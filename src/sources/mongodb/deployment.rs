@@ -1,15 +1,18 @@
 //! One deployment: its members as the set itself names them, read twice a pass.
 
+use super::collections::collections;
 use super::commands::{Hello, ReadError};
-use super::member::{FirstReading, LastReading, Member};
+use super::member::{FirstReading, LastReading, Member, bounded};
 use crate::clock::Clock;
 use crate::sources::{Access, Meter, summary};
 use futures_util::future::join_all;
 use mongodb::error::ErrorKind;
 use mongodb::options::ClientOptions;
-use resumeguard_core::domain::{Role, Why, with_port};
+use resumeguard_core::domain::{Collections, Role, Why, with_port};
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// How often names are resolved anew: an SRV record or an alias may come to lead elsewhere.
 pub(super) const RESOLVE_EVERY: Duration = Duration::from_secs(300);
@@ -45,6 +48,9 @@ pub struct DeploymentReader {
     pub(super) last: BTreeMap<String, Result<LastReading, ReadError>>,
     /// Why no member could even be dialled.
     pub(super) refusal: Option<ReadError>,
+    /// Collections behind the watched namespaces, as of this pass.
+    pub(super) collections: Collections,
+    collections_overdue: Option<JoinHandle<()>>,
     sizes_every: Duration,
     /// Counts readings; its name is the deployment's.
     pub meter: Meter,
@@ -70,6 +76,8 @@ impl DeploymentReader {
             first: BTreeMap::new(),
             last: BTreeMap::new(),
             refusal: None,
+            collections: Collections::new(),
+            collections_overdue: None,
             sizes_every,
             meter: Meter::new("mongodb", name),
         }
@@ -143,17 +151,46 @@ impl DeploymentReader {
         self.conclude(clock);
     }
 
-    /// The slow lane, after the positions were read: sizes and retention.
-    pub(super) async fn read_optional(&mut self, clock: &Clock, deadline: Duration) {
+    /// The slow lane, after the positions were read: open streams, sizes and retention, and who stands behind the
+    /// watched namespaces.
+    pub(super) async fn read_optional(
+        &mut self,
+        clock: &Clock,
+        namespaces: &BTreeSet<String>,
+        deadline: Duration,
+    ) {
+        let collections = self.collections_of_the_primary(namespaces, deadline);
         let (now, every, last) = (clock.uptime(), self.sizes_every, &self.last);
         let well = self.members.iter_mut().filter(|(address, _)| {
             last.get(*address).is_some_and(|reading| reading.as_ref().is_ok_and(|r| r.last.is_ok()))
         });
-        join_all(well.map(|(_, member)| {
+        let members = join_all(well.map(|(_, member)| {
             let due = member.sizes_read_at.is_none_or(|at| now.saturating_sub(at) >= every);
             member.read_optional(now, due, deadline)
-        }))
-        .await;
+        }));
+        let overdue = &mut self.collections_overdue;
+        let (_, collections) = futures_util::join!(members, async {
+            match collections {
+                Some(reading) => bounded(overdue, deadline, reading).await.unwrap_or_default(),
+                None => Collections::new(),
+            }
+        });
+        self.collections = collections;
+    }
+
+    fn collections_of_the_primary(
+        &self,
+        namespaces: &BTreeSet<String>,
+        deadline: Duration,
+    ) -> Option<impl Future<Output = Result<Collections, ReadError>> + Send + use<>> {
+        let is_primary = |address: &&String| {
+            let reading = self.last.get(*address).and_then(|reading| reading.as_ref().ok());
+            reading.is_some_and(|reading| reading.hello.role == Role::Primary)
+        };
+        let client = self.members.get(self.members.keys().find(is_primary)?)?.client.clone();
+        let namespaces = namespaces.clone();
+        // Half of it: what has been read until then counts.
+        Some(async move { Ok(collections(&client, &namespaces, deadline / 2).await) })
     }
 
     /// The first contact goes to the hosts of the connection string; one that leads to nobody is tried again.

@@ -10,7 +10,7 @@ impl DeploymentReader {
     /// What this pass has seen.
     #[must_use]
     pub fn facts(&self) -> DeploymentFacts {
-        DeploymentFacts { members: self.members_facts() }
+        DeploymentFacts { members: self.members_facts(), collections: self.collections.clone() }
     }
 
     fn members_facts(&self) -> Observed<Vec<MemberFacts>> {

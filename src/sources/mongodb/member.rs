@@ -26,7 +26,7 @@ pub(super) struct LastReading {
 /// One member.
 #[derive(Debug)]
 pub(super) struct Member {
-    client: Client,
+    pub(super) client: Client,
     /// A reading that ran into its deadline and is left to end: the driver's futures must not be dropped (RUST-937).
     overdue: Option<JoinHandle<()>>,
     /// The same for what is optional: it must not keep what is needed from being read.
@@ -109,7 +109,7 @@ impl Member {
 }
 
 /// Runs a reading with a deadline. One that runs into it goes on by itself, and the member is skipped until then.
-async fn bounded<T, F>(
+pub(super) async fn bounded<T, F>(
     overdue: &mut Option<JoinHandle<()>>,
     deadline: Duration,
     reading: F,

@@ -1,5 +1,6 @@
 //! The oplog of every member that matters, read with one-document reads over connections that are kept.
 
+mod collections;
 mod commands;
 mod deployment;
 mod facts;

@@ -79,8 +79,20 @@ impl Deployments {
     }
 
     /// The slow lane; what is due is read after everything that a verdict needs.
-    pub async fn read_optional(&mut self, clock: &Clock, deadline: Duration) {
-        join_all(self.readers.iter_mut().map(|reader| reader.read_optional(clock, deadline))).await;
+    ///
+    /// `watched` are the namespaces of the connectors, by deployment.
+    pub async fn read_optional(
+        &mut self,
+        clock: &Clock,
+        watched: &BTreeMap<String, BTreeSet<String>>,
+        deadline: Duration,
+    ) {
+        let none = BTreeSet::new();
+        join_all(self.readers.iter_mut().map(|reader| {
+            let namespaces = watched.get(&reader.meter.name).unwrap_or(&none);
+            reader.read_optional(clock, namespaces, deadline)
+        }))
+        .await;
     }
 
     /// Strings that turned out to lead to the same set become one deployment: names of sets and hosts are no proof, a

@@ -1,5 +1,6 @@
 //! The rules of judgement: one stored position against the oplogs it may have to resume from.
 
+use super::collection::{Behind, ended_since};
 use super::memory::ConnectorMemory;
 use super::thresholds::Thresholds;
 use crate::domain::{
@@ -87,7 +88,9 @@ pub(crate) fn judge(
         // The hosts may have changed behind the placeholder: a key that nobody writes any more must not be judged.
         return Judgement::unknown(Why::KeyAmbiguous, OnRestart::Unknown);
     }
-    let judgement = against(&binding, position, connector, thresholds, memory);
+    let behind = Behind::after(memory.behind(), connector, facts);
+    let ends = connector.settings.ends_at(position.ends) || ended_since(position, connector, facts, behind);
+    let judgement = against(&binding, position, ends, connector, thresholds, memory);
     believe_the_server(judgement, connector, floor)
 }
 
@@ -192,6 +195,7 @@ fn newest(members: &[MemberFacts]) -> Observed<Timestamp> {
 fn against(
     binding: &Binding<'_>,
     position: &Position,
+    ends: bool,
     connector: &ConnectorFacts,
     thresholds: &Thresholds,
     memory: &ConnectorMemory,
@@ -208,6 +212,11 @@ fn against(
         return Judgement::unknown(Why::UriPlaceholder, OnRestart::Unknown);
     }
     match (binding.member.last, binding.last) {
+        (Ok(_), _) if ends && position.time <= binding.newest_read.unwrap_or(position.time) => {
+            // In the window, and yet the next restart opens without a token (seen on the real connector).
+            let on_restart = without_a_token(connector, Some(binding.first));
+            numbers(binding, position, Verdict::Critical, on_restart)
+        }
         (Ok(own), _) if position.time <= own => {
             inside_the_window(binding, position, connector, thresholds, memory)
         }
@@ -255,15 +264,6 @@ fn inside_the_window(
     thresholds: &Thresholds,
     memory: &ConnectorMemory,
 ) -> Judgement {
-    if connector.settings.ends_at(position.ends) {
-        // In the window, and yet the next restart opens without a token (seen on the real connector).
-        return numbers(
-            binding,
-            position,
-            Verdict::Critical,
-            without_a_token(connector, Some(binding.first)),
-        );
-    }
     if position.type_bits_missing {
         // Of 74 such tokens a real 6.0.5 refused 62: only the server can tell.
         return Judgement::unknown(Why::TokenIncomplete, OnRestart::Unknown);

@@ -1,5 +1,6 @@
 //! What a pass remembers of the ones before: a bounded fold per connector.
 
+use super::collection::Behind;
 use super::continuity::Continuity;
 use super::evidence::Living;
 use super::forecast::{OplogTrack, PositionTrack, Sample};
@@ -104,6 +105,8 @@ pub(crate) struct ConnectorMemory {
     /// Failures of the tasks that stand failed, by task.
     standing: BTreeMap<u32, Failure>,
     failures: FailureCounts,
+    /// Who stands behind its namespace.
+    behind: Option<Behind>,
     continuity: Continuity,
     /// Where a connector of this name stood when it was deleted, until this one's position is read.
     left_behind: Option<Timestamp>,
@@ -215,6 +218,10 @@ impl ConnectorMemory {
         Some(i64::from(newest?.t) - i64::from(self.copying_since?.t))
     }
 
+    pub(crate) fn behind(&self) -> Option<Behind> {
+        self.behind
+    }
+
     pub(crate) fn continuity(&self) -> &Continuity {
         &self.continuity
     }
@@ -275,6 +282,7 @@ impl ConnectorMemory {
             future_passes: if judgement.in_future { self.future_passes.saturating_add(1) } else { 0 },
             standing,
             failures,
+            behind: Behind::after(self.behind, connector, facts),
             continuity: self.continuity.after(connector, judgement, pass),
             left_behind: pass.left_behind.or(self.left_behind).filter(|_| connector.token_time().is_none()),
             reused: self.reused_after(connector, pass.left_behind.or(self.left_behind), newest),

@@ -3,6 +3,7 @@
 //! The rules of judgement J1–J8 stand in `judge`, the numbered rules in `findings`; [`Memory`] is the little that
 //! one pass must know of the ones before.
 
+mod collection;
 mod continuity;
 mod evidence;
 mod findings;

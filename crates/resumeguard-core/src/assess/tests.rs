@@ -36,6 +36,7 @@ pub(super) fn token(t: u32, i: u32) -> Observed<StoredOffset> {
         time,
         kind: TokenKind::Event,
         ends: StreamEnd::None,
+        collection: None,
         type_bits_missing: false,
         stored_at: None,
     }))
@@ -69,7 +70,10 @@ pub(super) fn task(state: TaskState, failure: Option<Failure>) -> TaskFacts {
 pub(super) fn facts(connector: ConnectorFacts, members: Vec<MemberFacts>) -> Facts {
     Facts {
         connectors: vec![connector],
-        deployments: BTreeMap::from([("rs0".to_owned(), DeploymentFacts { members: Ok(members) })]),
+        deployments: BTreeMap::from([(
+            "rs0".to_owned(),
+            DeploymentFacts { members: Ok(members), collections: Collections::new() },
+        )]),
         sources: vec![],
         interval: Duration::from_secs(15),
     }

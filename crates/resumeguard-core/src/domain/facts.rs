@@ -50,6 +50,8 @@ pub struct Position {
     pub kind: TokenKind,
     /// Which streams end at its event.
     pub ends: StreamEnd,
+    /// UUID of the collection of its event; marks have none.
+    pub collection: Option<[u8; 16]>,
     /// Its identifier holds a number that the server cannot tell without the type bits, and they are missing.
     pub type_bits_missing: bool,
     /// When it was stored, seconds since 1970; REST does not tell.
@@ -122,7 +124,13 @@ pub struct ConnectorFacts {
 pub struct DeploymentFacts {
     /// Its members, or why nothing can be said of them.
     pub members: Observed<Vec<MemberFacts>>,
+    /// Collections behind watched namespaces, read after the positions.
+    pub collections: Collections,
 }
+
+/// UUIDs of collections by `database.collection`: `None` where there is no such collection. What could not be read is
+/// left out.
+pub type Collections = BTreeMap<String, Option<[u8; 16]>>;
 
 /// One source with its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,15 +165,21 @@ impl ConnectorFacts {
         self.tasks.iter().any(|task| task.state == TaskState::Running)
     }
 
-    /// Time of the stored token, where there is one.
+    /// The stored position, where there is one.
     #[must_use]
-    pub fn token_time(&self) -> Option<Timestamp> {
+    pub fn position(&self) -> Option<&Position> {
         match &self.offset {
-            Ok(StoredOffset::Token(position)) => Some(position.time),
+            Ok(StoredOffset::Token(position)) => Some(position),
             Ok(StoredOffset::Copying | StoredOffset::Malformed { .. } | StoredOffset::Opaque) | Err(_) => {
                 None
             }
         }
+    }
+
+    /// Time of the stored token, where there is one.
+    #[must_use]
+    pub fn token_time(&self) -> Option<Timestamp> {
+        self.position().map(|position| position.time)
     }
 
     /// A connector that was seen before and whose Connect cluster cannot be read now: it keeps its name, and nothing

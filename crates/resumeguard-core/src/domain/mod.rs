@@ -13,7 +13,9 @@ mod why;
 
 pub use connection_string::{ConnectionString, ReadPreference, Refusal, with_port};
 pub use connector::{ConnectorState, Settings, StartupMode, TaskState, Tolerance};
-pub use facts::{ConnectorFacts, ConnectorId, DeploymentFacts, Facts, Position, SourceFacts, StoredOffset};
+pub use facts::{
+    Collections, ConnectorFacts, ConnectorId, DeploymentFacts, Facts, Position, SourceFacts, StoredOffset,
+};
 pub use facts::{Now, TaskFacts};
 pub use failure::{Failure, FailureClass, FailureCounts};
 pub use loss::{Discontinuity, LossCause, Outcome};

@@ -72,6 +72,7 @@ fn token(text: &str, stored_at: Option<i64>) -> StoredOffset {
                     time,
                     kind: kind(&token),
                     ends: ends(&token),
+                    collection: token.uuid.map(|uuid| uuid.0),
                     type_bits_missing: token.type_bits_missing,
                     stored_at,
                 })
