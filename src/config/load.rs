@@ -2,7 +2,7 @@
 
 use super::raw::{RawConnect, RawMongodb};
 use super::thresholds::thresholds;
-use super::{Config, ConnectCluster, Deployment, Poll, Raw, Secret};
+use super::{Config, ConnectCluster, Deployment, Poll, Raw, Secret, StatusTopic};
 use config::{Environment, File, FileFormat, Value, ValueKind};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -137,6 +137,8 @@ fn from_flag(text: &str) -> Result<(String, RawConnect), ConfigError> {
         password_file: None,
         use_connector_uris: true,
         connector_hosts: vec!["*".to_owned()],
+        kafka_bootstrap_servers: None,
+        status_topic: None,
     };
     Ok((name, connect))
 }
@@ -209,6 +211,18 @@ fn connect(name: &str, raw: &RawConnect) -> Result<ConnectCluster, ConfigError> 
         url,
         credentials,
         connector_hosts: raw.use_connector_uris.then_some(hosts),
+        status_topic: match (&raw.kafka_bootstrap_servers, &raw.status_topic) {
+            (Some(servers), Some(topic)) => {
+                Some(StatusTopic { bootstrap_servers: servers.clone(), topic: topic.clone() })
+            }
+            (None, None) => None,
+            (Some(_), None) => {
+                return Err(ConfigError::at(&key("kafka_bootstrap_servers"), "needs status_topic"));
+            }
+            (None, Some(_)) => {
+                return Err(ConfigError::at(&key("status_topic"), "needs kafka_bootstrap_servers"));
+            }
+        },
     })
 }
 

@@ -43,6 +43,17 @@ pub struct ConnectCluster {
     pub credentials: Option<(String, Secret)>,
     /// Hosts that the connectors' own connection strings may lead to; `None` if they may not be used.
     pub connector_hosts: Option<Vec<WildMatch>>,
+    /// Its status topic, where it may be read.
+    pub status_topic: Option<StatusTopic>,
+}
+
+/// A Connect cluster's status topic.
+#[derive(Debug, Clone)]
+pub struct StatusTopic {
+    /// Brokers, `host:port` with commas.
+    pub bootstrap_servers: String,
+    /// The workers' `status.storage.topic`.
+    pub topic: String,
 }
 
 /// One MongoDB deployment named in the configuration.

@@ -47,6 +47,12 @@ pub struct RawConnect {
     /// Towards which hosts.
     #[serde(default = "anything", deserialize_with = "list")]
     pub connector_hosts: Vec<String>,
+    /// Brokers of the workers' own topics.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kafka_bootstrap_servers: Option<String>,
+    /// The workers' `status.storage.topic`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_topic: Option<String>,
 }
 
 /// `[mongodb.NAME]`.

@@ -3,6 +3,7 @@
 
 mod access;
 pub mod connect;
+pub mod kafka;
 mod meter;
 pub mod mongodb;
 mod observer;

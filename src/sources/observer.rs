@@ -207,8 +207,9 @@ impl Observer {
 
     /// Every source's meter.
     pub fn meters(&self) -> impl Iterator<Item = &Meter> {
-        let connects =
-            self.connects.iter().flat_map(|connect| [&connect.listing_meter, &connect.offsets_meter]);
+        let connects = self.connects.iter().flat_map(|connect| {
+            [&connect.listing_meter, &connect.offsets_meter].into_iter().chain(&connect.status_meter)
+        });
         connects.chain(self.deployments.readers().iter().map(|reader| &reader.meter))
     }
 }

@@ -17,6 +17,7 @@ mod proxy;
 mod scrape;
 mod seed;
 mod shared;
+mod status_topic;
 mod streams;
 mod tokens;
 mod traffic;

@@ -10,6 +10,7 @@ pub use offsets::parse_offsets;
 
 use crate::clock::Clock;
 use crate::config::{ConnectCluster, Poll};
+use crate::sources::kafka::StatusTopic;
 use crate::sources::{Meter, summary};
 use futures_util::StreamExt;
 use resumeguard_core::domain::{Observed, StoredEntry, Why};
@@ -44,10 +45,13 @@ pub struct ConnectReader {
     tried: HashMap<String, Duration>,
     /// Why the last attempt for a connector failed.
     refusals: HashMap<String, Why>,
+    status_topic: Option<StatusTopic>,
     /// Counts listings.
     pub listing_meter: Meter,
     /// Counts readings of offsets.
     pub offsets_meter: Meter,
+    /// Counts readings of the status topic, where there is one.
+    pub status_meter: Option<Meter>,
 }
 
 impl ConnectReader {
@@ -68,6 +72,11 @@ impl ConnectReader {
             offsets: HashMap::new(),
             tried: HashMap::new(),
             refusals: HashMap::new(),
+            status_topic: cluster
+                .status_topic
+                .as_ref()
+                .map(|followed| StatusTopic::follow(&followed.bootstrap_servers, &followed.topic)),
+            status_meter: cluster.status_topic.as_ref().map(|_| Meter::new("status_topic", &cluster.name)),
             listing_meter: Meter::new("connect", &cluster.name),
             offsets_meter: Meter::new("offsets", &cluster.name),
         })
@@ -113,6 +122,7 @@ impl ConnectReader {
                 self.offsets.retain(|name, _| names.contains(name.as_str()));
                 self.refusals.retain(|name, _| names.contains(name.as_str()));
                 self.tried.retain(|name, _| names.contains(name.as_str()));
+                self.add_starts(clock);
             }
             Err(error) => {
                 self.listing_meter.count(took, false);
@@ -124,6 +134,21 @@ impl ConnectReader {
             self.plugins_read_at = Some(clock.uptime());
             if let Ok(versions) = self.client.plugin_versions(deadline.saturating_sub(took)).await {
                 self.plugin_versions = versions;
+            }
+        }
+    }
+
+    /// What the status topic tells of the tasks that were listed; without it nothing is known of when they started.
+    fn add_starts(&mut self, clock: &Clock) {
+        let (Some(topic), Some(meter)) = (&self.status_topic, &mut self.status_meter) else { return };
+        let begun = clock.uptime();
+        let outcome = topic.starts();
+        meter.count(clock.uptime().saturating_sub(begun), outcome.is_ok());
+        meter.conclude(clock, outcome.as_ref().map(|_| ()).map_err(Clone::clone));
+        let starts = outcome.unwrap_or_default();
+        for listed in &mut self.listed {
+            for task in &mut listed.tasks {
+                task.started = starts.get(&(listed.name.clone(), task.id)).copied();
             }
         }
     }

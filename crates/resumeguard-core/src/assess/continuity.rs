@@ -93,6 +93,21 @@ struct Tasks {
     runs: Vec<(u32, Option<String>, Option<i64>)>,
 }
 
+impl Tasks {
+    /// Only what is known of both can differ.
+    fn restarted_since(&self, before: &Self) -> bool {
+        fn differ<T: PartialEq>(now: Option<&T>, before: Option<&T>) -> bool {
+            now.zip(before).is_some_and(|(now, before)| now != before)
+        }
+        self.runs.iter().any(|(id, worker, started)| {
+            let known = before.runs.iter().find(|(known, ..)| known == id);
+            known.is_some_and(|(_, before, since)| {
+                differ(worker.as_ref(), before.as_ref()) || differ(started.as_ref(), since.as_ref())
+            })
+        })
+    }
+}
+
 /// What the last pass saw of the connector's change stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 enum Cursor {
@@ -267,7 +282,7 @@ impl Look<'_> {
         if let Some(cause) = vanished {
             return (!self.copies() && !self.replays_from(stand)).then_some(Outcome::Lost(cause));
         }
-        let restarted = stand.tasks.at_rest > 0 || tasks.runs != stand.tasks.runs;
+        let restarted = stand.tasks.at_rest > 0 || tasks.restarted_since(&stand.tasks);
         match stand.lost_since {
             Some(lost_since) => self.past_a_lost_position(stand, lost_since, restarted),
             None if stand.ends && restarted && self.gap(stand) > AT_ONCE => {

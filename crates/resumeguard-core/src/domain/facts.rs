@@ -135,7 +135,7 @@ pub type Collections = BTreeMap<String, Option<[u8; 16]>>;
 /// One source with its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFacts {
-    /// Kind: `connect`, `offsets` or `mongodb`.
+    /// Kind: `connect`, `offsets`, `status_topic` or `mongodb`.
     pub source: &'static str,
     /// Which one.
     pub name: String,

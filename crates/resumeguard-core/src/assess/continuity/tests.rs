@@ -222,6 +222,26 @@ fn a_restart_from_a_lost_token_that_ended_running_is_proven_without_streams() {
 }
 
 #[test]
+fn the_status_topic_shows_a_restart_between_two_passes() {
+    let outcome = |before: Option<i64>, after: Option<i64>| {
+        let mut story = Story::with(AT, None, &[("errors.tolerance", "all")]);
+        story.pass(|facts| {
+            roll(facts, AT + 500);
+            facts.connectors[0].tasks[0].started = before;
+        });
+        story.pass(|facts| {
+            facts.connectors[0].tasks[0].started = after;
+            stored(facts, AT + 700);
+        });
+        story.report().discontinuities[0].outcome
+    };
+    assert_eq!(outcome(Some(1), Some(2)), Outcome::Lost(LossCause::Tolerated));
+    for (before, after) in [(Some(1), Some(1)), (None, Some(2)), (Some(1), None)] {
+        assert_eq!(outcome(before, after), Outcome::MaybeLost, "{before:?} {after:?}");
+    }
+}
+
+#[test]
 fn a_position_set_by_hand_while_nothing_runs() {
     // The lost position of a failed connector, set to the oldest entry: what MongoDB deleted is lost.
     let mut story = Story::begin(AT, Some(vec![]));
