@@ -50,6 +50,7 @@ pub struct Connector {
     pub headroom_ratio: Option<f64>,
     pub lag_seconds: Option<i64>,
     pub outage_budget_seconds: Option<i64>,
+    pub outage_budget_range: Option<Range>,
     pub seconds_until_lost: Option<Range>,
     pub findings: Vec<Finding>,
     pub plan: Option<serde_json::Value>,
@@ -211,13 +212,18 @@ fn connector(report: &ConnectorReport, tokens: Tokens) -> Connector {
         headroom_ratio: report.headroom_ratio,
         lag_seconds: report.lag_seconds,
         outage_budget_seconds: report.outage_budget_seconds,
-        seconds_until_lost: report.until_lost.map(|range| Range { low: range.low, high: range.high }),
+        outage_budget_range: report.outage_budget_range.map(range),
+        seconds_until_lost: report.until_lost.map(range),
         findings: report.findings.iter().map(finding).collect(),
         plan: None,
         progress: report.progress.code().to_owned(),
         losses: report.discontinuities.iter().filter_map(loss).collect(),
         rescued: rescued(report),
     }
+}
+
+fn range(range: resumeguard_core::assess::forecast::Range) -> Range {
+    Range { low: range.low, high: range.high }
 }
 
 fn loss(found: &Discontinuity) -> Option<Loss> {

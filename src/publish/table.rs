@@ -134,7 +134,12 @@ pub fn story(connector: &Connector, status: &Status) -> String {
         field("headroom", format!("{}{}", duration(headroom), share.unwrap_or_default()));
     }
     if let Some(budget) = connector.outage_budget_seconds {
-        field("budget", format!("{} if it stood still from now on", duration(budget)));
+        let range = connector.outage_budget_range.and_then(|range| Some((range.low, range.high?)));
+        let range = range.map(|(low, high)| format!(", from {} to {}", duration(low), duration(high)));
+        field(
+            "budget",
+            format!("{}{} if it stood still from now on", duration(budget), range.unwrap_or_default()),
+        );
     }
     field("progress", connector.progress.clone());
     field("on restart", connector.on_restart.clone());

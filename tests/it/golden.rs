@@ -32,6 +32,7 @@ fn snapshot() -> Snapshot {
         headroom_ratio: Some(-0.5),
         lag_seconds: Some(11_520),
         outage_budget_seconds: Some(0),
+        outage_budget_range: Some(Range { low: 0, high: Some(0) }),
         until_lost: Some(Range { low: 0, high: Some(60) }),
         no_forecast: None,
         findings: vec![Finding {
@@ -60,6 +61,7 @@ fn snapshot() -> Snapshot {
         headroom_ratio: None,
         lag_seconds: None,
         outage_budget_seconds: None,
+        outage_budget_range: None,
         until_lost: None,
         findings: vec![],
         failures: BTreeMap::new(),

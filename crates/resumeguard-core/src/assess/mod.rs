@@ -103,6 +103,7 @@ fn report(case: &Case<'_>, forecast: Option<Forecast>) -> ConnectorReport {
         headroom_ratio,
         lag_seconds,
         outage_budget_seconds: known.and_then(|forecast| forecast.outage_budget_seconds.ok()),
+        outage_budget_range: known.and_then(|forecast| forecast.standing_still.ok()),
         until_lost: known.and_then(|forecast| forecast.until_lost.ok()),
         no_forecast: known.and_then(|forecast| forecast.outage_budget_seconds.err()),
         findings: findings::all(case),

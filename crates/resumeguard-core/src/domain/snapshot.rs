@@ -202,6 +202,8 @@ pub struct ConnectorReport {
     pub lag_seconds: Option<i64>,
     /// Seconds until the position is lost if it stands still from now on.
     pub outage_budget_seconds: Option<i64>,
+    /// The same as a range over the paces of the last days; the budget lies in it.
+    pub outage_budget_range: Option<Range>,
     /// Seconds until it is lost with its own advance counted; absent while it keeps up.
     pub until_lost: Option<Range>,
     /// Why there is no outage budget, where the position itself is known.
