@@ -62,7 +62,7 @@ fn badness(verdict: Verdict) -> Option<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(8 * ProptestConfig::default().cases))]
 
     #[test]
     fn raising_first_never_improves_a_verdict(facts in any_facts(), by in 1_u32..100_000) {
