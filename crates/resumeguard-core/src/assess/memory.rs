@@ -3,24 +3,29 @@
 use super::evidence::Living;
 use super::forecast::{OplogTrack, PositionTrack, Sample};
 use super::judge::Judgement;
+use super::written;
 use crate::domain::{
     ConnectorFacts, ConnectorId, Facts, Failure, FailureCounts, Now, StartupMode, StoredOffset, Timestamp,
     Verdict,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-/// Memory of all connectors of the last pass; as many entries as connectors.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// Memory of all connectors of the last pass; as many entries as connectors. It can be written down between two passes
+/// and read again: judgement goes on as if nothing had been (`properties.rs`).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
+    #[serde(with = "written::pairs")]
     connectors: BTreeMap<ConnectorId, ConnectorMemory>,
     /// How each oplog has moved, by deployment and member; each track is bounded by itself.
+    #[serde(with = "written::pairs")]
     oplogs: BTreeMap<(String, String), OplogTrack>,
 }
 
 /// A position that does not move, by the server's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Stillness {
     position: Timestamp,
     /// The deployment's newest entry when the position was first read there.
@@ -38,7 +43,8 @@ pub(crate) struct Pass<'a> {
 }
 
 /// What is remembered of one connector. Counters hold at most one entry for each error code that occurred.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ConnectorMemory {
     /// How its position has moved.
     advance: PositionTrack,
@@ -60,6 +66,7 @@ pub(crate) struct ConnectorMemory {
     future_passes: u32,
     /// Failures of the tasks that stand failed, by task.
     standing: BTreeMap<u32, Failure>,
+    #[serde(with = "written::pairs")]
     failures: FailureCounts,
 }
 
@@ -106,6 +113,27 @@ impl Memory {
     /// How one member's oplog has moved.
     pub(crate) fn oplog(&self, deployment: &str, member: &str) -> Option<&OplogTrack> {
         self.oplogs.get(&(deployment.to_owned(), member.to_owned()))
+    }
+
+    /// Takes over what an earlier memory holds of Connect clusters that cannot be read and of which nothing else is known:
+    /// after a restart, nobody can say that these connectors are gone.
+    pub(crate) fn keep_unread(&mut self, before: &Self, facts: &Facts) {
+        let mut unread =
+            facts.sources.iter().filter(|source| source.source == "connect" && !source.up).peekable();
+        if unread.peek().is_none() {
+            return;
+        }
+        let clusters: Vec<&str> = unread.map(|source| source.name.as_str()).collect();
+        let of_these =
+            before.connectors.iter().filter(|(id, _)| clusters.contains(&id.connect_cluster.as_str()));
+        for (id, memory) in of_these {
+            self.connectors.entry(id.clone()).or_insert_with(|| memory.clone());
+        }
+        for (key, track) in &before.oplogs {
+            if !facts.deployments.contains_key(&key.0) {
+                self.oplogs.entry(key.clone()).or_insert_with(|| track.clone());
+            }
+        }
     }
 
     pub(crate) fn keep(&mut self, id: ConnectorId, memory: ConnectorMemory) {

@@ -3,6 +3,8 @@
 //! The rules of judgement J1–J8 stand in `judge`, the numbered rules in `findings`; [`Memory`] is the little that
 //! one pass must know of the ones before.
 
+#[cfg(test)]
+mod continuity;
 mod evidence;
 mod findings;
 pub mod forecast;
@@ -13,6 +15,7 @@ mod properties;
 #[cfg(test)]
 mod tests;
 mod thresholds;
+mod written;
 
 pub use findings::RULES;
 pub use judge::STALE_INTERVALS;
@@ -30,7 +33,8 @@ use judge::Judgement;
 use memory::Pass;
 use std::cmp::Reverse;
 
-/// Judges one pass. The memory of connectors that are gone is dropped.
+/// Judges one pass. The memory of connectors that are gone is dropped; while a Connect cluster cannot be read, none of its
+/// connectors is known to be gone.
 #[must_use]
 pub fn assess(memory: &Memory, facts: &Facts, thresholds: &Thresholds, now: Now) -> (Snapshot, Memory) {
     let mut next = Memory::with_oplogs(memory.oplogs_after(facts));
@@ -45,6 +49,7 @@ pub fn assess(memory: &Memory, facts: &Facts, thresholds: &Thresholds, now: Now)
         connectors.push(report(&case, forecast_for(&case, &next)));
         next.keep(connector.id.clone(), after);
     }
+    next.keep_unread(memory, facts);
     connectors.sort_by_key(worst_first);
     let mut sources = facts.sources.clone();
     sources.sort_by(|a, b| (a.source, &a.name).cmp(&(b.source, &b.name)));

@@ -6,9 +6,10 @@ use super::{
     ConnectorId, ConnectorState, FailureCounts, OplogSizes, Position, Role, SourceFacts, TaskFacts, TaskState,
 };
 use super::{Timestamp, Why};
+use serde::{Deserialize, Serialize};
 
 /// Would this connector's stored position survive a restart now?
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Verdict {
     /// Yes, with time to spare.
     Safe,
@@ -172,7 +173,7 @@ pub struct ConnectorReport {
     pub no_forecast: Option<NoForecast>,
     /// What matched, worst first.
     pub findings: Vec<Finding>,
-    /// Failures seen since the process began, by code (where the trace names one) and class.
+    /// Failures seen since the memory began, by code (where the trace names one) and class.
     pub failures: FailureCounts,
 }
 
