@@ -72,7 +72,7 @@ impl ConnectorFamilies {
             budget: gauge("connector_outage_budget_seconds", "Seconds until the stored position is lost if it stands still from now on; absent where that cannot be told."),
             until_lost: gauge("connector_seconds_until_lost", "Seconds until the stored position is lost with its own advance counted, at the least and at the most; absent while it keeps up."),
             finding: gauge("connector_finding", "1 for each numbered finding that matches."),
-            failures: Family::counter("connector_failures_total", "Task failures seen since the daemon started, by MongoDB error code (empty if the trace names none) and class."),
+            failures: Family::counter("connector_failures_total", "Task failures seen, by MongoDB error code (empty if the trace names none) and class; from when the daemon was started, or from when its history began."),
         }
     }
 

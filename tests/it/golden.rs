@@ -98,7 +98,7 @@ fn source() -> SourceFacts {
 }
 
 #[track_caller]
-fn same_as_file(name: &str, text: &str) {
+pub(crate) fn same_as_file(name: &str, text: &str) {
     let path = format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, text).unwrap();

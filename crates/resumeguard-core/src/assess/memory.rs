@@ -73,6 +73,10 @@ pub(crate) struct ConnectorMemory {
 static NOTHING: LazyLock<ConnectorMemory> = LazyLock::new(ConnectorMemory::default);
 
 impl Memory {
+    /// Number of the form in which it is written down. Raise it when a field changes its meaning; one that comes or goes is
+    /// noticed when it is read.
+    pub const LAYOUT: u32 = 1;
+
     pub(crate) fn of(&self, id: &ConnectorId) -> &ConnectorMemory {
         self.connectors.get(id).unwrap_or(&NOTHING)
     }
