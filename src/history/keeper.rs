@@ -3,7 +3,7 @@
 use super::record::Record;
 use super::store::Store;
 use super::story::{Query, Story};
-use super::{HistoryError, Restored, file, memory};
+use super::{HistoryError, Restored, WAITING, file, memory};
 use crate::clock::Clock;
 use crate::config;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,7 +56,7 @@ pub(super) struct Keeper {
     clock: Clock,
     desk: Arc<Desk>,
     store: Option<Store>,
-    /// The last pass: its memory may still have to be written.
+    /// The last pass: its memory, and what happened if it could not be written, may still have to be.
     last: Option<Box<Record>>,
 }
 
@@ -92,9 +92,15 @@ impl Keeper {
         }
     }
 
-    fn pass(&mut self, record: Box<Record>) {
-        // The result stands on the desk.
-        let _told = self.attempt(|store| store.write(&record)).is_ok();
+    /// Samples of a pass that cannot be written are lost; what happened is told with the next.
+    fn pass(&mut self, mut record: Box<Record>) {
+        let untold = self.last.take().map(|last| last.happenings).unwrap_or_default();
+        record.happenings.splice(..0, untold);
+        let surplus = record.happenings.len().saturating_sub(WAITING);
+        record.happenings.drain(..surplus);
+        if self.attempt(|store| store.write(&record)).is_ok() {
+            record.happenings.clear();
+        }
         self.last = Some(record);
     }
 

@@ -53,7 +53,8 @@ const WAITING: usize = 256;
 pub struct History {
     reader: Reader,
     meter: Meter,
-    happenings: Vec<Happening>,
+    /// With when they happened; none before they were handed over once.
+    happenings: Vec<(Option<i64>, Happening)>,
     dropped: u64,
     /// The thread has ended by itself.
     gone: bool,
@@ -107,7 +108,7 @@ impl History {
 
     /// Adds something that happened to what the next pass leaves behind.
     pub fn tell(&mut self, happening: Happening) {
-        self.happenings.push(happening);
+        self.happenings.push((None, happening));
         let surplus = self.happenings.len().saturating_sub(WAITING);
         self.happenings.drain(..surplus);
     }
@@ -115,7 +116,8 @@ impl History {
     /// Hands over a pass. Never waits: where the thread is behind, the pass is not kept, and that is told.
     pub fn keep(&mut self, snapshot: &Snapshot, memory: &Arc<Memory>, now: Now) {
         let mut record = Record::new(snapshot, Arc::clone(memory), now, self.reader.clock.since_1970());
-        record.happenings = std::mem::take(&mut self.happenings);
+        let told = std::mem::take(&mut self.happenings).into_iter();
+        record.happenings = told.map(|(at, happening)| (at.unwrap_or(snapshot.at), happening)).collect();
         let refused = match self.reader.jobs.try_send(Job::Pass(Box::new(record))) {
             Ok(()) => return,
             Err(TrySendError::Full(job)) => job,
@@ -126,7 +128,8 @@ impl History {
         };
         self.dropped += 1;
         if let Job::Pass(record) = refused {
-            self.happenings = record.happenings;
+            self.happenings =
+                record.happenings.into_iter().map(|(at, happening)| (Some(at), happening)).collect();
         }
     }
 

@@ -30,7 +30,8 @@ pub(super) struct Record {
     pub(super) clocks: (Duration, Duration),
     pub(super) connectors: Vec<Seen>,
     pub(super) oplogs: Vec<Bounds>,
-    pub(super) happenings: Vec<Happening>,
+    /// With when they happened, seconds since 1970.
+    pub(super) happenings: Vec<(i64, Happening)>,
     pub(super) memory: Arc<Memory>,
 }
 

@@ -10,8 +10,11 @@ const APPLICATION_ID: i32 = 0x5253_4744;
 
 /// What leads from one version to the next; the newest version is their number. A step that was released is never changed.
 const STEPS: [&str; 1] = ["
-    -- `grade`: 0 any pass, 1 the first of its minute, 2 the first of its hour. Times are seconds since 1970 by our clock.
-    CREATE TABLE pass (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, grade INTEGER NOT NULL) STRICT;
+    -- `grade`: 0 any pass, 1 the first of its minute, 2 the first of its hour. `connectors` were seen, as many samples there are.
+    -- Times are seconds since 1970 by our clock.
+    CREATE TABLE pass (
+        id INTEGER PRIMARY KEY, at INTEGER NOT NULL, grade INTEGER NOT NULL, connectors INTEGER NOT NULL
+    ) STRICT;
     CREATE INDEX pass_at ON pass (at);
     CREATE INDEX pass_grade ON pass (grade, at);
     -- `verdict` and `why` as they are now; `seen` is brought up to date once an hour.

@@ -81,10 +81,10 @@ impl Store {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let grade = bounds::grade(known.last_pass_at, record.at);
         let mut pass = Pass { transaction: &transaction, known, at: record.at, id: 0, hourly: grade == 2 };
-        pass.begin(grade)?;
+        pass.begin(grade, record.connectors.len())?;
         record.connectors.iter().try_for_each(|seen| pass.connector(seen))?;
         record.oplogs.iter().try_for_each(|oplog| pass.oplog(oplog))?;
-        record.happenings.iter().try_for_each(|happening| pass.happening(happening))?;
+        record.happenings.iter().try_for_each(|(at, happening)| pass.happening(*at, happening))?;
         if known.saved.is_due(record) {
             known.saved = memory::save(&transaction, record, limits.max_size_bytes)?;
         }
@@ -142,11 +142,12 @@ struct Pass<'a, 'c> {
 }
 
 impl Pass<'_, '_> {
-    fn begin(&mut self, grade: i64) -> rusqlite::Result<()> {
+    fn begin(&mut self, grade: i64, connectors: usize) -> rusqlite::Result<()> {
+        let connectors = i64::try_from(connectors).unwrap_or(i64::MAX);
         self.id = self
             .transaction
-            .prepare_cached("INSERT INTO pass (at, grade) VALUES (?1, ?2)")?
-            .insert(params![self.at, grade])?;
+            .prepare_cached("INSERT INTO pass (at, grade, connectors) VALUES (?1, ?2, ?3)")?
+            .insert(params![self.at, grade, connectors])?;
         Ok(())
     }
 
@@ -265,7 +266,7 @@ impl Pass<'_, '_> {
         Ok(())
     }
 
-    fn happening(&mut self, happening: &Happening) -> rusqlite::Result<()> {
+    fn happening(&mut self, at: i64, happening: &Happening) -> rusqlite::Result<()> {
         let id = happening.connector.as_ref();
         let (cluster, connector) =
             id.map_or(("", ""), |id| (id.connect_cluster.as_str(), id.connector.as_str()));
@@ -277,7 +278,7 @@ impl Pass<'_, '_> {
             .prepare_cached(
                 "INSERT INTO event (at, connect_cluster, connector, kind, detail) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
-            .execute(params![self.at, cluster, connector, happening.kind, detail])?;
+            .execute(params![at, cluster, connector, happening.kind, detail])?;
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ CREATE INDEX failure_connector ON failure (connector, at);
 CREATE INDEX failure_standing ON failure (ended) WHERE ended IS NULL;
 CREATE TABLE member ( id INTEGER PRIMARY KEY, deployment TEXT NOT NULL, member TEXT NOT NULL, seen INTEGER NOT NULL, UNIQUE (deployment, member) ) STRICT;
 CREATE TABLE memory ( one INTEGER PRIMARY KEY CHECK (one = 1), layout INTEGER NOT NULL, at_ms INTEGER NOT NULL, uptime_ms INTEGER NOT NULL, json TEXT NOT NULL ) STRICT;
-CREATE TABLE pass (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, grade INTEGER NOT NULL) STRICT;
+CREATE TABLE pass ( id INTEGER PRIMARY KEY, at INTEGER NOT NULL, grade INTEGER NOT NULL, connectors INTEGER NOT NULL ) STRICT;
 CREATE INDEX pass_at ON pass (at);
 CREATE INDEX pass_grade ON pass (grade, at);
 CREATE TABLE sample ( pass INTEGER NOT NULL, connector INTEGER NOT NULL, verdict TEXT NOT NULL, why TEXT, position_t INTEGER, position_i INTEGER, headroom_seconds INTEGER, lag_seconds INTEGER, PRIMARY KEY (pass, connector) ) STRICT, WITHOUT ROWID;

@@ -11,6 +11,7 @@
 mod access;
 mod daemon;
 mod election;
+mod history;
 mod keys;
 mod members;
 mod proxy;

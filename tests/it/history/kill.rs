@@ -22,7 +22,7 @@ fn daemon(url: &str, directory: &Path) -> Child {
         .unwrap()
 }
 
-/// The moments are random: some hit the making of the tables, most a pass that is being written.
+/// The moments are random: in every third life from its beginning, where the file is opened, in the others once it writes.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_random_moments_the_file_is_whole() {
     let names = ["first", "second", "third"];
@@ -35,14 +35,28 @@ async fn killed_at_random_moments_the_file_is_whole() {
     for round in 0..ROUNDS {
         let mut child = daemon(&fake.url, &state);
         seed = next(seed);
-        tokio::time::sleep(Duration::from_micros(5_000 + seed % 700_000)).await;
+        if round % 3 > 0 {
+            written_to(&state).await;
+        }
+        tokio::time::sleep(Duration::from_micros(seed % 1_000_000)).await;
         child.kill().unwrap();
         child.wait().unwrap();
-        newest = check_whole(&state, newest, round, &names);
+        newest = check_whole(&state, newest, round);
     }
-    // It wrote something in most rounds, or nothing was tested.
-    assert!(newest > i64::try_from(ROUNDS).unwrap(), "{newest} passes");
+    // Every life that was waited for wrote something, or nothing was tested.
+    assert!(newest > i64::try_from(ROUNDS / 2).unwrap(), "{newest} passes");
     println!("{newest} passes written in {ROUNDS} lives");
+}
+
+/// Waits until this life writes: looking at the file after the last one has left no log beside it.
+async fn written_to(state: &Path) {
+    for _attempt in 0..20_000 {
+        if std::fs::metadata(state.join("history.db-wal")).is_ok_and(|log| log.len() > 0) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("it wrote nothing for twenty seconds");
 }
 
 /// Splitmix's step: good enough to spread the moments.
@@ -53,7 +67,7 @@ fn next(seed: u64) -> u64 {
 }
 
 /// Nothing half-written, nothing lost that an earlier life had written. The newest pass.
-fn check_whole(state: &Path, before: i64, round: u64, names: &[&str]) -> i64 {
+fn check_whole(state: &Path, before: i64, round: u64) -> i64 {
     let file = file_in(state);
     if !file.exists() || std::fs::metadata(&file).unwrap().len() == 0 {
         assert_eq!(before, 0, "round {round}: it is gone");
@@ -67,16 +81,15 @@ fn check_whole(state: &Path, before: i64, round: u64, names: &[&str]) -> i64 {
         assert_eq!(before, 0, "round {round}: the tables are gone");
         return 0;
     }
+    // The first pass of a life may have run into its deadlines, and know no name yet: it says how many it knew.
     for sql in [
-        format!(
-            "SELECT count(*) FROM pass p WHERE (SELECT count(*) FROM sample s WHERE s.pass = p.id) != {}",
-            names.len()
-        ),
-        "SELECT count(*) FROM sample WHERE pass NOT IN (SELECT id FROM pass)".to_owned(),
-        "SELECT count(*) FROM sample WHERE connector NOT IN (SELECT id FROM connector)".to_owned(),
-        "SELECT count(*) FROM verdict_change WHERE connector NOT IN (SELECT id FROM connector)".to_owned(),
+        "SELECT count(*) FROM pass p WHERE connectors != (SELECT count(*) FROM sample s WHERE s.pass = p.id)",
+        "SELECT count(*) FROM pass WHERE connectors NOT IN (0, 3)",
+        "SELECT count(*) FROM sample WHERE pass NOT IN (SELECT id FROM pass)",
+        "SELECT count(*) FROM sample WHERE connector NOT IN (SELECT id FROM connector)",
+        "SELECT count(*) FROM verdict_change WHERE connector NOT IN (SELECT id FROM connector)",
     ] {
-        assert_eq!(number(&file, &sql), 0, "round {round}: {sql}");
+        assert_eq!(number(&file, sql), 0, "round {round}: {sql}");
     }
     let json: Option<String> =
         connection.query_row("SELECT json FROM memory", [], |row| row.get(0)).optional().unwrap();

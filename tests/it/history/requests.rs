@@ -1,6 +1,6 @@
 //! The endpoint and `explain`, with the real program; and a disk that takes no more.
 
-use crate::cli::resumeguard;
+use crate::cli::{Run, resumeguard};
 use crate::fake_connect::{FakeConnect, listing, offsets};
 use resumeguard::history::Story;
 use std::io::{BufRead as _, BufReader};
@@ -113,6 +113,11 @@ async fn the_endpoint_and_explain_tell_what_was_seen_with_a_daemon_and_without()
     assert!(offline.contains("event") && offline.contains("started"), "{offline}");
     assert_eq!(beside(directory.path()), ["history.db", "history.lock"], "reading leaves nothing behind");
 
+    // With Connect down there is nothing to see but what was seen.
+    let down = explain_line("http://127.0.0.1:9", &address, &state).await;
+    assert_eq!((down.code, down.stderr.lines().count()), (69, 1), "{down:?}");
+    assert!(down.stdout.contains("first seen -> unknown (no_position)"), "{down:?}");
+
     // The next life goes on: no verdict has changed.
     let daemon = Daemon::start(&fake.url, &state, "unlimited");
     let two = |story: &serde_json::Value| story["events"].as_array().is_some_and(|events| events.len() == 2);
@@ -123,13 +128,17 @@ async fn the_endpoint_and_explain_tell_what_was_seen_with_a_daemon_and_without()
 }
 
 async fn explain(url: &str, address: &str, state: &str) -> String {
+    let run = explain_line(url, address, state).await;
+    assert_eq!(run.code, 0, "{run:?}");
+    run.stdout
+}
+
+async fn explain_line(url: &str, address: &str, state: &str) -> Run {
     let line = resumeguard(&["explain", "orders", "--connect", url])
         .env("RESUMEGUARD__HTTP__LISTEN", address)
         .env("RESUMEGUARD__POLL__INTERVAL", "2s")
         .env("RESUMEGUARD__HISTORY__DIRECTORY", state);
-    let run = tokio::task::spawn_blocking(move || line.run()).await.unwrap();
-    assert_eq!(run.code, 0, "{run:?}");
-    run.stdout
+    tokio::task::spawn_blocking(move || line.run()).await.unwrap()
 }
 
 fn beside(directory: &Path) -> Vec<String> {

@@ -3,7 +3,7 @@
 use super::{BEGIN, Kept, file_in, kept_in, number, report, settled, snapshot};
 use crate::fake_connect::{FakeConnect, listing, offsets};
 use resumeguard::clock::Clock;
-use resumeguard::history::Query;
+use resumeguard::history::{Happening, Query};
 use resumeguard::{config, daemon::Watch};
 use resumeguard_core::domain::{Snapshot, SourceFacts, Verdict};
 use rusqlite::Connection;
@@ -147,10 +147,14 @@ async fn a_file_removed_under_our_hands_is_told_and_begun_anew() {
     let (mut kept, _) = Kept::open(kept_in(&state)).await;
     assert!(kept.pass(&snapshot(BEGIN, vec![])).await.up);
     std::fs::remove_dir_all(&state).unwrap();
+    kept.history.tell(Happening { connector: None, kind: "rescued", detail: serde_json::json!({}) });
     let source = kept.pass(&snapshot(BEGIN + 15, vec![])).await;
     assert!(source.error.as_deref().unwrap().contains("was removed or replaced while in use"), "{source:?}");
     assert!(kept.pass(&snapshot(BEGIN + 30, vec![])).await.up);
     assert_eq!(number(&kept.file(), "SELECT count(*) FROM pass"), 1);
+    // What happened is told with the next pass that can be written.
+    let told = format!("SELECT count(*) FROM event WHERE kind = 'rescued' AND at = {}", BEGIN + 15);
+    assert_eq!(number(&kept.file(), &told), 1);
 }
 
 /// Somebody holds the file for longer than a pass takes: passes go on at once, what does not fit is dropped and counted.

@@ -124,7 +124,7 @@ pub struct DeploymentFacts {
 /// One source with its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFacts {
-    /// Kind: `connect`, `offsets` or `mongodb`.
+    /// Kind: `connect`, `offsets`, `mongodb` or `history`.
     pub source: &'static str,
     /// Which one.
     pub name: String,
