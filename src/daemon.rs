@@ -114,13 +114,21 @@ impl Watch {
 /// # Errors
 /// Where the address cannot be listened on, or the server or the loop ends by itself.
 pub async fn run(config: &Config, clock: Clock) -> anyhow::Result<()> {
+    let mut stop = std::pin::pin!(stop_signal()?);
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {} (http.listen)", config.listen))?;
     // Port 0 means any: say which one it became.
     let listen = listener.local_addr().unwrap_or(config.listen);
     tracing::info!(%listen, connect_clusters = config.connect.len(), "watching");
-    let (mut watch, clock) = Watch::resumed(config, clock).await?;
+    // A disk that does not answer must not keep it from stopping either.
+    let (mut watch, clock) = tokio::select! {
+        resumed = Watch::resumed(config, clock) => resumed?,
+        signal = &mut stop => {
+            tracing::info!(signal, "stopping");
+            return Ok(());
+        }
+    };
     let board = Board::new(clock, config.poll.interval);
     let reader = watch.reader();
     let server = axum::serve(listener, http::router(board.clone(), reader.clone()));
@@ -138,7 +146,10 @@ pub async fn run(config: &Config, clock: Clock) -> anyhow::Result<()> {
     let ended = tokio::select! {
         () = passes => Err(anyhow::anyhow!("the passes ended by themselves")),
         ended = server => ended.context("the HTTP server ended by itself"),
-        signal = stop_signal() => signal.map(|signal| tracing::info!(signal, "stopping")),
+        signal = &mut stop => {
+            tracing::info!(signal, "stopping");
+            Ok(())
+        }
     };
     if let Some(reader) = reader {
         reader.close().await;
@@ -146,12 +157,14 @@ pub async fn run(config: &Config, clock: Clock) -> anyhow::Result<()> {
     ended
 }
 
-/// Waits for SIGTERM or SIGINT.
-async fn stop_signal() -> anyhow::Result<&'static str> {
+/// SIGTERM or SIGINT, from now on: a signal that comes before anybody waits for it is not missed.
+fn stop_signal() -> std::io::Result<impl Future<Output = &'static str>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = term.recv() => Ok("SIGTERM"),
-        _ = int.recv() => Ok("SIGINT"),
-    }
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => "SIGTERM",
+            _ = int.recv() => "SIGINT",
+        }
+    })
 }
