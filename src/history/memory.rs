@@ -28,6 +28,8 @@ pub struct Restored {
 pub(super) struct Saved {
     uptime: Option<Duration>,
     bytes: u64,
+    /// It was too much to be kept.
+    left_out: bool,
 }
 
 impl Saved {
@@ -37,14 +39,27 @@ impl Saved {
     }
 }
 
-/// Writes it. What would take more than a quarter of the file is not kept: the samples would have to go for it.
-pub(super) fn save(connection: &Connection, record: &Record, max_size_bytes: i64) -> rusqlite::Result<Saved> {
+/// Writes it. What would take more than a quarter of the file is not kept, since the samples would have to go for it; a line of
+/// log says so when that begins.
+pub(super) fn save(
+    connection: &Connection,
+    record: &Record,
+    max_size_bytes: i64,
+    before: Saved,
+) -> rusqlite::Result<Saved> {
     let json = serde_json::to_string(&*record.memory)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-    let saved = Saved { uptime: Some(record.clocks.1), bytes: u64::try_from(json.len()).unwrap_or(u64::MAX) };
-    if i64::try_from(json.len()).is_ok_and(|bytes| bytes > max_size_bytes / 4) {
+    let left_out = i64::try_from(json.len()).is_ok_and(|bytes| bytes > max_size_bytes / 4);
+    let bytes = u64::try_from(json.len()).unwrap_or(u64::MAX);
+    let saved = Saved { uptime: Some(record.clocks.1), bytes, left_out };
+    if left_out {
         connection.execute("DELETE FROM memory", [])?;
-        tracing::debug!(bytes = json.len(), "what judgement remembers does not fit; raise history.max_size");
+        if !before.left_out {
+            tracing::warn!(
+                bytes,
+                "what judgement remembers takes over a quarter of history.max_size and is not kept: raise it"
+            );
+        }
         return Ok(saved);
     }
     let (wall, uptime) = record.clocks;

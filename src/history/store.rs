@@ -72,7 +72,7 @@ impl Store {
 
     /// Writes the memory of the last pass, where it was put off.
     pub(super) fn save_memory(&mut self, record: &Record) -> Result<(), HistoryError> {
-        let saved = memory::save(&self.connection, record, self.limits.max_size_bytes);
+        let saved = memory::save(&self.connection, record, self.limits.max_size_bytes, self.known.saved);
         saved.map(drop).map_err(|cause| HistoryError::sqlite(&self.claim.path, cause))
     }
 
@@ -86,7 +86,7 @@ impl Store {
         record.oplogs.iter().try_for_each(|oplog| pass.oplog(oplog))?;
         record.happenings.iter().try_for_each(|(at, happening)| pass.happening(*at, happening))?;
         if known.saved.is_due(record) {
-            known.saved = memory::save(&transaction, record, limits.max_size_bytes)?;
+            known.saved = memory::save(&transaction, record, limits.max_size_bytes, known.saved)?;
         }
         let series = record.connectors.len() + record.oplogs.len();
         bounds::trim(&transaction, record.at, i64::try_from(series).unwrap_or(i64::MAX), *limits)?;

@@ -80,6 +80,22 @@ async fn what_was_put_off_is_written_at_the_end() {
 }
 
 #[tokio::test]
+async fn one_that_would_crowd_out_the_samples_is_not_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = kept_in(directory.path());
+    config.max_size_bytes = 1 << 20;
+    let (mut kept, _) = Kept::open(config).await;
+    let large = memory_of((0..2_000).map(|i| connector(&format!("c{i}"), vec![])).collect());
+    let rows = |kept: &Kept| number(&kept.file(), "SELECT count(*) FROM memory");
+    assert!(kept.remember(&snapshot(BEGIN, vec![]), &memory()).await.up);
+    assert_eq!(rows(&kept), 1);
+    assert!(kept.remember(&snapshot(BEGIN + 15, vec![]), &large).await.up);
+    assert_eq!(rows(&kept), 0, "an older one would be wrong");
+    let (_kept, restored) = Kept::open(kept.close().await).await;
+    assert!(restored.is_none());
+}
+
+#[tokio::test]
 async fn another_layout_another_form_and_one_too_old_are_dropped_and_nothing_else() {
     let directory = tempfile::tempdir().unwrap();
     let (mut kept, _) = Kept::open(kept_in(directory.path())).await;
