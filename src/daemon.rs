@@ -2,12 +2,14 @@
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::history::{Happening, History, Reader};
 use crate::publish::status::{Status, Tokens};
 use crate::publish::{Board, Published, VerdictLog, http, metrics, page};
 use crate::sources::Observer;
 use anyhow::Context as _;
 use resumeguard_core::assess::{Memory, Thresholds, assess};
-use resumeguard_core::domain::Snapshot;
+use resumeguard_core::domain::{LossCause, Snapshot};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::time::MissedTickBehavior;
@@ -18,7 +20,8 @@ pub struct Watch {
     clock: Clock,
     observer: Observer,
     thresholds: Thresholds,
-    memory: Memory,
+    memory: Arc<Memory>,
+    history: Option<History>,
     own: metrics::Own,
     interval: Duration,
 }
@@ -33,18 +36,54 @@ impl Watch {
             clock,
             observer: Observer::new(config)?,
             thresholds: config.thresholds.clone(),
-            memory: Memory::default(),
+            memory: Arc::default(),
+            history: None,
             own: metrics::Own::default(),
             interval: config.poll.interval,
         })
     }
 
+    /// A watch that keeps what it sees, where the configuration says where, and goes on with what an earlier one remembered; with
+    /// the clock that goes on as well.
+    ///
+    /// # Errors
+    /// Where no HTTP client can be made.
+    pub async fn resumed(config: &Config, clock: Clock) -> anyhow::Result<(Self, Clock)> {
+        let Some(kept) = &config.history else {
+            tracing::info!("no history is kept: judgement begins anew; set history.directory to keep one");
+            return Ok((Self::new(config, clock)?, clock));
+        };
+        let (mut history, restored) = History::open(kept, clock).await;
+        let memory = if restored.is_some() { "restored" } else { "none" };
+        let detail = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "memory": memory });
+        history.tell(Happening { connector: None, kind: "started", detail });
+        tracing::info!(directory = %kept.directory.display(), memory, "a history is kept");
+        let (clock, memory) = match restored {
+            Some(restored) => (Clock::resumed(restored.uptime, restored.since_1970), restored.memory),
+            None => (clock, Memory::default()),
+        };
+        let watch = Self { memory: Arc::new(memory), history: Some(history), ..Self::new(config, clock)? };
+        Ok((watch, clock))
+    }
+
+    /// Who answers what was seen, where that is kept.
+    #[must_use]
+    pub fn reader(&self) -> Option<Reader> {
+        self.history.as_ref().map(History::reader)
+    }
+
     /// One pass.
     pub async fn pass(&mut self) -> Snapshot {
         let begun = self.clock.uptime();
-        let facts = self.observer.observe(&self.clock).await;
-        let (snapshot, memory) = assess(&self.memory, &facts, &self.thresholds, self.clock.now());
-        self.memory = memory;
+        let mut facts = self.observer.observe(&self.clock).await;
+        facts.sources.extend(self.history.as_mut().map(|history| history.settle(&self.clock)));
+        let now = self.clock.now();
+        let (snapshot, memory) = assess(&self.memory, &facts, &self.thresholds, now);
+        self.memory = Arc::new(memory);
+        if let Some(history) = &mut self.history {
+            happenings(&snapshot).for_each(|happening| history.tell(happening));
+            history.keep(&snapshot, &self.memory, now);
+        }
         self.own.passes += 1;
         self.own.durations.observe(self.clock.uptime().saturating_sub(begun).as_secs_f64());
         snapshot
@@ -59,7 +98,8 @@ impl Watch {
             tracing::error!(%error, "the status could not be written as JSON");
             Vec::new()
         });
-        let own = [metrics::own(self.observer.meters(), &self.own), metrics::process()].concat();
+        let meters = self.observer.meters().chain(self.history.as_ref().map(History::meter));
+        let own = [metrics::own(meters, &self.own), metrics::process()].concat();
         Published {
             at: self.clock.uptime(),
             subjects: metrics::subjects(snapshot).into(),
@@ -70,20 +110,47 @@ impl Watch {
     }
 }
 
+/// What the history keeps besides samples and changes.
+fn happenings(snapshot: &Snapshot) -> impl Iterator<Item = Happening> {
+    snapshot.connectors.iter().flat_map(|report| {
+        report.new_discontinuities().iter().map(|found| Happening {
+            connector: Some(report.id.clone()),
+            kind: found.outcome.code(),
+            detail: serde_json::json!({
+                "cause": found.outcome.cause().map(LossCause::code),
+                "from": { "t": found.from.t, "i": found.from.i },
+                "to": { "t": found.to.t, "i": found.to.i },
+                "seconds": found.seconds(),
+                "tolerance": found.tolerance.code(),
+                "startup_mode": found.startup_mode.code(),
+            }),
+        })
+    })
+}
+
 /// Runs until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// Where the address cannot be listened on, or the server or the loop ends by itself.
 pub async fn run(config: &Config, clock: Clock) -> anyhow::Result<()> {
+    let mut stop = std::pin::pin!(stop_signal()?);
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {} (http.listen)", config.listen))?;
-    let board = Board::new(clock, config.poll.interval);
-    let mut watch = Watch::new(config, clock)?;
     // Port 0 means any: say which one it became.
     let listen = listener.local_addr().unwrap_or(config.listen);
     tracing::info!(%listen, connect_clusters = config.connect.len(), "watching");
-    let server = axum::serve(listener, http::router(board.clone()));
+    // A disk that does not answer must not keep it from stopping either.
+    let (mut watch, clock) = tokio::select! {
+        resumed = Watch::resumed(config, clock) => resumed?,
+        signal = &mut stop => {
+            tracing::info!(signal, "stopping");
+            return Ok(());
+        }
+    };
+    let board = Board::new(clock, config.poll.interval);
+    let reader = watch.reader();
+    let server = axum::serve(listener, http::router(board.clone(), reader.clone()));
     let passes = async {
         let mut log = VerdictLog::default();
         let mut ticks = tokio::time::interval(config.poll.interval);
@@ -95,22 +162,28 @@ pub async fn run(config: &Config, clock: Clock) -> anyhow::Result<()> {
             board.put(watch.render(&snapshot));
         }
     };
-    tokio::select! {
-        () = passes => anyhow::bail!("the passes ended by themselves"),
+    let ended = tokio::select! {
+        () = passes => Err(anyhow::anyhow!("the passes ended by themselves")),
         ended = server => ended.context("the HTTP server ended by itself"),
-        signal = stop_signal() => {
-            tracing::info!(signal = signal?, "stopping");
+        signal = &mut stop => {
+            tracing::info!(signal, "stopping");
             Ok(())
         }
+    };
+    if let Some(reader) = reader {
+        reader.close().await;
     }
+    ended
 }
 
-/// Waits for SIGTERM or SIGINT.
-async fn stop_signal() -> anyhow::Result<&'static str> {
+/// SIGTERM or SIGINT, from now on: a signal that comes before anybody waits for it is not missed.
+fn stop_signal() -> std::io::Result<impl Future<Output = &'static str>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = term.recv() => Ok("SIGTERM"),
-        _ = int.recv() => Ok("SIGINT"),
-    }
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => "SIGTERM",
+            _ = int.recv() => "SIGINT",
+        }
+    })
 }

@@ -6,6 +6,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod daemon;
+pub mod history;
 pub mod publish;
 pub mod sources;
 pub mod telemetry;

@@ -3,6 +3,7 @@
 mod ask;
 mod check;
 mod decode;
+mod explain;
 mod gate;
 mod healthcheck;
 mod status;
@@ -69,7 +70,9 @@ enum Command {
         #[command(flatten)]
         connect: Connect,
     },
-    /// One connector's story: evidence, findings, what a restart would do.
+    /// One connector's story: evidence, findings, what a restart would do, what was seen of it over the last day.
+    ///
+    /// The latter from the running daemon's history, or from the file where there is none.
     #[command(after_help = "Example:\n  resumeguard explain orders --connect http://127.0.0.1:8083")]
     Explain {
         /// CONNECTOR or CONNECT_CLUSTER/CONNECTOR.
@@ -200,9 +203,7 @@ fn dispatch(cli: &Cli) -> Result<Outcome, Failure> {
             status::report(&on_runtime(ask::status(cli, connect, clock))??, *json)
         }
         Command::Gate { which, connect } => gate::run(&on_runtime(ask::status(cli, connect, clock))??, which),
-        Command::Explain { connector, connect } => {
-            status::explain(&on_runtime(ask::status(cli, connect, clock))??, connector)
-        }
+        Command::Explain { connector, connect } => on_runtime(explain::run(cli, connector, connect, clock))?,
         Command::CheckConfig { connectivity } => {
             let (_, config) = cli.load(&[])?;
             on_runtime(check::run(&config, *connectivity, clock))?

@@ -1,4 +1,4 @@
-//! `status` and `explain`.
+//! `status`.
 
 use super::{Failure, Outcome};
 use crate::publish::status::{Connector, Status};
@@ -35,21 +35,6 @@ fn outcome(status: &Status) -> Outcome {
 
 fn has_failed(connector: &Connector) -> bool {
     connector.state.as_deref() == Some("FAILED") || connector.tasks.iter().any(|task| task.state == "FAILED")
-}
-
-/// Prints one connector's story.
-pub(super) fn explain(status: &Status, wanted: &str) -> Result<Outcome, Failure> {
-    let named =
-        |c: &&Connector| c.connector == wanted || format!("{}/{}", c.connect_cluster, c.connector) == wanted;
-    let mut found = status.connectors.iter().filter(named).peekable();
-    if found.peek().is_none() {
-        let line = format!("no MongoDB source connector is called {wanted}; `resumeguard status` lists them");
-        return Err(Failure::new(Outcome::Negative, line));
-    }
-    for connector in found {
-        print(&table::story(connector, status))?;
-    }
-    Ok(Outcome::Done)
 }
 
 /// Prints to standard output; a reader that has gone away is no error.

@@ -1,8 +1,8 @@
 //! Files, then the environment, then flags; one clear line for whatever is wrong with them.
 
-use super::raw::{RawConnect, RawMongodb};
+use super::raw::{RawConnect, RawHistory, RawMongodb};
 use super::thresholds::thresholds;
-use super::{Config, ConnectCluster, Deployment, Poll, Raw, Secret, StatusTopic};
+use super::{ByteSize, Config, ConnectCluster, Deployment, History, Poll, Raw, Secret, StatusTopic};
 use config::{Environment, File, FileFormat, Value, ValueKind};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -145,7 +145,7 @@ fn from_flag(text: &str) -> Result<(String, RawConnect), ConfigError> {
 
 fn validate(raw: &Raw) -> Result<Config, ConfigError> {
     let poll = Poll {
-        interval: within("poll.interval", raw.poll.interval.0, 1, 3600)?,
+        interval: interval(raw.poll.interval.0)?,
         offsets_at_once: raw.poll.offsets_at_once,
         sizes_every: within("poll.sizes_every", raw.poll.sizes_every.0, 1, 86_400)?,
     };
@@ -164,7 +164,36 @@ fn validate(raw: &Raw) -> Result<Config, ConfigError> {
                 format!("`{}` is no address; write for example \"127.0.0.1:9286\"", raw.http.listen),
             )
         })?,
+        history: history(&raw.history)?,
     })
+}
+
+/// From a tenth of a second, for those who test, to an hour.
+fn interval(value: Duration) -> Result<Duration, ConfigError> {
+    if (Duration::from_millis(100)..=Duration::from_secs(3600)).contains(&value) {
+        return Ok(value);
+    }
+    let value = humantime::format_duration(value);
+    Err(ConfigError::at("poll.interval", format!("{value} is not between 100ms and 1h")))
+}
+
+fn history(raw: &RawHistory) -> Result<Option<History>, ConfigError> {
+    const LEAST: ByteSize = ByteSize(1 << 20);
+    let keep = raw.keep.0;
+    if !(Duration::from_secs(3600)..=Duration::from_secs(365 * 86_400)).contains(&keep) {
+        let problem = format!("{} is not between 1h and 365d", humantime::format_duration(keep));
+        return Err(ConfigError::at("history.keep", problem));
+    }
+    if raw.max_size < LEAST {
+        let problem = format!("{} is less than {LEAST}, with which nothing can be kept", raw.max_size);
+        return Err(ConfigError::at("history.max_size", problem));
+    }
+    let directory = raw.directory.as_deref().filter(|directory| !directory.is_empty());
+    Ok(directory.map(|directory| History {
+        directory: PathBuf::from(directory),
+        keep,
+        max_size_bytes: raw.max_size.0,
+    }))
 }
 
 pub(super) fn within(key: &str, value: Duration, least: u64, most: u64) -> Result<Duration, ConfigError> {

@@ -3,14 +3,17 @@
 mod load;
 mod raw;
 mod secret;
+mod size;
 mod thresholds;
 
 pub use load::{ConfigError, Sources, load};
 pub use raw::Raw;
 pub use secret::Secret;
+pub use size::ByteSize;
 
 use resumeguard_core::assess::Thresholds;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 use wildmatch::WildMatch;
 
@@ -30,6 +33,19 @@ pub struct Config {
     pub thresholds: Thresholds,
     /// Address that HTTP is served on.
     pub listen: SocketAddr,
+    /// Where what was seen is kept; `None` if nowhere.
+    pub history: Option<History>,
+}
+
+/// Where and how much of what was seen is kept.
+#[derive(Debug, Clone)]
+pub struct History {
+    /// The directory; it holds `history.db`.
+    pub directory: PathBuf,
+    /// What is older goes.
+    pub keep: Duration,
+    /// Size of the file, bytes; the oldest samples go first.
+    pub max_size_bytes: u64,
 }
 
 /// One Kafka Connect cluster.

@@ -1,7 +1,7 @@
 //! The configuration as it is written. Unknown keys are refused; what is left out has the default shown in
 //! `config/resumeguard.toml` (a test proves that they are the same).
 
-use super::Secret;
+use super::{ByteSize, Secret};
 use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -24,6 +24,8 @@ pub struct Raw {
     pub mutes: BTreeMap<String, RawMute>,
     /// `[http]`.
     pub http: RawHttp,
+    /// `[history]`.
+    pub history: RawHistory,
 }
 
 /// `[connect.NAME]`.
@@ -156,6 +158,25 @@ pub struct RawMute {
 pub struct RawHttp {
     /// Address to listen on.
     pub listen: String,
+}
+
+/// `[history]`.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawHistory {
+    /// Where it is kept; absent or empty: nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
+    /// What is older goes.
+    pub keep: HumanDuration,
+    /// Size of the file.
+    pub max_size: ByteSize,
+}
+
+impl Default for RawHistory {
+    fn default() -> Self {
+        Self { directory: None, keep: HumanDuration::seconds(30 * 86_400), max_size: ByteSize(512 << 20) }
+    }
 }
 
 impl Default for RawPoll {

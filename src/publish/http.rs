@@ -1,6 +1,7 @@
-//! HTTP: hands out what was rendered. No request makes any I/O.
+//! HTTP: hands out what was rendered. No request makes any I/O, save those for the history: its own thread answers them.
 
-use super::{Board, metrics};
+use super::{Board, metrics, story};
+use crate::history::Reader;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -18,7 +19,7 @@ const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 /// Every endpoint.
-pub fn router(board: Board) -> Router {
+pub fn router(board: Board, history: Option<Reader>) -> Router {
     Router::new()
         .route("/", get(page))
         .route("/metrics", get(metrics_page))
@@ -26,6 +27,7 @@ pub fn router(board: Board) -> Router {
         .route("/readyz", get(readyz))
         .route("/api/v1/status", get(status))
         .with_state(board)
+        .merge(story::router(history))
 }
 
 async fn page(State(board): State<Board>) -> Response {
@@ -77,7 +79,7 @@ async fn readyz(State(board): State<Board>) -> Response {
     }
 }
 
-fn headers(content_type: &'static str) -> [(HeaderName, HeaderValue); 4] {
+pub(super) fn headers(content_type: &'static str) -> [(HeaderName, HeaderValue); 4] {
     [
         (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
         (header::SERVER, HeaderValue::from_static(SERVED_BY)),
@@ -87,6 +89,15 @@ fn headers(content_type: &'static str) -> [(HeaderName, HeaderValue); 4] {
 }
 
 fn problem(detail: &str) -> Response {
-    let body = serde_json::json!({ "title": "not available", "status": 503, "detail": detail }).to_string();
-    (StatusCode::SERVICE_UNAVAILABLE, headers("application/problem+json"), body).into_response()
+    problem_with(StatusCode::SERVICE_UNAVAILABLE, detail)
+}
+
+/// RFC 9457.
+pub(super) fn problem_with(status: StatusCode, detail: &str) -> Response {
+    let title = match status {
+        StatusCode::BAD_REQUEST => "bad request",
+        _ => "not available",
+    };
+    let body = serde_json::json!({ "title": title, "status": status.as_u16(), "detail": detail }).to_string();
+    (status, headers("application/problem+json"), body).into_response()
 }

@@ -1,6 +1,6 @@
 //! The log of verdicts: a line when one changes, none while it stays.
 
-use resumeguard_core::domain::{ConnectorId, ConnectorReport, Snapshot, Verdict};
+use resumeguard_core::domain::{ConnectorId, ConnectorReport, Discontinuity, Outcome, Snapshot, Verdict};
 use std::collections::BTreeMap;
 
 /// Remembers the verdicts of the last pass.
@@ -17,10 +17,26 @@ impl VerdictLog {
             if before != connector.verdict {
                 changed(connector, before);
             }
+            connector.new_discontinuities().iter().for_each(|found| went_on_elsewhere(connector, found));
         }
         self.last =
             snapshot.connectors.iter().map(|connector| (connector.id.clone(), connector.verdict)).collect();
         tracing::debug!(connectors = snapshot.connectors.len(), "pass");
+    }
+}
+
+fn went_on_elsewhere(connector: &ConnectorReport, found: &Discontinuity) {
+    let (id, from, to, seconds) = (&connector.id, found.from, found.to, found.seconds());
+    match found.outcome {
+        Outcome::Lost(cause) => {
+            tracing::warn!(connector = %id, cause = cause.code(), %from, %to, seconds, "history was skipped");
+        }
+        Outcome::MaybeLost => {
+            tracing::warn!(connector = %id, %from, %to, seconds, "history may have been skipped");
+        }
+        Outcome::Rescued => {
+            tracing::info!(connector = %id, %from, %to, seconds, "rescued: the open stream carried it over");
+        }
     }
 }
 

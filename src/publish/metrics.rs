@@ -76,7 +76,7 @@ impl ConnectorFamilies {
             finding: gauge("connector_finding", "1 for each numbered finding that matches."),
             losses: Family::counter("connector_history_losses_total", "How often history was proven to have been skipped, by cause."),
             lost_seconds: Family::counter("connector_history_lost_seconds_total", "Seconds of history that were skipped, at the most, by cause."),
-            failures: Family::counter("connector_failures_total", "Task failures seen since the daemon started, by MongoDB error code (empty if the trace names none) and class."),
+            failures: Family::counter("connector_failures_total", "Task failures seen, by MongoDB error code (empty if the trace names none) and class; from when the daemon was started, or from when its history began."),
         }
     }
 

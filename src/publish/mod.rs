@@ -6,6 +6,7 @@ mod log;
 pub mod metrics;
 pub mod page;
 pub mod status;
+pub mod story;
 pub mod table;
 mod words;
 
@@ -38,6 +39,8 @@ pub struct Published {
 pub struct Board {
     newest: Arc<ArcSwapOption<Published>>,
     clock: Clock,
+    /// Uptime at which it was hung up.
+    begun: Duration,
     /// Older than this, nothing is said of connectors any more.
     stale_after: Duration,
 }
@@ -46,7 +49,12 @@ impl Board {
     /// An empty board; a rendering counts for three intervals.
     #[must_use]
     pub fn new(clock: Clock, interval: Duration) -> Self {
-        Self { newest: Arc::new(ArcSwapOption::empty()), clock, stale_after: interval * 3 }
+        Self {
+            newest: Arc::new(ArcSwapOption::empty()),
+            clock,
+            begun: clock.uptime(),
+            stale_after: interval * 3,
+        }
     }
 
     /// Replaces the newest rendering.
@@ -69,7 +77,7 @@ impl Board {
     /// Whether passes advance: the last one, or the start, is recent.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        let last = self.newest().map_or(Duration::ZERO, |published| published.at);
+        let last = self.newest().map_or(self.begun, |published| published.at);
         self.clock.uptime().saturating_sub(last) <= self.stale_after
     }
 

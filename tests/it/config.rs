@@ -68,13 +68,13 @@ fn unknown_keys_and_wrong_units_name_file_and_key() {
     );
     refused(
         "[nonsense]\na = 1",
-        "FILE: nonsense: unknown field `nonsense`, expected one of `connect`, `mongodb`, `poll`, `thresholds`, `mutes`, `http`",
+        "FILE: nonsense: unknown field `nonsense`, expected one of `connect`, `mongodb`, `poll`, `thresholds`, `mutes`, `http`, `history`",
     );
     refused(
         "[poll]\ninterval = \"15 parsecs\"",
         "FILE: poll.interval: `15 parsecs` is no duration (unknown time unit \"parsecs\", supported units: ns, us/µs, ms, sec, min, hours, days, weeks, months, years (and few variations)); write for example \"15s\" or \"2h\"",
     );
-    refused("[poll]\ninterval = \"0s\"", "poll.interval: 0s is not between 1s and 1h");
+    refused("[poll]\ninterval = \"0s\"", "poll.interval: 0s is not between 100ms and 1h");
     refused(
         "[http]\nlisten = \"9286\"",
         "http.listen: `9286` is no address; write for example \"127.0.0.1:9286\"",
@@ -101,6 +101,15 @@ fn what_contradicts_itself_is_refused() {
     refused(
         "[mongodb.a]\nuri_file = \"/nonexistent\"",
         "mongodb.a.uri_file: /nonexistent: No such file or directory (os error 2)",
+    );
+    refused("[history]\nkeep = \"5m\"", "history.keep: 5m is not between 1h and 365d");
+    refused(
+        "[history]\nmax_size = \"64KiB\"",
+        "history.max_size: 64KiB is less than 1MiB, with which nothing can be kept",
+    );
+    refused(
+        "[history]\nmax_size = \"512MB\"",
+        "FILE: history.max_size: `512MB` is no size; write for example \"512MiB\" or a number of bytes",
     );
     refused("[thresholds]\ncritical = \"24h\"", "thresholds: critical must not be larger than at_risk");
     refused(
@@ -129,6 +138,17 @@ fn the_environment_overrides_files_and_is_named_in_errors() {
     assert!(error.starts_with("the environment: poll.interval: "), "{error}");
     let error = load_with("", &[("RESUMEGUARD__POLL__NONSENSE", "x")]).map(drop).unwrap_err();
     assert!(error.starts_with("the environment: poll.nonsense: unknown field"), "{error}");
+}
+
+#[test]
+fn a_history_is_kept_where_a_directory_is_named() {
+    let history = |text: &str| load_with(text, &[]).unwrap().1.history;
+    assert!(history("").is_none() && history("[history]\ndirectory = \"\"").is_none());
+    let kept = history("[history]\ndirectory = \"/x\"\nmax_size = 2097152\nkeep = \"1h\"").unwrap();
+    assert_eq!((kept.directory, kept.max_size_bytes), (PathBuf::from("/x"), 2 << 20));
+    let environment = [("RESUMEGUARD__HISTORY__DIRECTORY", "/y"), ("RESUMEGUARD__HISTORY__MAX_SIZE", "3MiB")];
+    let kept = load_with("", &environment).unwrap().1.history.unwrap();
+    assert_eq!((kept.directory, kept.max_size_bytes), (PathBuf::from("/y"), 3 << 20));
 }
 
 #[test]

@@ -46,6 +46,7 @@ fn snapshot() -> Snapshot {
         failures: BTreeMap::from([((Some(286), FailureClass::HistoryLost), 2)]),
         progress: Progress::Stopped,
         discontinuities: vec![skipped()],
+        discontinuities_now: 1,
         losses: BTreeMap::from([(LossCause::Tolerated, (1, 3_600))]),
     };
     let unknown = ConnectorReport {
@@ -67,6 +68,7 @@ fn snapshot() -> Snapshot {
         failures: BTreeMap::new(),
         progress: Progress::Unknown,
         discontinuities: vec![],
+        discontinuities_now: 0,
         losses: BTreeMap::new(),
         ..lost.clone()
     };
@@ -127,7 +129,7 @@ fn source() -> SourceFacts {
 }
 
 #[track_caller]
-fn same_as_file(name: &str, text: &str) {
+pub(crate) fn same_as_file(name: &str, text: &str) {
     let path = format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, text).unwrap();

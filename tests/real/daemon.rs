@@ -12,6 +12,7 @@ pub(crate) struct Daemon {
     pub(crate) address: String,
     pub(crate) log: Arc<Mutex<String>>,
     _config: tempfile::NamedTempFile,
+    killed: bool,
 }
 
 impl Daemon {
@@ -34,7 +35,14 @@ impl Daemon {
                 copy.lock().unwrap().push_str(&(line + "\n"));
             }
         });
-        Self { child, address, log, _config: file }
+        Self { child, address, log, _config: file, killed: false }
+    }
+
+    /// Kills it at once, as a crash does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.killed = true;
     }
 
     /// Runs a command that asks this daemon: its exit status and what it printed.
@@ -85,6 +93,9 @@ fn relevant(page: &str, part: &str) -> String {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
+        if self.killed {
+            return;
+        }
         let pid = rustix::process::Pid::from_child(&self.child);
         let told = rustix::process::kill_process(pid, rustix::process::Signal::TERM).is_ok();
         let ended = self.child.wait().is_ok_and(|status| status.success());

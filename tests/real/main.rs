@@ -12,6 +12,7 @@ mod access;
 mod daemon;
 mod election;
 mod gate;
+mod history;
 mod keys;
 mod members;
 mod proxy;

@@ -26,6 +26,7 @@ const AT_ONCE: i64 = 1;
 
 /// What is followed of one connector.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Continuity {
     /// What the position belongs to: deployment and namespace.
     scope: Option<(String, String)>,
@@ -37,6 +38,8 @@ pub(crate) struct Continuity {
     vanished: Option<LossCause>,
     stale_keys: usize,
     found: Vec<Discontinuity>,
+    /// How many of them the last pass has found.
+    found_now: usize,
     counts: LossCounts,
 }
 
@@ -124,13 +127,18 @@ impl Continuity {
         &self.found
     }
 
+    /// How many of them the last pass has found.
+    pub(crate) fn found_now(&self) -> usize {
+        self.found_now
+    }
+
     pub(crate) fn counts(&self) -> &LossCounts {
         &self.counts
     }
 
     /// After one more pass.
     pub(crate) fn after(&self, connector: &ConnectorFacts, judgement: &Judgement, pass: &Pass<'_>) -> Self {
-        let mut next = self.clone();
+        let mut next = Self { found_now: 0, ..self.clone() };
         let newest = pass.facts.newest_of(connector);
         let (Ok(_), Ok(deployment), Some(newest)) = (&connector.state, &connector.deployment, newest) else {
             // Streams may come and go unseen.
@@ -260,6 +268,7 @@ impl Continuity {
             self.found.remove(0);
         }
         self.found.push(found);
+        self.found_now += 1;
     }
 }
 

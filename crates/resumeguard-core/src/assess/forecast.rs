@@ -23,6 +23,7 @@ pub use oplog::{OplogTrack, Sample};
 pub use position::PositionTrack;
 
 use crate::domain::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// No forecast reaches further, seconds: the server's clock has 32 bits.
 const FURTHEST: f64 = 4_294_967_295.0;
@@ -31,7 +32,7 @@ const FURTHEST: f64 = 4_294_967_295.0;
 const TOLERANCE: f64 = 1.0 / 24.0;
 
 /// Why there is no forecast. A closed list: dashboards and programs match on [`NoForecast::code`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum NoForecast {
     /// The readings are not enough yet.
     TooFewSamples,

@@ -6,29 +6,35 @@ use super::evidence::Living;
 use super::forecast::{OplogTrack, PositionTrack, Sample};
 use super::judge::Judgement;
 use super::limits::Limits;
+use super::written;
 use crate::domain::{
     ConnectorFacts, ConnectorId, Facts, Failure, FailureCounts, Now, StartupMode, StoredOffset, Timestamp,
     Verdict,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-/// Memory of all connectors of the last pass; as many entries as connectors.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// Memory of all connectors of the last pass; as many entries as connectors. It can be written down between two passes
+/// and read again: judgement goes on as if nothing had been (`restored.rs`).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Memory {
+    #[serde(with = "written::pairs")]
     connectors: BTreeMap<ConnectorId, ConnectorMemory>,
     oplogs: Oplogs,
     /// Connectors that were seen deleted.
+    #[serde(with = "written::pairs")]
     gone: BTreeMap<ConnectorId, Gone>,
 }
 
 /// What is remembered of each oplog, by deployment and member; bounded for each by itself.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Oplogs(BTreeMap<(String, String), OplogMemory>);
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Oplogs(#[serde(with = "written::pairs")] BTreeMap<(String, String), OplogMemory>);
 
 /// One member's oplog.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct OplogMemory {
     /// How it has moved.
     pub(crate) track: OplogTrack,
@@ -37,7 +43,7 @@ pub(crate) struct OplogMemory {
 }
 
 /// A connector that is not listed any more.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Gone {
     /// The position that it left behind.
     position: Timestamp,
@@ -50,7 +56,7 @@ const MOST_GONE: usize = 1_000;
 const GONE_FOR: Duration = Duration::from_secs(30 * 86_400);
 
 /// An old position that was taken up by a connector of the same name.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Reused {
     pub(crate) position: Timestamp,
     /// The deployment's newest entry when it was noticed.
@@ -58,7 +64,7 @@ pub(crate) struct Reused {
 }
 
 /// A position that does not move, by the server's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Stillness {
     position: Timestamp,
     /// The deployment's newest entry when the position was first read there.
@@ -82,7 +88,9 @@ pub(crate) struct Pass<'a> {
 }
 
 /// What is remembered of one connector. Counters hold at most one entry for each error code that occurred.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[serde(default)]
 pub(crate) struct ConnectorMemory {
     /// How its position has moved.
     advance: PositionTrack,
@@ -104,6 +112,7 @@ pub(crate) struct ConnectorMemory {
     future_passes: u32,
     /// Failures of the tasks that stand failed, by task.
     standing: BTreeMap<u32, Failure>,
+    #[serde(with = "written::pairs")]
     failures: FailureCounts,
     /// Who stands behind its namespace.
     behind: Option<Behind>,
@@ -116,6 +125,10 @@ pub(crate) struct ConnectorMemory {
 static NOTHING: LazyLock<ConnectorMemory> = LazyLock::new(ConnectorMemory::default);
 
 impl Memory {
+    /// Number of the form in which it is written down. Raise it when a field changes its meaning; one that comes or goes is
+    /// noticed when it is read.
+    pub const LAYOUT: u32 = 1;
+
     pub(crate) fn of(&self, id: &ConnectorId) -> &ConnectorMemory {
         self.connectors.get(id).unwrap_or(&NOTHING)
     }
@@ -142,7 +155,10 @@ impl Memory {
         let listed: BTreeSet<&ConnectorId> = facts.connectors.iter().map(|connector| &connector.id).collect();
         let mut gone = self.gone.clone();
         gone.retain(|id, known| !listed.contains(id) && now.uptime.saturating_sub(known.since) < GONE_FOR);
-        for (id, memory) in self.connectors.iter().filter(|(id, _)| !listed.contains(id)) {
+        let unread = unread_clusters(facts);
+        let is_gone =
+            |id: &ConnectorId| !listed.contains(id) && !unread.contains(id.connect_cluster.as_str());
+        for (id, memory) in self.connectors.iter().filter(|(id, _)| is_gone(id)) {
             if let Some(stillness) = memory.stillness {
                 gone.insert(id.clone(), Gone { position: stillness.position, since: now.uptime });
             }
@@ -152,6 +168,24 @@ impl Memory {
             oldest.map(|id| gone.remove(&id));
         }
         gone
+    }
+
+    /// Takes over what an earlier memory holds of Connect clusters that cannot be read and of which nothing else is known:
+    /// after a restart, nobody can say that these connectors are gone.
+    pub(crate) fn keep_unread(&mut self, before: &Self, facts: &Facts) {
+        let unread = unread_clusters(facts);
+        if unread.is_empty() {
+            return;
+        }
+        let of_these =
+            before.connectors.iter().filter(|(id, _)| unread.contains(id.connect_cluster.as_str()));
+        for (id, memory) in of_these {
+            self.connectors.entry(id.clone()).or_insert_with(|| memory.clone());
+        }
+        for (key, oplog) in before.oplogs.0.iter().filter(|(key, _)| !facts.deployments.contains_key(&key.0))
+        {
+            self.oplogs.0.entry(key.clone()).or_insert_with(|| oplog.clone());
+        }
     }
 
     pub(crate) fn keep(&mut self, id: ConnectorId, memory: ConnectorMemory) {
@@ -192,6 +226,11 @@ impl Oplogs {
         }
         Self(tracks)
     }
+}
+
+fn unread_clusters(facts: &Facts) -> BTreeSet<&str> {
+    let unread = facts.sources.iter().filter(|source| source.source == "connect" && !source.up);
+    unread.map(|source| source.name.as_str()).collect()
 }
 
 impl ConnectorMemory {

@@ -15,8 +15,11 @@ mod progress;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod restored;
+#[cfg(test)]
 mod tests;
 mod thresholds;
+mod written;
 
 pub use continuity::LossCounts;
 pub use findings::RULES;
@@ -35,7 +38,8 @@ use judge::Judgement;
 use memory::{Oplogs, Pass};
 use std::cmp::Reverse;
 
-/// Judges one pass. The memory of connectors that are gone is dropped.
+/// Judges one pass. The memory of connectors that are gone is dropped; while a Connect cluster cannot be read, none of its
+/// connectors is known to be gone.
 #[must_use]
 pub fn assess(memory: &Memory, facts: &Facts, thresholds: &Thresholds, now: Now) -> (Snapshot, Memory) {
     let mut next = memory.begin(facts, now);
@@ -54,6 +58,7 @@ pub fn assess(memory: &Memory, facts: &Facts, thresholds: &Thresholds, now: Now)
         connectors.push(report(&case, forecast_for(&case)));
         next.keep(connector.id.clone(), after);
     }
+    next.keep_unread(memory, facts);
     connectors.sort_by_key(worst_first);
     let mut sources = facts.sources.clone();
     sources.sort_by(|a, b| (a.source, &a.name).cmp(&(b.source, &b.name)));
@@ -110,6 +115,7 @@ fn report(case: &Case<'_>, forecast: Option<Forecast>) -> ConnectorReport {
         failures: case.memory.failures().clone(),
         progress: progress::progress(case),
         discontinuities: case.memory.continuity().found().to_vec(),
+        discontinuities_now: case.memory.continuity().found_now(),
         losses: case.memory.continuity().counts().clone(),
     }
 }

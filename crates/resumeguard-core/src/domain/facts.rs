@@ -4,20 +4,21 @@ use super::{
     ConnectorState, Failure, LiveKey, MemberFacts, Observed, Selection, Settings, StreamEnd, TaskState,
     Timestamp, TokenKind, Why,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The moment of a judgement: wall clock for display, time since the process began for every span of time.
+/// The moment of a judgement: wall clock for display, time that only goes forward for every span of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
     /// Seconds since 1970, for display only: it never enters a headroom (J5).
     pub unix_seconds: i64,
-    /// Monotonic time since the process began.
+    /// Monotonic time since the watch began. With a history it goes on over a restart, by the wall clock's difference.
     pub uptime: Duration,
 }
 
 /// Name of a connector together with the Connect cluster that runs it: names are unique only within one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ConnectorId {
     /// Configured name of the Connect cluster.
     pub connect_cluster: String,
@@ -135,7 +136,7 @@ pub type Collections = BTreeMap<String, Option<[u8; 16]>>;
 /// One source with its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFacts {
-    /// Kind: `connect`, `offsets`, `status_topic` or `mongodb`.
+    /// Kind: `connect`, `offsets`, `status_topic`, `mongodb` or `history`.
     pub source: &'static str,
     /// Which one.
     pub name: String,

@@ -1,10 +1,10 @@
 //! A failed task's trace, classified by the error code wherever it stands in it (J7).
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What kind of failure it is; decides severity and which cures can help.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureClass {
     /// The oplog no longer holds the position.
@@ -72,7 +72,7 @@ impl FailureClass {
 pub type FailureCounts = BTreeMap<(Option<u32>, FailureClass), u64>;
 
 /// Why a task failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Failure {
     /// MongoDB's error code, where the trace names one.
     pub code: Option<u32>,

@@ -81,6 +81,27 @@ pub struct Discontinuity {
     pub startup_mode: StartupMode,
 }
 
+impl Outcome {
+    /// The word that events and the log carry.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Lost(_) => "history_skipped",
+            Self::MaybeLost => "history_maybe_skipped",
+            Self::Rescued => "rescued",
+        }
+    }
+
+    /// How it was lost, where that is proven.
+    #[must_use]
+    pub fn cause(self) -> Option<LossCause> {
+        match self {
+            Self::Lost(cause) => Some(cause),
+            Self::MaybeLost | Self::Rescued => None,
+        }
+    }
+}
+
 impl Discontinuity {
     /// Seconds between the two places: an upper bound of what was skipped.
     #[must_use]

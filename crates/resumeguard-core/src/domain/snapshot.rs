@@ -8,9 +8,10 @@ use super::{
     TaskFacts, TaskState,
 };
 use super::{Timestamp, Why};
+use serde::{Deserialize, Serialize};
 
 /// Would this connector's stored position survive a restart now?
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Verdict {
     /// Yes, with time to spare.
     Safe,
@@ -210,17 +211,26 @@ pub struct ConnectorReport {
     pub no_forecast: Option<NoForecast>,
     /// What matched, worst first.
     pub findings: Vec<Finding>,
-    /// Failures seen since the process began, by code (where the trace names one) and class.
+    /// Failures seen since the memory began, by code (where the trace names one) and class.
     pub failures: FailureCounts,
     /// What its position is doing.
     pub progress: Progress,
     /// Where it did not simply go on, oldest first; the last few.
     pub discontinuities: Vec<Discontinuity>,
+    /// How many of them, from the end, this pass has found.
+    pub discontinuities_now: usize,
     /// How often history was lost, and how many seconds at the most, by cause.
     pub losses: LossCounts,
 }
 
 impl ConnectorReport {
+    /// Discontinuities that this pass has found.
+    #[must_use]
+    pub fn new_discontinuities(&self) -> &[Discontinuity] {
+        let known = self.discontinuities.len().saturating_sub(self.discontinuities_now);
+        self.discontinuities.get(known..).unwrap_or_default()
+    }
+
     /// Why the verdict is unknown.
     #[must_use]
     pub fn why(&self) -> Option<Why> {

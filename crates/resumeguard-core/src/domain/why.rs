@@ -1,12 +1,12 @@
 //! Unknown as a value.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Something that was looked at: its value, or the reason why there is none.
 pub type Observed<T> = Result<T, Why>;
 
 /// Why something is not known. A closed list: dashboards and programs match on [`Why::code`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
     /// No pass has looked at it yet.

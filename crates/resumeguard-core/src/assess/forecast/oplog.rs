@@ -3,14 +3,16 @@
 use super::NoForecast;
 use super::pace::{self, Curve};
 use super::track::{Point, Track};
+use crate::assess::written;
 use crate::domain::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// Yesterday to one hour; see [`Track`] for what it costs.
 const GRAIN: u32 = 24;
 const CAP: usize = 544;
 
 /// One reading of a member's oplog. Every time is the server's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
     /// Newest entry.
     pub last: Timestamp,
@@ -25,7 +27,7 @@ pub struct Sample {
 }
 
 /// The readings of one member's oplog, bounded: at most 2 × 544 points of 32 bytes or less.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct OplogTrack {
     newest: Option<Sample>,
     /// Why it does not reach back further, where something broke it off.
@@ -35,12 +37,14 @@ pub struct OplogTrack {
 }
 
 /// What was in an oplog and what had been written to it, at one reading of its size.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Volume {
     first: u32,
     /// Logical size, bytes.
+    #[serde(with = "written::exact")]
     size: f64,
     /// Bytes written since the track began.
+    #[serde(with = "written::exact")]
     written: f64,
 }
 

@@ -2,6 +2,7 @@
 
 use super::track::Track;
 use crate::domain::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// An eighth of the age is enough: only averages are taken. See [`Track`] for what it costs.
 const GRAIN: u32 = 8;
@@ -14,7 +15,7 @@ const RECENT: f64 = 64.0;
 const PAUSES: f64 = 10.0;
 
 /// The positions of one connector over the server's time, bounded: at most 200 points of 8 bytes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PositionTrack {
     positions: Track<u32, GRAIN, CAP>,
     /// When it was last seen to move.

@@ -1,5 +1,7 @@
 //! A bounded memory of readings, dense where recent and coarse where old.
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// Nothing older than this enters a forecast, seconds: a week, so that every day of it was seen once, and a day to spare.
 const MAX_AGE: f64 = 8.0 * 86_400.0;
 
@@ -10,6 +12,19 @@ pub(super) struct Point<V> {
     pub(super) value: V,
 }
 
+/// As a pair: there are hundreds of them in what is written down.
+impl<V: Serialize> Serialize for Point<V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.at, &self.value).serialize(serializer)
+    }
+}
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Point<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <(u32, V)>::deserialize(deserializer).map(|(at, value)| Self { at, value })
+    }
+}
+
 /// Points in the order of time, one a second at most.
 ///
 /// The gap between two neighbours is at most `1/GRAIN` of their age, wherever readings were that dense: the last minutes
@@ -17,7 +32,8 @@ pub(super) struct Point<V> {
 /// is followed as well as one of a week. Two gaps in a row are longer than `1/GRAIN` of their age; hence there are at most
 /// `2·GRAIN·(1 + ln(MAX_AGE / GRAIN))` points with one reading a second, 540 for a grain of 24 and 195 for one of 8. `CAP`
 /// holds that bound even where the argument should fail.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(super) struct Track<V, const GRAIN: u32, const CAP: usize> {
     points: Vec<Point<V>>,
 }
