@@ -158,6 +158,7 @@ impl Observer {
             key: live.ok().map(|(_, key)| key),
             stale_keys: stored - usize::from(live.is_ok()),
             offset_age: reading.map_or(Duration::ZERO, |reading| self.age(connect, now, reading.at)),
+            probe: None,
         }
     }
 

@@ -24,6 +24,7 @@ fn snapshot() -> Snapshot {
         deployment: Some("rs0".into()),
         mongodb_namespace: "shop.orders".into(),
         verdict: Verdict::Lost,
+        basis: Some(Basis::Window),
         on_restart: OnRestart::Fails,
         position: Some(Position {
             token: "{\"_data\": \"826B03B3E1000000012B0229296E04\"}".into(),
@@ -51,6 +52,7 @@ fn snapshot() -> Snapshot {
     let unknown = ConnectorReport {
         id: ConnectorId::new("main", "<script>"),
         verdict: Verdict::Unknown(Why::ConnectUnreadable),
+        basis: None,
         on_restart: OnRestart::Unknown,
         version: None,
         state: None,

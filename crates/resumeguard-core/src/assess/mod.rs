@@ -3,6 +3,7 @@
 //! The rules of judgement J1–J8 stand in `judge`, the numbered rules in `findings`; [`Memory`] is the little that
 //! one pass must know of the ones before.
 
+mod asked;
 mod evidence;
 mod findings;
 pub mod forecast;
@@ -14,6 +15,7 @@ mod properties;
 mod tests;
 mod thresholds;
 
+pub use asked::{ASK_AGAIN_AFTER, Ask, ask};
 pub use findings::RULES;
 pub use judge::STALE_INTERVALS;
 pub use memory::Memory;
@@ -68,7 +70,8 @@ fn report(case: &Case<'_>, forecast: Option<Forecast>) -> ConnectorReport {
         Ok(StoredOffset::Token(position)) => Some(position.clone()),
         Ok(StoredOffset::Copying | StoredOffset::Malformed { .. } | StoredOffset::Opaque) | Err(_) => None,
     };
-    let Judgement { verdict, on_restart, headroom_seconds, headroom_ratio, lag_seconds, .. } = **judgement;
+    let Judgement { verdict, basis, on_restart, headroom_seconds, headroom_ratio, lag_seconds, .. } =
+        **judgement;
     let known = forecast.as_ref();
     ConnectorReport {
         id: connector.id.clone(),
@@ -79,6 +82,7 @@ fn report(case: &Case<'_>, forecast: Option<Forecast>) -> ConnectorReport {
         deployment: connector.deployment.clone().ok(),
         mongodb_namespace: connector.settings.namespace.clone(),
         verdict,
+        basis,
         on_restart,
         position,
         headroom_seconds,

@@ -1,8 +1,8 @@
 //! What one pass has seen. No conclusion stands here.
 
 use super::{
-    ConnectorState, Failure, LiveKey, MemberFacts, Observed, Selection, Settings, StreamEnd, TaskState,
-    Timestamp, TokenKind, Why,
+    ConnectorState, Failure, LiveKey, MemberFacts, Observed, Probe, Selection, Settings, StreamEnd,
+    TaskState, Timestamp, TokenKind, Why,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -111,6 +111,8 @@ pub struct ConnectorFacts {
     pub stale_keys: usize,
     /// How long before the judgement the offset was read; zero for a reading of this pass.
     pub offset_age: Duration,
+    /// What the server said when it was asked about the position that `offset` holds.
+    pub probe: Option<Probe>,
 }
 
 /// One deployment as seen in one pass.
@@ -123,7 +125,7 @@ pub struct DeploymentFacts {
 /// One source with its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFacts {
-    /// Kind: `connect`, `offsets` or `mongodb`.
+    /// Kind: `connect`, `offsets`, `mongodb` or `probe`.
     pub source: &'static str,
     /// Which one.
     pub name: String,
@@ -172,6 +174,7 @@ impl ConnectorFacts {
             state: Err(Why::ConnectUnreadable),
             tasks: Vec::new(),
             offset: Err(Why::ConnectUnreadable),
+            probe: None,
             ..self.clone()
         }
     }

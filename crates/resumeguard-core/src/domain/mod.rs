@@ -7,6 +7,7 @@ mod failure;
 mod offset;
 mod oplog;
 mod partition;
+mod probe;
 mod snapshot;
 mod why;
 
@@ -19,5 +20,6 @@ pub use mongodb_resume_token::Timestamp;
 pub use offset::{StreamEnd, TokenKind, parse_offset};
 pub use oplog::{Candidates, ChangeStream, FirstEntry, MemberFacts, OplogSizes, Role, Selection};
 pub use partition::{LiveKey, LiveKeyQuery, StoredEntry, pick_live};
+pub use probe::{Basis, Probe, ProbeAnswer};
 pub use snapshot::{ConnectorReport, Finding, OnRestart, OplogReport, Severity, Snapshot, Verdict};
 pub use why::{Observed, Why};

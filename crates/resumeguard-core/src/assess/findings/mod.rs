@@ -26,7 +26,7 @@ use super::evidence::Living;
 use super::judge::Judgement;
 use super::memory::ConnectorMemory;
 use super::thresholds::Thresholds;
-use crate::domain::{ConnectorFacts, Facts, Finding, Now, Severity, Verdict};
+use crate::domain::{ConnectorFacts, Facts, Failure, Finding, Now, Severity, Verdict};
 use std::cmp::Reverse;
 
 /// Everything a rule may look at.
@@ -60,6 +60,12 @@ impl Case<'_> {
             Verdict::AtRisk => Severity::Warning,
             Verdict::Critical | Verdict::Lost => Severity::Critical,
         }
+    }
+
+    /// A failed task's errors, and what the server answered when it was asked about the token.
+    fn refusals(&self) -> impl Iterator<Item = Failure> {
+        let asked = self.connector.probe.and_then(|probe| probe.answer.refusal());
+        self.connector.tasks.iter().filter_map(|task| task.failure).chain(asked)
     }
 
     /// The smallest window of the deployment's members, seconds.
