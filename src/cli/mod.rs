@@ -5,6 +5,7 @@ mod check;
 mod decode;
 mod gate;
 mod healthcheck;
+mod probe;
 mod status;
 
 use crate::clock::Clock;
@@ -74,6 +75,17 @@ enum Command {
     Explain {
         /// CONNECTOR or CONNECT_CLUSTER/CONNECTOR.
         connector: String,
+        #[command(flatten)]
+        connect: Connect,
+    },
+    /// Asks MongoDB whether a connector's stored token resumes: its own namespace, pipeline and options, read-only.
+    ///
+    /// Makes one pass to find the token and the members, asks them for one event after it, and leaves the event there.
+    /// Exit status: 0 it resumes, 1 it does not, 3 nobody knows, 69 Connect or MongoDB cannot be reached.
+    #[command(after_help = "Example:\n  resumeguard probe orders --connect http://127.0.0.1:8083")]
+    Probe {
+        #[command(flatten)]
+        which: probe::Which,
         #[command(flatten)]
         connect: Connect,
     },
@@ -202,6 +214,10 @@ fn dispatch(cli: &Cli) -> Result<Outcome, Failure> {
         Command::Gate { which, connect } => gate::run(&on_runtime(ask::status(cli, connect, clock))??, which),
         Command::Explain { connector, connect } => {
             status::explain(&on_runtime(ask::status(cli, connect, clock))??, connector)
+        }
+        Command::Probe { which, connect } => {
+            let (_, config) = cli.watched(connect)?;
+            on_runtime(probe::run(&config, which, clock))?
         }
         Command::CheckConfig { connectivity } => {
             let (_, config) = cli.load(&[])?;

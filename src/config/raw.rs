@@ -76,6 +76,8 @@ pub struct RawPoll {
     pub offsets_at_once: usize,
     /// Time between two readings of sizes.
     pub sizes_every: HumanDuration,
+    /// Whether servers are asked about tokens.
+    pub probe: bool,
 }
 
 /// `[thresholds]`.
@@ -133,6 +135,7 @@ impl Default for RawPoll {
             offset_flush: HumanDuration::seconds(60),
             offsets_at_once: 4,
             sizes_every: HumanDuration::seconds(60),
+            probe: true,
         }
     }
 }

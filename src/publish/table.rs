@@ -136,6 +136,9 @@ pub fn story(connector: &Connector, status: &Status) -> String {
     if let Some(budget) = connector.outage_budget_seconds {
         field("budget", format!("{} if it stood still from now on", duration(budget)));
     }
+    if connector.basis.as_deref() == Some("probe") {
+        field("basis", "MongoDB was asked".to_owned());
+    }
     field("on restart", connector.on_restart.clone());
     for finding in &connector.findings {
         lines.push(format!(

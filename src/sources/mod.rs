@@ -6,6 +6,8 @@ pub mod connect;
 mod meter;
 pub mod mongodb;
 mod observer;
+mod prober;
+mod probing;
 
 /// One line for all problems of a pass: the first, and how many more there are.
 fn summary(problems: &[String]) -> Result<(), String> {
@@ -19,3 +21,4 @@ fn summary(problems: &[String]) -> Result<(), String> {
 pub use access::{Access, AccessRules};
 pub use meter::Meter;
 pub use observer::Observer;
+pub use probing::NotAsked;

@@ -15,4 +15,5 @@ mod decode;
 mod fake_connect;
 mod faults;
 mod golden;
+mod probe;
 mod tidy;

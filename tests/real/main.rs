@@ -13,6 +13,7 @@ mod daemon;
 mod election;
 mod keys;
 mod members;
+mod probe;
 mod proxy;
 mod scrape;
 mod seed;

@@ -70,7 +70,7 @@ impl ReadError {
 }
 
 /// The driver's text, one line of at most 200 characters; it holds hosts, never credentials.
-fn one_line(error: &Error) -> String {
+pub(super) fn one_line(error: &Error) -> String {
     error.kind.to_string().replace('\n', " ").chars().take(200).collect()
 }
 
@@ -219,7 +219,7 @@ fn whole(value: f64) -> Option<u64> {
     (0.0..9e15).contains(&value).then_some(value as u64)
 }
 
-fn millis(deadline: Duration) -> i64 {
+pub(super) fn millis(deadline: Duration) -> i64 {
     i64::try_from(deadline.as_millis()).unwrap_or(i64::MAX).max(1)
 }
 

@@ -4,10 +4,12 @@ mod commands;
 mod deployment;
 mod facts;
 mod member;
+mod probe;
 mod set;
 mod streams;
 mod ways_in;
 
 pub use commands::{Hello, ReadError};
 pub use deployment::DeploymentReader;
+pub use probe::{Asked, NoQuestion, Question};
 pub use set::Deployments;

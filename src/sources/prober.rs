@@ -1,0 +1,205 @@
+//! The lane in which servers are asked whether stored tokens resume: beside the passes, which never wait for it. What was
+//! answered counts from the next pass on.
+
+use super::mongodb::{Asked, Question};
+use super::{Meter, summary};
+use crate::clock::Clock;
+use mongodb::Client;
+use resumeguard_core::assess::{ASK_AGAIN_AFTER, Ask};
+use resumeguard_core::domain::{ConnectorId, Probe, ProbeAnswer};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc};
+
+/// Questions under way at once, over all deployments; of one deployment there is one, so that its clients' connections
+/// suffice for the passes as well.
+const AT_ONCE: usize = 2;
+
+/// Questions begun after one pass: two lanes get through them well before the next.
+pub(super) const PER_PASS: usize = 8;
+
+/// A question with those who are to answer it.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) id: ConnectorId,
+    /// The stored text that it is about.
+    pub(super) stored: String,
+    pub(super) deployment: String,
+    pub(super) question: Question,
+    pub(super) members: Vec<(String, Client)>,
+    /// How much headroom to ask about.
+    pub(super) margin_seconds: Option<u32>,
+}
+
+/// What came back, and of what.
+#[derive(Debug)]
+struct Answered {
+    stored: String,
+    deployment: String,
+    /// Uptime at which it was asked.
+    at: Duration,
+    took: Duration,
+    asked: Asked,
+}
+
+/// Asks a few at a time and keeps the newest answer of each connector.
+#[derive(Debug)]
+pub(super) struct Prober {
+    /// Bound of each question on the server.
+    max_time: Duration,
+    /// Bound of a connector's questions as a whole.
+    deadline: Duration,
+    places: Arc<Semaphore>,
+    /// By deployment: one that does not answer holds up nobody else's.
+    turns: HashMap<String, Arc<Semaphore>>,
+    pending: BTreeSet<ConnectorId>,
+    answers: BTreeMap<ConnectorId, Answered>,
+    meters: BTreeMap<String, Meter>,
+    send: mpsc::UnboundedSender<(ConnectorId, Answered)>,
+    receive: mpsc::UnboundedReceiver<(ConnectorId, Answered)>,
+}
+
+impl Prober {
+    /// All of it ends within the interval.
+    pub(super) fn new(interval: Duration) -> Self {
+        // At most one message a connector is under way: `pending` bounds the queue.
+        let (send, receive) = mpsc::unbounded_channel();
+        Self {
+            max_time: (interval / 5).min(Duration::from_secs(3)),
+            deadline: interval / 3,
+            places: Arc::new(Semaphore::new(AT_ONCE)),
+            turns: HashMap::new(),
+            pending: BTreeSet::new(),
+            answers: BTreeMap::new(),
+            meters: BTreeMap::new(),
+            send,
+            receive,
+        }
+    }
+
+    /// Takes what has been answered since the last pass; forgets deployments that are gone.
+    pub(super) fn collect(&mut self, clock: &Clock, deployments: &BTreeSet<&str>) {
+        let mut problems: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        while let Ok((id, answered)) = self.receive.try_recv() {
+            self.pending.remove(&id);
+            let name = &answered.deployment;
+            let meter = self.meters.entry(name.clone()).or_insert_with(|| Meter::new("probe", name));
+            meter.count(answered.took, answered.asked.problem.is_none());
+            let problem = answered.asked.problem.as_ref().map(|problem| format!("{id}: {problem}"));
+            problems.entry(name.clone()).or_default().extend(problem);
+            self.answers.insert(id, answered);
+        }
+        for (name, problems) in problems {
+            if let Some(meter) = self.meters.get_mut(&name) {
+                meter.conclude(clock, summary(&problems));
+            }
+        }
+        self.meters.retain(|name, _| deployments.contains(name.as_str()));
+        self.turns.retain(|name, _| deployments.contains(name.as_str()));
+    }
+
+    /// The answer for a connector whose stored text is this one.
+    pub(super) fn answer(&self, id: &ConnectorId, stored: &str, now: Duration) -> Option<Probe> {
+        let answered = self.answers.get(id).filter(|answered| answered.stored == stored)?;
+        Some(Probe {
+            answer: answered.asked.answer,
+            age: now.saturating_sub(answered.at),
+            margin_seconds: answered.asked.margin_seconds,
+        })
+    }
+
+    /// Forgets connectors that are gone.
+    pub(super) fn keep_only(&mut self, known: impl Fn(&ConnectorId) -> bool) {
+        self.answers.retain(|id, _| known(id));
+    }
+
+    /// When a connector was last asked about; `None` sorts first.
+    pub(super) fn asked_at(&self, id: &ConnectorId) -> Option<Duration> {
+        self.answers.get(id).map(|answered| answered.at)
+    }
+
+    /// Whether it is this connector's turn to be asked about: a confirmed loss needs no second answer.
+    pub(super) fn is_due(&self, id: &ConnectorId, stored: &str, ask: Ask, now: Duration) -> bool {
+        if self.pending.contains(id) {
+            return false;
+        }
+        match self.answers.get(id).filter(|answered| answered.stored == stored) {
+            None => true,
+            Some(known) if ask == Ask::ToConfirm && known.asked.answer.refusal().is_some() => false,
+            Some(known) => now.saturating_sub(known.at) >= ASK_AGAIN_AFTER,
+        }
+    }
+
+    /// Asks in the background.
+    pub(super) fn begin(&mut self, jobs: Vec<Job>, clock: Clock) {
+        for job in jobs {
+            self.pending.insert(job.id.clone());
+            let turn =
+                self.turns.entry(job.deployment.clone()).or_insert_with(|| Arc::new(Semaphore::new(1)));
+            let (turn, places, send) = (Arc::clone(turn), Arc::clone(&self.places), self.send.clone());
+            let (max_time, deadline) = (self.max_time, self.deadline);
+            tokio::spawn(async move {
+                let (at, id) = (clock.uptime(), job.id.clone());
+                let (stored, deployment) = (job.stored.clone(), job.deployment.clone());
+                let asked = ask_in_turn(job, turn, places, max_time, deadline).await;
+                let took = clock.uptime().saturating_sub(at);
+                // Nobody listens any more when the program ends.
+                let _unheard = send.send((id, Answered { stored, deployment, at, took, asked })).is_err();
+            });
+        }
+    }
+
+    pub(super) fn meters(&self) -> impl Iterator<Item = &Meter> {
+        self.meters.values()
+    }
+}
+
+/// Waits for its turn and for a place, then asks. What runs into the deadline is left to end (the driver's futures must not
+/// be dropped), and its deployment is not asked again until then.
+async fn ask_in_turn(
+    job: Job,
+    turn: Arc<Semaphore>,
+    places: Arc<Semaphore>,
+    max_time: Duration,
+    deadline: Duration,
+) -> Asked {
+    let patience = deadline * u32::try_from(PER_PASS).unwrap_or(1);
+    let Ok(Ok(turn)) = tokio::time::timeout(patience, turn.acquire_owned()).await else {
+        return no_answer(&job.members, "an earlier probe has not ended yet".to_owned());
+    };
+    let Ok(_place) = places.acquire().await else {
+        return no_answer(&job.members, "the program is ending".to_owned());
+    };
+    bounded(job.question, job.members, (max_time, deadline), job.margin_seconds, turn).await
+}
+
+/// Asks, and does not wait longer than the deadline; `held` is let go when the asking has really ended.
+pub(super) async fn bounded(
+    question: Question,
+    members: Vec<(String, Client)>,
+    (max_time, deadline): (Duration, Duration),
+    margin_seconds: Option<u32>,
+    held: impl Send + 'static,
+) -> Asked {
+    let late = no_answer(&members, format!("did not answer within {deadline:.1?}"));
+    let asking = tokio::spawn(async move {
+        let asked = question.ask(&members, max_time, margin_seconds).await;
+        drop(held);
+        asked
+    });
+    match tokio::time::timeout(deadline, asking).await {
+        Ok(Ok(asked)) => asked,
+        Ok(Err(_)) | Err(_) => late,
+    }
+}
+
+fn no_answer(members: &[(String, Client)], problem: String) -> Asked {
+    Asked {
+        answer: ProbeAnswer::Inconclusive,
+        code: None,
+        members: members.iter().map(|(host, _)| host.clone()).collect(),
+        margin_seconds: None,
+        problem: Some(problem),
+    }
+}
