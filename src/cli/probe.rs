@@ -43,7 +43,11 @@ struct Report {
     problem: Option<String>,
     proves: &'static str,
     does_not_prove: &'static str,
+    verdict: &'static str,
+    why: Option<&'static str>,
     on_restart: &'static str,
+    #[serde(skip)]
+    sentence: Option<&'static str>,
 }
 
 /// The time of what was asked about; the token itself holds a document's key.
@@ -79,13 +83,19 @@ pub(super) async fn run(config: &Config, which: &Which, clock: Clock) -> Result<
     } else {
         status::print(&report.text())?;
     }
-    Ok(outcome(probe.answer, judged.on_restart))
+    Ok(outcome(probe.answer, judged))
 }
 
-/// An accepted token at which the stream ends is no good answer: a restart skips.
-fn outcome(answer: ProbeAnswer, on_restart: OnRestart) -> Outcome {
+/// An accepted token at which the stream ends is no good answer: a restart skips. Nor is one about a token that may not be
+/// the live one, or that other evidence contradicts.
+fn outcome(answer: ProbeAnswer, judged: &ConnectorReport) -> Outcome {
     match answer {
-        ProbeAnswer::Resumes if matches!(on_restart, OnRestart::Resumes | OnRestart::Unknown) => {
+        ProbeAnswer::Resumes
+            if matches!(judged.why(), Some(Why::KeyAmbiguous | Why::Contradictory | Why::Stale)) =>
+        {
+            Outcome::Unknown
+        }
+        ProbeAnswer::Resumes if matches!(judged.on_restart, OnRestart::Resumes | OnRestart::Unknown) => {
             Outcome::Done
         }
         ProbeAnswer::Resumes | ProbeAnswer::Refused(_) => Outcome::Negative,
@@ -176,6 +186,9 @@ impl Report {
             problem: asked.problem,
             proves,
             does_not_prove,
+            verdict: judged.verdict.code(),
+            why: judged.why().map(Why::code),
+            sentence: judged.why().map(Why::sentence),
             on_restart: judged.on_restart.code(),
         }
     }
@@ -195,6 +208,8 @@ impl Report {
         lines.extend(self.problem.as_ref().map(|problem| format!("  problem       {problem}")));
         lines.push(format!("  proves        {}", self.proves));
         lines.push(format!("  not proven    {}", self.does_not_prove));
+        let why = self.sentence.map(|sentence| format!(": {sentence}")).unwrap_or_default();
+        lines.push(format!("  verdict       {}{why}", self.verdict));
         lines.push(format!("  on restart    {}", self.on_restart));
         lines.join("\n") + "\n"
     }

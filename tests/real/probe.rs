@@ -49,6 +49,17 @@ async fn ask(mongo: &Mongo, question: &Question, max_time: Duration) -> Asked {
     asked
 }
 
+async fn margin(mongo: &Mongo, question: &Question, seconds: u32) -> Option<i64> {
+    let members = [("it".to_owned(), mongo.client().clone())];
+    let asked = question.ask(&members, ENOUGH, Some(seconds)).await;
+    assert_eq!((asked.answer, ours_open(mongo).await), (ProbeAnswer::Resumes, 0));
+    asked.margin_seconds
+}
+
+fn mark_at(t: u32, i: u32) -> String {
+    json!({ "_data": format!("82{t:08X}{i:08X}2B0229296E04") }).to_string()
+}
+
 /// Cursors that a probe has opened and not closed.
 async fn ours_open(mongo: &Mongo) -> usize {
     let pipeline = [
@@ -105,6 +116,14 @@ async fn every_kind_of_answer_and_no_cursor_left_open() {
         assert_eq!(code_of(&asked), ("malformed", Some(code)), "{bad}");
     }
     assert_eq!(code_of(&ask(mongo, &question("p.c", &[], "{}"), ENOUGH).await), ("malformed", Some(40647)));
+
+    let last = mongo.last().await.unwrap();
+    for (ahead, answer) in [(0, "resumes"), (3600, "not_contradicted")] {
+        let mark = question("p.c", &[], &mark_at(last.time + ahead, last.increment));
+        assert_eq!(code_of(&ask(mongo, &mark, ENOUGH).await), (answer, None), "{ahead} s in the future");
+    }
+    // Nothing was ever truncated: the server accepts any older time, which proves nothing.
+    assert_eq!(margin(mongo, &own, 1).await, None);
 }
 
 /// A document key that cannot be told without its type bits; and the error that an event's size alone causes.
@@ -149,7 +168,7 @@ async fn a_scan_that_outlasts_its_time_proves_nothing() {
     let token =
         token_of(mongo, "p.quiet", async || mongo.insert("p.quiet", doc! { "a": 1 }).await.unwrap()).await;
     let last = mongo.last().await.unwrap();
-    let mark = format!("{{\"_data\": \"82{:08X}{:08X}2B0229296E04\"}}", last.time, last.increment + 1);
+    let mark = mark_at(last.time, last.increment + 1);
     let busy = mongo.collection("p.busy").unwrap();
     for _round in 0..15 {
         let documents: Vec<Document> = (0..10_000).map(|i| doc! { "i": i }).collect();
@@ -163,6 +182,32 @@ async fn a_scan_that_outlasts_its_time_proves_nothing() {
     assert_eq!(ask(mongo, &question("p.quiet", &[], &token), short).await.code, Some(50));
     assert_eq!(ask(mongo, &question("p.quiet", &[], &token), LONG).await.answer, ProbeAnswer::Resumes);
     assert_eq!(ask(mongo, &question("p.quiet", &[], &mark), LONG).await.answer, ProbeAnswer::Resumes);
+}
+
+/// Headroom that is proven without a look at the oplog: as much as there is, and no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_margin_is_proven_up_to_the_oldest_entry() {
+    let _first = rustls::crypto::ring::default_provider().install_default().is_ok();
+    let set = ReplicaSet::start(ReplicaSetSpec::of(1)).await.unwrap();
+    let mongo = set.mongo();
+    let last = mongo.last().await.unwrap();
+    mongo.roll_oplog_past(last).await.unwrap();
+    // Seconds of oplog time between the oldest entry and an event.
+    let headroom = async || {
+        let token =
+            token_of(mongo, "p.c", async || mongo.insert("p.c", doc! { "a": 1 }).await.unwrap()).await;
+        let (first, now) = (mongo.first().await.unwrap(), mongo.last().await.unwrap());
+        (token, i64::from(now.time) - i64::from(first.time))
+    };
+    let (token, seconds) = xtask::wait_until("some headroom", LONG, async || {
+        let (token, seconds) = headroom().await;
+        Ok(if seconds >= 3 { Seen::Yes((token, seconds)) } else { Seen::Not(format!("{seconds} s")) })
+    })
+    .await
+    .unwrap();
+    let own = question("p.c", &[], &token);
+    assert_eq!(margin(mongo, &own, 1).await, Some(1));
+    assert_eq!(margin(mongo, &own, u32::try_from(seconds).unwrap() + 1).await, None);
 }
 
 /// Runs the program: its exit status, and what it printed.
@@ -245,6 +290,19 @@ async fn a_loss_is_confirmed_once_and_a_healthy_connector_is_never_asked_about()
     assert_eq!((code, &answer["answer"], &answer["code"]), (1, &json!("lost"), &json!(286)), "{answer}");
     assert_eq!(answer["on_restart"], "fails");
     mongod.admin(doc! { "profile": 0, "slowms": 100 }).await.unwrap();
+
+    connect.stop("asked").await.unwrap();
+    connect
+        .wait_until("asked", LONG, |s| s.connector.state == "STOPPED" && s.tasks.is_empty())
+        .await
+        .unwrap();
+    let partition = connect.offsets("asked").await.unwrap()[0].partition.clone();
+    // A document for the connector, and no token for the server.
+    connect.patch_offsets("asked", &partition, &json!({ "_id": "{\"_data\": \"82ZZ\"}" })).await.unwrap();
+    let (code, answer, _) = probe(&config, &["main/asked"]).await;
+    assert!(code == 1 && answer.contains("main/asked: malformed (error 9)"), "{code} {answer}");
+    assert!(answer.contains("on restart    stalls"), "{answer}");
+    connect.delete_offsets("asked").await.unwrap();
 
     let (code, _, error) = probe(&config, &["nobody"]).await;
     assert_eq!((code, error.lines().count()), (64, 1), "{error}");

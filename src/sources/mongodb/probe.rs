@@ -77,8 +77,13 @@ pub struct Asked {
     pub problem: Option<String>,
 }
 
-/// One opening of the stream: the token of the first event, if one came.
-type Opened = Result<Option<Document>, Refused>;
+/// What came when the stream was opened.
+struct Opened {
+    /// The token of the first event, if one came.
+    first: Option<Document>,
+    /// The newest time of the member, where it tells.
+    newest: Option<Timestamp>,
+}
 
 /// What the server answered instead, or that it could not be reached.
 struct Refused {
@@ -196,9 +201,10 @@ impl Question {
         let mut after = self.options.clone();
         after.insert("startAfter", &self.token);
         let (answer, refused) = match self.open(client, after, max_time).await {
-            Ok(Some(_)) => return (ProbeAnswer::Resumes, None, None),
-            Ok(None) if self.is_mark => return (ProbeAnswer::Resumes, None, None),
-            Ok(None) => (ProbeAnswer::NotContradicted, None),
+            Ok(opened) if opened.first.is_some() || self.is_past_mark(&opened) => {
+                return (ProbeAnswer::Resumes, None, None);
+            }
+            Ok(_) => (ProbeAnswer::NotContradicted, None),
             Err(refused) => (refused.answer(), Some(refused)),
         };
         // Nothing came: the token's own event is looked for where it would be.
@@ -214,15 +220,24 @@ impl Question {
         (answer, code, refused.filter(|_| silent).map(|refused| self.line(answer, &refused)))
     }
 
+    /// A mark names no event that could be missing. One in the future is accepted too, in silence, and yields nothing;
+    /// the newest that a server itself hands out is one tick ahead of its oplog.
+    fn is_past_mark(&self, opened: &Opened) -> bool {
+        let Some((time, newest)) = self.time.zip(opened.newest).filter(|_| self.is_mark) else {
+            return false;
+        };
+        time <= Timestamp { i: newest.i.saturating_add(1), ..newest }
+    }
+
     /// Whether the stream, opened at the token's time, begins with the token's event; the refusal, if that time is lost.
     async fn own_event(&self, client: &Client, max_time: Duration) -> Option<Result<bool, ProbeAnswer>> {
         let time = self.time.filter(|_| !self.is_mark)?;
         match self.open(client, self.at(time), max_time).await {
-            Ok(Some(first)) => {
+            Ok(Opened { first: Some(first), .. }) => {
                 let same = TokenDocument::try_from(&first).ok() == TokenDocument::try_from(&self.token).ok();
                 Some(Ok(same))
             }
-            Ok(None) => Some(Ok(false)),
+            Ok(Opened { first: None, .. }) => Some(Ok(false)),
             Err(refused) => {
                 let answer = refused.answer();
                 Some(if is_lost(answer) { Err(answer) } else { Ok(false) })
@@ -252,7 +267,7 @@ impl Question {
     }
 
     /// Opens the stream, takes one event's token and closes the cursor again.
-    async fn open(&self, client: &Client, options: Document, max_time: Duration) -> Opened {
+    async fn open(&self, client: &Client, options: Document, max_time: Duration) -> Result<Opened, Refused> {
         let mut pipeline = vec![doc! { "$changeStream": options }];
         pipeline.extend(self.stages.iter().cloned());
         // A splitting stage must be the last, and what it would split must not be projected away before.
@@ -284,7 +299,11 @@ impl Question {
         }
         let batch = cursor.get_array("firstBatch").map_err(|_| missing())?;
         let event = batch.first().and_then(|event| event.as_document());
-        Ok(event.map(|event| event.get_document("_id").cloned().unwrap_or_default()))
+        let newest = reply.get_timestamp("operationTime").ok();
+        Ok(Opened {
+            first: event.map(|event| event.get_document("_id").cloned().unwrap_or_default()),
+            newest: newest.map(|at| Timestamp { t: at.time, i: at.increment }),
+        })
     }
 
     fn line(&self, answer: ProbeAnswer, refused: &Refused) -> String {
