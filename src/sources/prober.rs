@@ -61,13 +61,13 @@ pub(super) struct Prober {
 }
 
 impl Prober {
-    /// All of it ends within the interval.
+    /// All of it ends within the interval: two questions and two for a margin, each of those a quarter as long.
     pub(super) fn new(interval: Duration) -> Self {
         // At most one message a connector is under way: `pending` bounds the queue.
         let (send, receive) = mpsc::unbounded_channel();
         Self {
             max_time: (interval / 5).min(Duration::from_secs(3)),
-            deadline: interval / 3,
+            deadline: interval / 2,
             places: Arc::new(Semaphore::new(AT_ONCE)),
             turns: HashMap::new(),
             pending: BTreeSet::new(),

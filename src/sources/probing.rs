@@ -6,13 +6,16 @@ use super::mongodb::{Asked, NoQuestion, Question};
 use super::prober::{Job, PER_PASS, bounded};
 use crate::clock::Clock;
 use resumeguard_core::assess::{Thresholds, ask};
-use resumeguard_core::domain::{Basis, ConnectorId, ConnectorReport, Probe, Snapshot, Verdict, Why};
+use resumeguard_core::domain::{
+    Basis, ConnectorId, ConnectorReport, Probe, Snapshot, StoredOffset, Verdict, Why,
+};
+use std::collections::HashMap;
 use std::time::Duration;
 
-/// Questions about one member: after the token, at its time, and the driver's own five seconds to find it.
-const STEPS: u32 = 3;
+/// Questions to one member: after the token, and at its time.
+const STEPS: u32 = 2;
 
-/// Time for connections, besides what the server may use.
+/// For connections, which the driver gives up after five seconds, besides what the server may use.
 const FOR_CONNECTIONS: Duration = Duration::from_secs(6);
 
 /// Why nobody was asked.
@@ -36,15 +39,19 @@ impl Observer {
         let (Some(prober), now) = (&self.prober, clock.uptime()) else { return };
         let mut due: Vec<(&ConnectorReport, _)> =
             snapshot.connectors.iter().filter_map(|report| Some((report, ask(report)?))).collect();
+        if due.is_empty() {
+            return;
+        }
         due.sort_by_key(|(report, _)| prober.asked_at(&report.id));
+        let listing = self.listing();
         let jobs: Vec<Job> = due
             .into_iter()
             .filter_map(|(report, ask)| {
-                let (connect, listed) = self.listed(&report.id)?;
-                let (entry, _) = self.live_entry(&report.id, connect, listed, now).ok()?;
-                let due = prober.is_due(&report.id, entry.text.as_deref()?, ask, now);
-                let margin_seconds = wants_a_margin(report).then(|| limit(thresholds, &report.id));
-                due.then(|| self.job(&report.id, now).ok()).flatten().map(|job| Job { margin_seconds, ..job })
+                let (id, listed) = (&report.id, *listing.get(&name_of(&report.id))?);
+                let (entry, _) = self.live_entry(id, listed.0, listed.1, now).ok()?;
+                let due = prober.is_due(id, entry.text.as_deref()?, ask, now);
+                let margin_seconds = wants_a_margin(report).then(|| limit(thresholds, id));
+                due.then(|| self.job(id, listed, now).ok()).flatten().map(|job| Job { margin_seconds, ..job })
             })
             .take(PER_PASS)
             .collect();
@@ -64,20 +71,24 @@ impl Observer {
         clock: &Clock,
     ) -> Result<(Asked, Probe), NotAsked> {
         let begun = clock.uptime();
-        let job = self.job(id, begun)?;
-        let members = u32::try_from(job.members.len()).unwrap_or(u32::MAX);
-        let deadline = (max_time * STEPS).saturating_add(FOR_CONNECTIONS).saturating_mul(members.max(1));
+        let listed = *self.listing().get(&name_of(id)).ok_or(NotAsked::NotListed)?;
+        let job = self.job(id, listed, begun)?;
+        let deadline = max_time.saturating_mul(STEPS).saturating_add(FOR_CONNECTIONS);
         let asked = bounded(job.question, job.members, (max_time, deadline), None, ()).await;
         let age = clock.uptime().saturating_sub(begun);
         let probe = Probe { answer: asked.answer, age, margin_seconds: asked.margin_seconds };
         Ok((asked, probe))
     }
 
-    fn job(&self, id: &ConnectorId, now: Duration) -> Result<Job, NotAsked> {
-        let (connect, listed) = self.listed(id).ok_or(NotAsked::NotListed)?;
+    fn job(
+        &self,
+        id: &ConnectorId,
+        (connect, listed): (&ConnectReader, &Listed),
+        now: Duration,
+    ) -> Result<Job, NotAsked> {
         let facts = self.known.get(id).ok_or(NotAsked::NotListed)?;
         let (entry, _) = self.live_entry(id, connect, listed, now).map_err(NotAsked::Unknown)?;
-        if entry.offset == resumeguard_core::domain::StoredOffset::Copying {
+        if entry.offset == StoredOffset::Copying {
             return Err(NotAsked::Unknown(Why::Copying));
         }
         let stored = entry.text.clone().ok_or(NotAsked::NoQuestion(NoQuestion::NoDocument))?;
@@ -88,11 +99,20 @@ impl Observer {
         Ok(Job { id: id.clone(), stored, deployment, question, members, margin_seconds: None })
     }
 
-    fn listed(&self, id: &ConnectorId) -> Option<(&ConnectReader, &Listed)> {
-        let connect = self.connects.iter().find(|connect| connect.name() == id.connect_cluster)?;
-        let listed = connect.listed().iter().find(|listed| listed.name == id.connector)?;
-        connect.is_readable().then_some((connect, listed))
+    /// Every connector of the clusters that can be read.
+    fn listing(&self) -> HashMap<(&str, &str), (&ConnectReader, &Listed)> {
+        let readable = self.connects.iter().filter(|connect| connect.is_readable());
+        let mut listing = HashMap::new();
+        for connect in readable {
+            let listed = connect.listed().iter();
+            listing.extend(listed.map(|listed| ((connect.name(), listed.name.as_str()), (connect, listed))));
+        }
+        listing
     }
+}
+
+fn name_of(id: &ConnectorId) -> (&str, &str) {
+    (id.connect_cluster.as_str(), id.connector.as_str())
 }
 
 /// Only where no oplog tells how much is left.

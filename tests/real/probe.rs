@@ -1,5 +1,6 @@
 //! Asking real servers whether stored tokens resume.
 
+use crate::daemon::Daemon;
 use crate::election::watch;
 use crate::shared::{LONG, Shared, nothing, quick};
 use base64::Engine as _;
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
-use xtask::{Mongo, ReplicaSet, ReplicaSetSpec, Seen};
+use xtask::{Connect, Mongo, ReplicaSet, ReplicaSetSpec, Seen};
 
 const ENOUGH: Duration = Duration::from_secs(5);
 
@@ -308,10 +309,9 @@ async fn a_loss_is_confirmed_once_and_a_healthy_connector_is_never_asked_about()
     assert_eq!((code, error.lines().count()), (64, 1), "{error}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn without_a_right_on_local_the_server_itself_is_the_basis() {
-    let shared = Shared::take().await;
-    let connect = shared.connect();
+/// A deployment, and a paused connector whose user may open its stream and read nothing of `local`; another user may do
+/// neither.
+async fn streams_only(connect: &Connect) -> ReplicaSet {
     let set = ReplicaSet::start(ReplicaSetSpec::of(1).with_root("root", "root-pw")).await.unwrap();
     let user = async |name: &str, db: &str| {
         let roles = vec![doc! { "role": "read", "db": db }];
@@ -331,7 +331,14 @@ async fn without_a_right_on_local_the_server_itself_is_the_basis() {
     .unwrap();
     connect.pause("streams-only").await.unwrap();
     connect.wait_until("streams-only", LONG, |status| status.all("PAUSED")).await.unwrap();
+    set
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_right_on_local_the_server_itself_is_the_basis() {
+    let shared = Shared::take().await;
+    let connect = shared.connect();
+    let set = streams_only(connect).await;
     let base = quick(connect.url());
     // A limit that a window of seconds can prove.
     let limits = "[thresholds]\nat_risk = \"1s\"\ncritical = \"1s\"\n";
@@ -366,6 +373,19 @@ async fn without_a_right_on_local_the_server_itself_is_the_basis() {
         "{answer}"
     );
     assert!(!answer.contains("secret-pw"), "{answer}");
+
+    // The daemon does all that by itself. A position that is still being flushed is asked about anew.
+    let daemon = Daemon::start(&base);
+    xtask::wait_until("an answer in the status", LONG, async || {
+        let Ok(text) = daemon.get("/api/v1/status").await else { return Ok(Seen::Not("no pass yet".into())) };
+        let status: Value = serde_json::from_str(&text)?;
+        let by_probe = status["connectors"][0]["basis"] == "probe";
+        Ok(if by_probe { Seen::Yes(()) } else { Seen::Not(text) })
+    })
+    .await
+    .unwrap();
+    assert!(daemon.metrics().await.contains("resumeguard_source_up{source=\"probe\",name=\"rs0\"} 1"));
+    drop(daemon);
 
     let last = set.mongo().last().await.unwrap();
     set.mongo().roll_oplog_past(last).await.unwrap();

@@ -8,59 +8,27 @@
 //! `batchSize` says: on a quiet namespace some 350 000 entries a second.
 
 use super::commands::{any_member, millis, one_line};
+use super::question::Question;
 use super::set::Deployments;
+use futures_util::future::join_all;
 use mongodb::Client;
 use mongodb::bson::{Document, Timestamp as BsonTimestamp, doc};
 use mongodb::error::{Error, ErrorKind};
 use mongodb_resume_token::{Timestamp, TokenDocument};
 use resumeguard_core::domain::{FailureClass, ProbeAnswer, Selection, Why};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Makes what the server reads of us recognisable to its administrators.
 const COMMENT: &str = "resumeguard probe";
+
+/// A margin is worth this part of the time: without it there is still an answer.
+const MARGIN_SHARE: u32 = 4;
 
 /// `MaxTimeMSExpired`.
 const OUT_OF_TIME: u32 = 50;
 
 /// `AuthenticationFailed`, which the driver reports without its number.
 const AUTHENTICATION_FAILED: u32 = 18;
-
-/// One connector's stream, as it would open it at a restart.
-#[derive(Clone)]
-pub struct Question {
-    database: String,
-    collection: Option<String>,
-    /// Options of `$changeStream` besides the token.
-    options: Document,
-    stages: Vec<Document>,
-    collation: Option<Document>,
-    token: Document,
-    /// The token's time, where it has one.
-    time: Option<Timestamp>,
-    /// The token names no event.
-    is_mark: bool,
-}
-
-/// Tokens hold document keys, pipelines may hold values: no `Debug` form shows them.
-impl std::fmt::Debug for Question {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Question").field("namespace", &self.namespace()).finish_non_exhaustive()
-    }
-}
-
-/// Why there is nothing that could be asked: one line.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoQuestion {
-    /// A setting that makes the stream what it is cannot be read.
-    #[error(
-        "its `{0}` holds a placeholder or is written in a form that is not read here; only the connector can tell"
-    )]
-    Setting(&'static str),
-    /// What is stored is no document.
-    #[error("what is stored is no document: the connector fails at start without asking the server")]
-    NoDocument,
-}
 
 /// What came of asking.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,105 +60,35 @@ struct Refused {
 }
 
 impl Question {
-    /// The stream of a connector with this configuration, after this stored text. Keys and what is sent of them:
-    /// `MongoSourceConfig` and `StartedMongoSourceTask` in mongo-kafka.
-    ///
-    /// # Errors
-    /// Where something of it is not known.
-    pub fn new(config: &BTreeMap<String, String>, stored: &str) -> Result<Self, NoQuestion> {
-        let value = |key: &'static str| match config.get(key).map_or("", |value| value.trim()) {
-            hidden if hidden.contains("${") => Err(NoQuestion::Setting(key)),
-            value => Ok(value),
-        };
-        let (database, collection) = (value("database")?, value("collection")?);
-        let mut options = Document::new();
-        for (key, option) in [
-            ("change.stream.full.document", "fullDocument"),
-            ("change.stream.full.document.before.change", "fullDocumentBeforeChange"),
-        ] {
-            let wanted = value(key)?;
-            if !wanted.is_empty() && wanted != "default" {
-                options.insert(option, wanted);
-            }
-        }
-        if value("publish.full.document.only")?.eq_ignore_ascii_case("true") {
-            // Whatever the other setting says (`MongoSourceConfig.getFullDocument`).
-            options.insert("fullDocument", "updateLookup");
-        }
-        if value("change.stream.show.expanded.events")?.eq_ignore_ascii_case("true") {
-            options.insert("showExpandedEvents", true);
-        }
-        if database.is_empty() {
-            options.insert("allChangesForCluster", true);
-        }
-        let stages = match value("pipeline")? {
-            "" => Vec::new(),
-            text => serde_json::from_str(text).map_err(|_| NoQuestion::Setting("pipeline"))?,
-        };
-        let collation = match value("collation")? {
-            "" => None,
-            text => Some(serde_json::from_str(text).map_err(|_| NoQuestion::Setting("collation"))?),
-        };
-        let known = TokenDocument::from_json(stored).ok();
-        let decoded = known.as_ref().and_then(|token| token.decode().ok());
-        let token = match &known {
-            Some(token) => Document::from(token),
-            None => serde_json::from_str(stored).map_err(|_| NoQuestion::NoDocument)?,
-        };
-        Ok(Self {
-            database: if database.is_empty() { "admin" } else { database }.to_owned(),
-            collection: (!database.is_empty() && !collection.is_empty()).then(|| collection.to_owned()),
-            options,
-            stages,
-            collation,
-            token,
-            time: decoded.as_ref().and_then(|token| token.cluster_time),
-            is_mark: decoded.is_some_and(|token| token.is_high_water_mark()),
-        })
-    }
-
-    /// What is watched, for people.
-    #[must_use]
-    pub fn namespace(&self) -> String {
-        match &self.collection {
-            Some(collection) => format!("{}.{collection}", self.database),
-            None if self.options.contains_key("allChangesForCluster") => "everything".to_owned(),
-            None => self.database.clone(),
-        }
-    }
-
-    /// Asks every one of these members, each time bounded by `max_time` on the server, and takes the answer that helps
-    /// least. With `margin_seconds` it is asked as well whether a position that much older would do.
+    /// Asks every one of these members at once, each question bounded by `max_time` on the server, and takes the answer
+    /// that helps least. With `margin_seconds` it is asked as well whether a position that much older would do. At most
+    /// two questions to each, and two shorter ones for the margin.
     pub async fn ask(
         &self,
         members: &[(String, Client)],
         max_time: Duration,
         margin_seconds: Option<u32>,
     ) -> Asked {
-        let nobody = "no member that the connector could select can be asked".to_owned();
-        let mut asked = Asked {
+        let answers = members.iter().map(async |(host, client)| {
+            let (answer, code, problem) = self.ask_one(client, max_time).await;
+            let asked_for = margin_seconds.filter(|_| answer == ProbeAnswer::Resumes);
+            let margin_seconds = match asked_for {
+                Some(seconds) if self.holds(client, seconds, max_time / MARGIN_SHARE).await => {
+                    Some(i64::from(seconds))
+                }
+                _ => None,
+            };
+            let problem = problem.map(|line| format!("{host}: {line}"));
+            Asked { answer, code, members: vec![host.clone()], margin_seconds, problem }
+        });
+        let worst = join_all(answers).await.into_iter().reduce(Asked::or_worse);
+        worst.unwrap_or_else(|| Asked {
             answer: ProbeAnswer::Inconclusive,
             code: None,
-            members: members.iter().map(|(host, _)| host.clone()).collect(),
+            members: Vec::new(),
             margin_seconds: None,
-            problem: Some(nobody),
-        };
-        let mut proven = margin_seconds.is_some();
-        for (i, (host, client)) in members.iter().enumerate() {
-            let (answer, code, problem) = self.ask_one(client, max_time).await;
-            if i == 0 || asked.answer.or_worse(answer) != asked.answer {
-                asked.code = code;
-                asked.problem = problem.map(|line| format!("{host}: {line}"));
-                asked.answer = answer;
-            }
-            if let Some(seconds) = margin_seconds.filter(|_| proven && answer == ProbeAnswer::Resumes) {
-                proven = self.holds(client, seconds, max_time).await;
-            }
-        }
-        if proven && asked.answer == ProbeAnswer::Resumes {
-            asked.margin_seconds = margin_seconds.map(i64::from);
-        }
-        asked
+            problem: Some("no member that the connector could select can be asked".to_owned()),
+        })
     }
 
     async fn ask_one(
@@ -200,24 +98,20 @@ impl Question {
     ) -> (ProbeAnswer, Option<u32>, Option<String>) {
         let mut after = self.options.clone();
         after.insert("startAfter", &self.token);
-        let (answer, refused) = match self.open(client, after, max_time).await {
-            Ok(opened) if opened.first.is_some() || self.is_past_mark(&opened) => {
-                return (ProbeAnswer::Resumes, None, None);
-            }
-            Ok(_) => (ProbeAnswer::NotContradicted, None),
-            Err(refused) => (refused.answer(), Some(refused)),
+        let outcome = match self.open(client, after, max_time).await {
+            Ok(opened) if opened.first.is_some() || self.is_past_mark(&opened) => Ok(ProbeAnswer::Resumes),
+            // Nothing came: the token's own event is looked for where it would be.
+            Ok(_) => self.own_event(client, max_time).await,
+            Err(refused) => Err(refused),
         };
-        // Nothing came: the token's own event is looked for where it would be.
-        if refused.is_none() {
-            match self.own_event(client, max_time).await {
-                Some(Ok(true)) => return (ProbeAnswer::Resumes, None, None),
-                Some(Err(lost)) => return (lost, lost.refusal().and_then(|failure| failure.code), None),
-                Some(Ok(false)) | None => {}
+        match outcome {
+            Ok(answer) => (answer, None, None),
+            Err(refused) => {
+                let answer = refused.answer();
+                let problem = answer.refusal().is_none().then(|| self.line(answer, &refused));
+                (answer, refused.code, problem)
             }
         }
-        let code = refused.as_ref().and_then(|refused| refused.code);
-        let silent = matches!(answer, ProbeAnswer::Unauthorized | ProbeAnswer::Inconclusive);
-        (answer, code, refused.filter(|_| silent).map(|refused| self.line(answer, &refused)))
     }
 
     /// A mark names no event that could be missing. One in the future is accepted too, in silence, and yields nothing;
@@ -229,20 +123,18 @@ impl Question {
         time <= Timestamp { i: newest.i.saturating_add(1), ..newest }
     }
 
-    /// Whether the stream, opened at the token's time, begins with the token's event; the refusal, if that time is lost.
-    async fn own_event(&self, client: &Client, max_time: Duration) -> Option<Result<bool, ProbeAnswer>> {
-        let time = self.time.filter(|_| !self.is_mark)?;
-        match self.open(client, self.at(time), max_time).await {
-            Ok(Opened { first: Some(first), .. }) => {
-                let same = TokenDocument::try_from(&first).ok() == TokenDocument::try_from(&self.token).ok();
-                Some(Ok(same))
-            }
-            Ok(Opened { first: None, .. }) => Some(Ok(false)),
-            Err(refused) => {
-                let answer = refused.answer();
-                Some(if is_lost(answer) { Err(answer) } else { Ok(false) })
-            }
-        }
+    /// Whether the stream, opened at the token's time, begins with the token's event.
+    async fn own_event(&self, client: &Client, max_time: Duration) -> Result<ProbeAnswer, Refused> {
+        let Some(time) = self.time.filter(|_| !self.is_mark) else { return Ok(ProbeAnswer::NotContradicted) };
+        let first = match self.open(client, self.at(time), max_time).await {
+            Ok(opened) => opened.first,
+            // What is wrong with the event itself says nothing of what comes after it.
+            Err(refused) if refused.answer().refusal().is_some() && !is_lost(refused.answer()) => None,
+            Err(refused) => return Err(refused),
+        };
+        let first = first.and_then(|first| TokenDocument::try_from(&first).ok());
+        let same = first.is_some() && first == TokenDocument::try_from(&self.token).ok();
+        Ok(if same { ProbeAnswer::Resumes } else { ProbeAnswer::NotContradicted })
     }
 
     /// Whether a position this much older would resume too. Where nothing was ever truncated the server accepts any
@@ -330,6 +222,16 @@ impl Question {
     }
 }
 
+impl Asked {
+    /// The answer of one more member: the worse one decides, and a margin must be proven by all.
+    fn or_worse(self, other: Self) -> Self {
+        let members = [self.members.clone(), other.members.clone()].concat();
+        let margin_seconds = self.margin_seconds.min(other.margin_seconds);
+        let worse = if self.answer.or_worse(other.answer) == self.answer { self } else { other };
+        Self { members, margin_seconds, ..worse }
+    }
+}
+
 impl Refused {
     fn answer(&self) -> ProbeAnswer {
         self.code.map_or(ProbeAnswer::Inconclusive, ProbeAnswer::of_code)
@@ -380,63 +282,5 @@ impl Deployments {
             }
             Err(_) => Vec::new(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MARK: &str = "{\"_data\": \"826B03B3E1000000012B0229296E04\"}";
-
-    fn question(pairs: &[(&str, &str)]) -> Result<Question, NoQuestion> {
-        let config = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        Question::new(&config, MARK)
-    }
-
-    #[test]
-    fn the_connectors_own_stream() {
-        let question = question(&[
-            ("database", "shop"),
-            ("pipeline", "[{\"$match\": {\"n\": {\"$gt\": {\"$numberLong\": \"5\"}}}}]"),
-            ("change.stream.full.document", "updateLookup"),
-            ("change.stream.full.document.before.change", "default"),
-            ("change.stream.show.expanded.events", "TRUE"),
-            ("collation", "{\"locale\": \"de\"}"),
-        ])
-        .unwrap();
-        let options = doc! { "fullDocument": "updateLookup", "showExpandedEvents": true };
-        assert_eq!((question.options, question.collation), (options, Some(doc! { "locale": "de" })));
-        assert_eq!(question.stages, [doc! { "$match": { "n": { "$gt": 5_i64 } } }], "extended JSON");
-        assert!((question.database.as_str(), question.collection, question.is_mark) == ("shop", None, true));
-    }
-
-    #[test]
-    fn publishing_full_documents_only_asks_for_them() {
-        let question = question(&[("database", "d"), ("publish.full.document.only", "true")]).unwrap();
-        assert_eq!(question.options, doc! { "fullDocument": "updateLookup" });
-    }
-
-    #[test]
-    fn everything_is_watched_from_admin() {
-        let question = question(&[("collection", "without_a_database")]).unwrap();
-        assert_eq!(question.options, doc! { "allChangesForCluster": true });
-        assert_eq!((question.namespace().as_str(), question.collection), ("everything", None));
-    }
-
-    #[test]
-    fn what_is_hidden_or_cannot_be_read_is_not_guessed() {
-        let no = |key, value| question(&[(key, value)]).unwrap_err();
-        assert_eq!(no("pipeline", "${file:/etc/p:pipeline}"), NoQuestion::Setting("pipeline"));
-        assert_eq!(no("pipeline", "[{$match: {a: 1}}]"), NoQuestion::Setting("pipeline"));
-        assert_eq!(no("database", "${env:DB}"), NoQuestion::Setting("database"));
-        assert_eq!(Question::new(&BTreeMap::new(), "garbage").unwrap_err(), NoQuestion::NoDocument);
-    }
-
-    #[test]
-    fn debug_shows_neither_token_nor_pipeline() {
-        let question = question(&[("pipeline", "[{\"$match\": {\"name\": \"hunter2\"}}]")]).unwrap();
-        let shown = format!("{question:?}");
-        assert!(!shown.contains("hunter2") && !shown.contains("826B03B3E1"), "{shown}");
     }
 }
