@@ -238,7 +238,9 @@ fn on_runtime<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
         .build()
         .map_err(|error| Failure::new(Outcome::Unreachable, format!("no runtime: {error}")))?;
     let outcome = runtime.block_on(work);
-    runtime.shutdown_background();
+    // The end of the process ends it. Shut down, it would drop the driver's tasks one after the other, and one that finds
+    // its pool gone panics on standard error (seen on mongodb 3.9.1, `ConnectionRequester::request`).
+    std::mem::forget(runtime);
     Ok(outcome)
 }
 
