@@ -2,7 +2,7 @@
 
 use super::connect::{ConnectReader, Listed};
 use super::mongodb::Deployments;
-use super::prober::Prober;
+use super::prober::{Prober, Subject};
 use super::{Access, AccessRules, Meter};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -156,7 +156,8 @@ impl Observer {
         let stored = reading.map_or(0, |reading| reading.entries.len());
         let live = self.live_entry(&id, connect, listed, now);
         let text = live.as_ref().ok().and_then(|(entry, _)| entry.text.as_deref());
-        let probe = text.zip(self.prober.as_ref()).and_then(|(text, prober)| prober.answer(&id, text, now));
+        let subject = || Some(Subject::new(text?, &listed.config));
+        let probe = self.prober.as_ref().and_then(|prober| prober.answer(&id, subject, now));
         ConnectorFacts {
             id,
             class: listed.class.clone(),

@@ -8,6 +8,7 @@ use mongodb::Client;
 use resumeguard_core::assess::{ASK_AGAIN_AFTER, Ask};
 use resumeguard_core::domain::{ConnectorId, Probe, ProbeAnswer};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
@@ -23,8 +24,8 @@ pub(super) const PER_PASS: usize = 8;
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) id: ConnectorId,
-    /// The stored text that it is about.
-    pub(super) stored: String,
+    /// What it is about.
+    pub(super) subject: Subject,
     pub(super) deployment: String,
     pub(super) question: Question,
     pub(super) members: Vec<(String, Client)>,
@@ -32,10 +33,32 @@ pub(super) struct Job {
     pub(super) margin_seconds: Option<u32>,
 }
 
+/// What was asked about: an answer counts for this stored text with this configuration only.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Subject {
+    stored: String,
+    config: u64,
+}
+
+/// The text holds a document's key.
+impl std::fmt::Debug for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Subject").finish_non_exhaustive()
+    }
+}
+
+impl Subject {
+    pub(super) fn new(stored: &str, config: &BTreeMap<String, String>) -> Self {
+        let mut hasher = DefaultHasher::new();
+        config.hash(&mut hasher);
+        Self { stored: stored.to_owned(), config: hasher.finish() }
+    }
+}
+
 /// What came back, and of what.
 #[derive(Debug)]
 struct Answered {
-    stored: String,
+    subject: Subject,
     deployment: String,
     /// Uptime at which it was asked.
     at: Duration,
@@ -99,9 +122,16 @@ impl Prober {
         self.turns.retain(|name, _| deployments.contains(name.as_str()));
     }
 
-    /// The answer for a connector whose stored text is this one.
-    pub(super) fn answer(&self, id: &ConnectorId, stored: &str, now: Duration) -> Option<Probe> {
-        let answered = self.answers.get(id).filter(|answered| answered.stored == stored)?;
+    /// The answer for a connector, if it is about this.
+    pub(super) fn answer(
+        &self,
+        id: &ConnectorId,
+        subject: impl FnOnce() -> Option<Subject>,
+        now: Duration,
+    ) -> Option<Probe> {
+        // Most connectors have none: what they store need not be looked at.
+        let answered = self.answers.get(id)?;
+        subject().filter(|subject| *subject == answered.subject)?;
         Some(Probe {
             answer: answered.asked.answer,
             age: now.saturating_sub(answered.at),
@@ -120,11 +150,11 @@ impl Prober {
     }
 
     /// Whether it is this connector's turn to be asked about: a confirmed loss needs no second answer.
-    pub(super) fn is_due(&self, id: &ConnectorId, stored: &str, ask: Ask, now: Duration) -> bool {
+    pub(super) fn is_due(&self, id: &ConnectorId, subject: &Subject, ask: Ask, now: Duration) -> bool {
         if self.pending.contains(id) {
             return false;
         }
-        match self.answers.get(id).filter(|answered| answered.stored == stored) {
+        match self.answers.get(id).filter(|answered| answered.subject == *subject) {
             None => true,
             Some(known) if ask == Ask::ToConfirm && known.asked.answer.refusal().is_some() => false,
             Some(known) => now.saturating_sub(known.at) >= ASK_AGAIN_AFTER,
@@ -141,11 +171,11 @@ impl Prober {
             let (max_time, deadline) = (self.max_time, self.deadline);
             tokio::spawn(async move {
                 let (at, id) = (clock.uptime(), job.id.clone());
-                let (stored, deployment) = (job.stored.clone(), job.deployment.clone());
+                let (subject, deployment) = (job.subject.clone(), job.deployment.clone());
                 let asked = ask_in_turn(job, turn, places, max_time, deadline).await;
                 let took = clock.uptime().saturating_sub(at);
                 // Nobody listens any more when the program ends.
-                let _unheard = send.send((id, Answered { stored, deployment, at, took, asked })).is_err();
+                let _unheard = send.send((id, Answered { subject, deployment, at, took, asked })).is_err();
             });
         }
     }
@@ -201,5 +231,52 @@ fn no_answer(members: &[(String, Client)], problem: String) -> Asked {
         members: members.iter().map(|(host, _)| host.clone()).collect(),
         margin_seconds: None,
         problem: Some(problem),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subject(stored: &str, namespace: &str) -> Subject {
+        Subject::new(stored, &BTreeMap::from([("collection".to_owned(), namespace.to_owned())]))
+    }
+
+    fn answered(answer: ProbeAnswer, at: u64) -> Answered {
+        let asked = Asked { answer, ..no_answer(&[], String::new()) };
+        let (at, took) = (Duration::from_secs(at), Duration::ZERO);
+        Answered { subject: subject("token", "c"), deployment: "rs0".into(), at, took, asked }
+    }
+
+    #[test]
+    fn once_to_confirm_every_minute_to_know_and_anew_for_whatever_is_new() {
+        let id = ConnectorId::new("main", "orders");
+        let mut prober = Prober::new(Duration::from_secs(15));
+        let due = |prober: &Prober, subject: Subject, ask, now| {
+            prober.is_due(&id, &subject, ask, Duration::from_secs(now))
+        };
+        let same = || subject("token", "c");
+        assert!(due(&prober, same(), Ask::ToConfirm, 0), "never asked");
+
+        prober.answers.insert(id.clone(), answered(ProbeAnswer::of_code(286), 100));
+        assert!(!due(&prober, same(), Ask::ToConfirm, 100_000), "what is gone does not come back");
+        assert!(due(&prober, subject("newer", "c"), Ask::ToConfirm, 101), "another token");
+        assert!(due(&prober, subject("token", "d"), Ask::ToConfirm, 101), "another configuration");
+        assert!(!due(&prober, same(), Ask::ToKnow, 159) && due(&prober, same(), Ask::ToKnow, 160));
+
+        prober.answers.insert(id.clone(), answered(ProbeAnswer::Inconclusive, 100));
+        assert!(!due(&prober, same(), Ask::ToConfirm, 159) && due(&prober, same(), Ask::ToConfirm, 160));
+        prober.pending.insert(id.clone());
+        assert!(!due(&prober, same(), Ask::ToKnow, 100_000), "one at a time");
+    }
+
+    #[test]
+    fn an_answer_counts_for_what_it_was_about() {
+        let id = ConnectorId::new("main", "orders");
+        let mut prober = Prober::new(Duration::from_secs(15));
+        prober.answers.insert(id.clone(), answered(ProbeAnswer::Resumes, 100));
+        let at = |subject| prober.answer(&id, || Some(subject), Duration::from_secs(130));
+        assert_eq!(at(subject("token", "c")).map(|probe| probe.age), Some(Duration::from_secs(30)));
+        assert_eq!((at(subject("newer", "c")), at(subject("token", "d"))), (None, None));
     }
 }

@@ -3,7 +3,7 @@
 use super::Observer;
 use super::connect::{ConnectReader, Listed};
 use super::mongodb::{Asked, NoQuestion, Question};
-use super::prober::{Job, PER_PASS, bounded};
+use super::prober::{Job, PER_PASS, Subject, bounded};
 use crate::clock::Clock;
 use resumeguard_core::assess::{Thresholds, ask};
 use resumeguard_core::domain::{
@@ -49,7 +49,8 @@ impl Observer {
             .filter_map(|(report, ask)| {
                 let (id, listed) = (&report.id, *listing.get(&name_of(&report.id))?);
                 let (entry, _) = self.live_entry(id, listed.0, listed.1, now).ok()?;
-                let due = prober.is_due(id, entry.text.as_deref()?, ask, now);
+                let subject = Subject::new(entry.text.as_deref()?, &listed.1.config);
+                let due = prober.is_due(id, &subject, ask, now);
                 let margin_seconds = wants_a_margin(report).then(|| limit(thresholds, id));
                 due.then(|| self.job(id, listed, now).ok()).flatten().map(|job| Job { margin_seconds, ..job })
             })
@@ -96,7 +97,8 @@ impl Observer {
         let deployment = facts.deployment.clone().map_err(NotAsked::Unknown)?;
         let selection = facts.selection.as_ref().map_err(|why| NotAsked::Unknown(*why))?;
         let members = self.deployments.selected(&deployment, selection);
-        Ok(Job { id: id.clone(), stored, deployment, question, members, margin_seconds: None })
+        let subject = Subject::new(&stored, &listed.config);
+        Ok(Job { id: id.clone(), subject, deployment, question, members, margin_seconds: None })
     }
 
     /// Every connector of the clusters that can be read.
