@@ -169,7 +169,15 @@ impl Report {
             }
         };
         let mark = position.is_some_and(|position| position.kind == TokenKind::HighWaterMark);
-        let (proves, does_not_prove) = meaning(answer, mark);
+        let ends = position.is_some_and(|position| seen.settings.ends_at(position.ends));
+        let (proves, does_not_prove) = if ends && answer == ProbeAnswer::Resumes {
+            (
+                "these members accept the token, and the stream ends at its event: a restart opens without it",
+                "anything of what came after that event",
+            )
+        } else {
+            meaning(answer, mark)
+        };
         Self {
             connect_cluster: seen.id.connect_cluster.clone(),
             connector: seen.id.connector.clone(),

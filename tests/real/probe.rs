@@ -118,6 +118,13 @@ async fn every_kind_of_answer_and_no_cursor_left_open() {
     }
     assert_eq!(code_of(&ask(mongo, &question("p.c", &[], "{}"), ENOUGH).await), ("malformed", Some(40647)));
 
+    // A drop is accepted, though the stream ends there: accepted is not well.
+    let dropped = token_of(mongo, "p.other", async || {
+        mongo.collection("p.other").unwrap().drop().await.unwrap();
+    })
+    .await;
+    assert_eq!(code_of(&ask(mongo, &question("p.other", &[], &dropped), ENOUGH).await), ("resumes", None));
+
     let last = mongo.last().await.unwrap();
     for (ahead, answer) in [(0, "resumes"), (3600, "not_contradicted")] {
         let mark = question("p.c", &[], &mark_at(last.time + ahead, last.increment));
