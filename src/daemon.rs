@@ -89,6 +89,12 @@ impl Watch {
         snapshot
     }
 
+    /// Asks servers about what this pass could not settle, in the background: the next pass knows the answers. Not for a
+    /// pass that is the only one.
+    pub fn ask(&mut self, snapshot: &Snapshot) {
+        self.observer.ask(snapshot, &self.thresholds, &self.clock);
+    }
+
     /// Renders a pass.
     #[must_use]
     pub fn render(&self, snapshot: &Snapshot) -> Published {
@@ -160,6 +166,7 @@ pub async fn run(config: &Config, clock: Clock) -> anyhow::Result<()> {
             let snapshot = watch.pass().await;
             log.pass(&snapshot);
             board.put(watch.render(&snapshot));
+            watch.ask(&snapshot);
         }
     };
     let ended = tokio::select! {

@@ -6,6 +6,7 @@ mod decode;
 mod explain;
 mod gate;
 mod healthcheck;
+mod probe;
 mod status;
 
 use crate::clock::Clock;
@@ -77,6 +78,17 @@ enum Command {
     Explain {
         /// CONNECTOR or CONNECT_CLUSTER/CONNECTOR.
         connector: String,
+        #[command(flatten)]
+        connect: Connect,
+    },
+    /// Asks MongoDB whether a connector's stored token resumes: its own namespace, pipeline and options, read-only.
+    ///
+    /// Makes one pass to find the token and the members, asks them for one event after it, and leaves the event there.
+    /// Exit status: 0 it resumes, 1 it does not, 3 nobody knows, 69 Connect or MongoDB cannot be reached.
+    #[command(after_help = "Example:\n  resumeguard probe orders --connect http://127.0.0.1:8083")]
+    Probe {
+        #[command(flatten)]
+        which: probe::Which,
         #[command(flatten)]
         connect: Connect,
     },
@@ -204,6 +216,10 @@ fn dispatch(cli: &Cli) -> Result<Outcome, Failure> {
         }
         Command::Gate { which, connect } => gate::run(&on_runtime(ask::status(cli, connect, clock))??, which),
         Command::Explain { connector, connect } => on_runtime(explain::run(cli, connector, connect, clock))?,
+        Command::Probe { which, connect } => {
+            let (_, config) = cli.watched(connect)?;
+            on_runtime(probe::run(&config, which, clock))?
+        }
         Command::CheckConfig { connectivity } => {
             let (_, config) = cli.load(&[])?;
             on_runtime(check::run(&config, *connectivity, clock))?
@@ -223,7 +239,9 @@ fn on_runtime<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
         .build()
         .map_err(|error| Failure::new(Outcome::Unreachable, format!("no runtime: {error}")))?;
     let outcome = runtime.block_on(work);
-    runtime.shutdown_background();
+    // The end of the process ends it. Shut down, it would drop the driver's tasks one after the other, and one that finds
+    // its pool gone panics on standard error (seen on mongodb 3.9.1, `ConnectionRequester::request`).
+    std::mem::forget(runtime);
     Ok(outcome)
 }
 

@@ -148,6 +148,7 @@ fn validate(raw: &Raw) -> Result<Config, ConfigError> {
         interval: interval(raw.poll.interval.0)?,
         offsets_at_once: raw.poll.offsets_at_once,
         sizes_every: within("poll.sizes_every", raw.poll.sizes_every.0, 1, 86_400)?,
+        probe: raw.poll.probe,
     };
     if !(1..=64).contains(&poll.offsets_at_once) {
         return Err(ConfigError::at("poll.offsets_at_once", "must be from 1 to 64"));

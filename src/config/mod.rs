@@ -94,4 +94,6 @@ pub struct Poll {
     pub offsets_at_once: usize,
     /// Time between two readings of sizes and versions.
     pub sizes_every: Duration,
+    /// May servers be asked whether a stored token resumes, where nothing else can tell?
+    pub probe: bool,
 }

@@ -87,6 +87,8 @@ pub struct RawPoll {
     pub offsets_at_once: usize,
     /// Time between two readings of sizes.
     pub sizes_every: HumanDuration,
+    /// Whether servers are asked about tokens.
+    pub probe: bool,
 }
 
 /// `[thresholds]`.
@@ -186,6 +188,7 @@ impl Default for RawPoll {
             offset_flush: HumanDuration::seconds(60),
             offsets_at_once: 4,
             sizes_every: HumanDuration::seconds(60),
+            probe: true,
         }
     }
 }

@@ -205,7 +205,7 @@ fn connector(report: &ConnectorReport, tokens: Tokens) -> Connector {
         mongodb_namespace: report.mongodb_namespace.clone(),
         verdict: report.verdict.code().to_owned(),
         why: report.why().map(|why| why.code().to_owned()),
-        basis: report.why().is_none().then(|| "window".to_owned()),
+        basis: report.basis.map(|basis| basis.code().to_owned()),
         on_restart: report.on_restart.code().to_owned(),
         position,
         headroom_seconds: report.headroom_seconds,

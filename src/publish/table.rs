@@ -142,6 +142,9 @@ pub fn story(connector: &Connector, status: &Status) -> String {
         );
     }
     field("progress", connector.progress.clone());
+    if connector.basis.as_deref() == Some("probe") {
+        field("basis", "MongoDB was asked".to_owned());
+    }
     field("on restart", connector.on_restart.clone());
     for loss in &connector.losses {
         let cause = loss.cause.as_deref().unwrap_or("not proven");

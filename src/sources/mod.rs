@@ -7,6 +7,8 @@ pub mod kafka;
 mod meter;
 pub mod mongodb;
 mod observer;
+mod prober;
+mod probing;
 
 /// One line for all problems of a pass: the first, and how many more there are.
 fn summary(problems: &[String]) -> Result<(), String> {
@@ -20,3 +22,4 @@ fn summary(problems: &[String]) -> Result<(), String> {
 pub use access::{Access, AccessRules};
 pub use meter::Meter;
 pub use observer::Observer;
+pub use probing::NotAsked;

@@ -2,14 +2,15 @@
 
 use super::connect::{ConnectReader, Listed};
 use super::mongodb::Deployments;
+use super::prober::{Prober, Subject};
 use super::{Access, AccessRules, Meter};
 use crate::clock::Clock;
 use crate::config::Config;
 use futures_util::future::join_all;
 use resumeguard_core::assess::STALE_INTERVALS;
 use resumeguard_core::domain::{
-    ConnectionString, ConnectorFacts, ConnectorId, Facts, LiveKeyQuery, Observed, Selection, Settings, Why,
-    pick_live,
+    ConnectionString, ConnectorFacts, ConnectorId, Facts, LiveKey, LiveKeyQuery, Observed, Selection,
+    Settings, StoredEntry, Why, pick_live,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,13 +18,15 @@ use std::time::Duration;
 /// Reads the world.
 #[derive(Debug)]
 pub struct Observer {
-    connects: Vec<ConnectReader>,
-    deployments: Deployments,
+    pub(super) connects: Vec<ConnectReader>,
+    pub(super) deployments: Deployments,
     rules: AccessRules,
     configured: Vec<Access>,
     interval: Duration,
     /// Connectors of clusters that could be read once: they keep their names while theirs cannot.
-    known: BTreeMap<ConnectorId, ConnectorFacts>,
+    pub(super) known: BTreeMap<ConnectorId, ConnectorFacts>,
+    /// `None` where it is switched off.
+    pub(super) prober: Option<Prober>,
 }
 
 /// Shares of the interval that each phase may use; together less than all of it.
@@ -65,6 +68,7 @@ impl Observer {
             configured: config.mongodb.iter().map(Access::configured).collect(),
             interval: config.poll.interval,
             known: BTreeMap::new(),
+            prober: config.poll.probe.then(|| Prober::new(config.poll.interval)),
         })
     }
 
@@ -122,6 +126,11 @@ impl Observer {
     }
 
     fn facts(&mut self, clock: &Clock, accesses: &BTreeMap<ConnectorId, Observed<Access>>) -> Facts {
+        let names: BTreeSet<&str> =
+            self.deployments.readers().iter().map(|r| r.meter.name.as_str()).collect();
+        if let Some(prober) = &mut self.prober {
+            prober.collect(clock, &names);
+        }
         let mut connectors = Vec::new();
         for connect in &self.connects {
             if connect.is_readable() {
@@ -132,6 +141,10 @@ impl Observer {
                 let of_this = self.known.iter().filter(|(id, _)| id.connect_cluster == connect.name());
                 connectors.extend(of_this.map(|(_, facts)| facts.unreadable()));
             }
+        }
+        if let Some(prober) = &mut self.prober {
+            let ids: BTreeSet<&ConnectorId> = connectors.iter().map(|facts| &facts.id).collect();
+            prober.keep_only(|id| ids.contains(id));
         }
         self.known = connectors.iter().map(|facts| (facts.id.clone(), facts.clone())).collect();
         Facts {
@@ -160,27 +173,42 @@ impl Observer {
             Err(Why::UriPlaceholder) => Ok(Selection::Hidden),
             Err(why) => Err(why),
         };
-        let version = connect.version(listed);
         let now = clock.uptime();
         let reading = connect.offsets_of(&listed.name, now, self.interval * STALE_INTERVALS);
-        let entries = reading.map(|reading| reading.entries.as_slice());
-        let live =
-            entries.and_then(|entries| pick_live(&self.query(&id, listed, version.as_deref()), entries));
-        let stored = entries.map_or(0, <[_]>::len);
+        let stored = reading.map_or(0, |reading| reading.entries.len());
+        let live = self.live_entry(&id, connect, listed, now);
+        let text = live.as_ref().ok().and_then(|(entry, _)| entry.text.as_deref());
+        let subject = || Some(Subject::new(text?, &listed.config));
+        let probe = self.prober.as_ref().and_then(|prober| prober.answer(&id, subject, now));
         ConnectorFacts {
             id,
             class: listed.class.clone(),
-            version,
+            version: connect.version(listed),
             state: Ok(listed.state),
             tasks: listed.tasks.clone(),
             settings: Settings::from_config(&listed.config),
             deployment,
             selection,
-            offset: live.and_then(|(at, _)| Ok(entries?[at].offset.clone())),
+            offset: live.map(|(entry, _)| entry.offset.clone()),
             key: live.ok().map(|(_, key)| key),
             stale_keys: stored - usize::from(live.is_ok()),
             offset_age: reading.map_or(Duration::ZERO, |reading| self.age(connect, now, reading.at)),
+            probe,
         }
+    }
+
+    /// What is stored under the connector's live key, and how that key was found.
+    pub(super) fn live_entry<'a>(
+        &'a self,
+        id: &ConnectorId,
+        connect: &'a ConnectReader,
+        listed: &Listed,
+        now: Duration,
+    ) -> Observed<(&'a StoredEntry, LiveKey)> {
+        let version = connect.version(listed);
+        let reading = connect.offsets_of(&listed.name, now, self.interval * STALE_INTERVALS)?;
+        let (at, key) = pick_live(&self.query(id, listed, version.as_deref()), &reading.entries)?;
+        reading.entries.get(at).map(|entry| (entry, key)).ok_or(Why::NoPosition)
     }
 
     /// A reading of this pass has no age: it followed this pass's `first`.
@@ -210,7 +238,8 @@ impl Observer {
         let connects = self.connects.iter().flat_map(|connect| {
             [&connect.listing_meter, &connect.offsets_meter].into_iter().chain(&connect.status_meter)
         });
-        connects.chain(self.deployments.readers().iter().map(|reader| &reader.meter))
+        let deployments = self.deployments.readers().iter().map(|reader| &reader.meter);
+        connects.chain(deployments).chain(self.prober.iter().flat_map(Prober::meters))
     }
 }
 

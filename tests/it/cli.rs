@@ -58,6 +58,7 @@ fn every_command_has_help_with_an_example() {
         "status",
         "explain",
         "gate",
+        "probe",
         "decode",
         "check-config",
         "healthcheck",

@@ -61,7 +61,7 @@ fn every_key_is_documented() {
 
 #[test]
 fn unknown_keys_and_wrong_units_name_file_and_key() {
-    let expected = "expected one of `interval`, `offset_flush`, `offsets_at_once`, `sizes_every`";
+    let expected = "expected one of `interval`, `offset_flush`, `offsets_at_once`, `sizes_every`, `probe`";
     refused(
         "[poll]\nintervall = \"15s\"",
         &format!("FILE: poll.intervall: unknown field `intervall`, {expected}"),

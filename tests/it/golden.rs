@@ -26,6 +26,7 @@ fn snapshot() -> Snapshot {
         deployment: Some("rs0".into()),
         mongodb_namespace: "shop.orders".into(),
         verdict: Verdict::Lost,
+        basis: Some(Basis::Window),
         on_restart: OnRestart::Fails,
         position: Some(heartbeat()),
         headroom_seconds: Some(-3_840),
@@ -52,6 +53,7 @@ fn snapshot() -> Snapshot {
     let unknown = ConnectorReport {
         id: ConnectorId::new("main", "<script>"),
         verdict: Verdict::Unknown(Why::ConnectUnreadable),
+        basis: None,
         on_restart: OnRestart::Unknown,
         version: None,
         state: None,

@@ -16,4 +16,5 @@ mod fake_connect;
 mod faults;
 mod golden;
 mod history;
+mod probe;
 mod tidy;

@@ -15,6 +15,7 @@ mod gate;
 mod history;
 mod keys;
 mod members;
+mod probe;
 mod proxy;
 mod scrape;
 mod seed;

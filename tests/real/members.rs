@@ -82,6 +82,17 @@ async fn the_member_that_a_connector_reads_from_decides() {
     ] {
         assert_eq!(verdict_of(&snapshot, name), verdict, "{name}: {snapshot:?}");
     }
+    // Asked itself, the member that the connector reads from confirms it. The primary would contradict.
+    xtask::wait_until("an answer", LONG, async || {
+        watch.ask(&snapshot);
+        snapshot = watch.pass().await;
+        let answered = snapshot.sources.iter().any(|source| source.source == "probe" && source.up);
+        Ok(if answered { Seen::Yes(()) } else { Seen::Not(format!("{:?}", snapshot.sources)) })
+    })
+    .await
+    .unwrap();
+    assert_eq!(verdict_of(&snapshot, "by-secondary"), Verdict::Lost, "{snapshot:?}");
+    assert_eq!(verdict_of(&snapshot, "by-alias"), Verdict::Lost, "{snapshot:?}");
     let by_primary = snapshot.connectors.iter().find(|c| c.id.connector == "by-primary").unwrap();
     assert!(by_primary.findings.iter().any(|finding| finding.rule == "RG013"), "{by_primary:?}");
     for name in names {

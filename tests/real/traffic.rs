@@ -25,7 +25,8 @@ async fn a_pass_opens_no_new_mongodb_connection_and_lists_once() {
     assert!(opened > 0, "the count counts");
     proxy.calls();
     for _pass in 0..4 {
-        watch.pass().await;
+        let snapshot = watch.pass().await;
+        watch.ask(&snapshot);
     }
     assert_eq!(created(), opened, "no connection was opened by four passes");
     let calls = proxy.calls();

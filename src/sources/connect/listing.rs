@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 pub(super) const MONGO_SOURCE: &str = "com.mongodb.kafka.connect.MongoSourceConnector";
 
 /// The settings that are kept. Everything else stays where it is: configurations hold secrets of all kinds.
-const KEPT: [&str; 10] = [
+const KEPT: [&str; 16] = [
     "connection.uri",
     "database",
     "collection",
@@ -19,6 +19,12 @@ const KEPT: [&str; 10] = [
     "startup.mode.timestamp.start.at.operation.time",
     "copy.existing",
     "heartbeat.interval.ms",
+    "pipeline",
+    "collation",
+    "change.stream.full.document",
+    "publish.full.document.only",
+    "change.stream.full.document.before.change",
+    "change.stream.show.expanded.events",
 ];
 
 /// One MongoDB source connector as listed. Its `Debug` form leaves the configuration out.

@@ -22,7 +22,9 @@ pub fn parse_offsets(body: &[u8]) -> Result<Vec<StoredEntry>, serde_json::Error>
     let entries = answer.offsets.into_iter().filter_map(|entry| {
         let ns = entry.partition.get("ns")?.as_str()?.to_owned();
         // REST does not tell when an offset was stored.
-        Some(StoredEntry { ns, offset: parse_offset(&entry.offset?, None) })
+        let offset = entry.offset?;
+        let text = offset.get("_id").and_then(Value::as_str).map(str::to_owned);
+        Some(StoredEntry { ns, offset: parse_offset(&offset, None), text })
     });
     Ok(entries.collect())
 }

@@ -70,7 +70,7 @@ impl ReadError {
 }
 
 /// The driver's text, one line of at most 200 characters; it holds hosts, never credentials.
-fn one_line(error: &Error) -> String {
+pub(super) fn one_line(error: &Error) -> String {
     error.kind.to_string().replace('\n', " ").chars().take(200).collect()
 }
 

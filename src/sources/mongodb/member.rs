@@ -50,7 +50,8 @@ impl Member {
         options.app_name = Some("resumeguard".to_owned());
         // Readings of a member follow each other, so one connection serves them all.
         options.min_pool_size = Some(1);
-        options.max_pool_size = Some(2);
+        // What is needed, what is optional, and a probe: none of them waits for another's connection.
+        options.max_pool_size = Some(3);
         options.connect_timeout = Some(Duration::from_secs(5));
         options.server_selection_timeout = Some(Duration::from_secs(5));
         let client = Client::with_options(options).map_err(|error| ReadError::from_driver(&error))?;
@@ -62,6 +63,11 @@ impl Member {
             sizes: OplogSizes::default(),
             sizes_read_at: None,
         })
+    }
+
+    /// For a probe, which is a lane of its own.
+    pub(super) fn client(&self) -> Client {
+        self.client.clone()
     }
 
     /// `hello` and the oldest entry.

@@ -5,10 +5,14 @@ mod commands;
 mod deployment;
 mod facts;
 mod member;
+mod probe;
+mod question;
 mod set;
 mod streams;
 mod ways_in;
 
 pub use commands::{Hello, ReadError};
 pub use deployment::DeploymentReader;
+pub use probe::Asked;
+pub use question::{NoQuestion, Question};
 pub use set::Deployments;

@@ -23,6 +23,7 @@ fn connector(name: &str, tasks: Vec<TaskFacts>) -> ConnectorFacts {
         key: None,
         stale_keys: 0,
         offset_age: Duration::ZERO,
+        probe: None,
     }
 }
 

@@ -100,6 +100,7 @@ pub(crate) fn report(name: &str, verdict: Verdict) -> ConnectorReport {
         deployment: Some("rs0".into()),
         mongodb_namespace: "db.c".into(),
         verdict,
+        basis: Some(Basis::Window),
         on_restart: OnRestart::Unknown,
         position: None,
         headroom_seconds: matches!(verdict, Verdict::Safe | Verdict::Lost).then_some(60),

@@ -1,11 +1,13 @@
 //! The rules of judgement: one stored position against the oplogs it may have to resume from.
 
+use super::asked;
 use super::collection::{Behind, ended_since};
 use super::memory::ConnectorMemory;
 use super::thresholds::Thresholds;
 use crate::domain::{
-    ConnectorFacts, Facts, FailureClass, FirstEntry, LiveKey, MemberFacts, Observed, OnRestart, Position,
-    Role, Selection, StartupMode, StoredOffset, TaskState, Timestamp, TokenKind, Tolerance, Verdict, Why,
+    Basis, ConnectorFacts, Facts, Failure, FailureClass, FirstEntry, LiveKey, MemberFacts, Observed,
+    OnRestart, Position, Probe, ProbeAnswer, Role, Selection, StartupMode, StoredOffset, TaskState,
+    Timestamp, TokenKind, Tolerance, Verdict, Why,
 };
 use std::cmp::Reverse;
 
@@ -23,6 +25,8 @@ const FUTURE_PASSES: u32 = 2;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Judgement {
     pub(crate) verdict: Verdict,
+    /// What it stands on; `None` where it is unknown.
+    pub(crate) basis: Option<Basis>,
     pub(crate) on_restart: OnRestart,
     pub(crate) headroom_seconds: Option<i64>,
     pub(crate) headroom_ratio: Option<f64>,
@@ -36,9 +40,10 @@ pub(crate) struct Judgement {
 }
 
 impl Judgement {
-    fn unknown(why: Why, on_restart: OnRestart) -> Self {
+    pub(super) fn unknown(why: Why, on_restart: OnRestart) -> Self {
         Self {
             verdict: Verdict::Unknown(why),
+            basis: None,
             on_restart,
             headroom_seconds: None,
             headroom_ratio: None,
@@ -47,6 +52,10 @@ impl Judgement {
             never_truncated: false,
             decided_by: None,
         }
+    }
+
+    pub(super) fn standing_on(self, basis: Basis) -> Self {
+        Self { basis: Some(basis), ..self }
     }
 }
 
@@ -65,6 +74,8 @@ struct Binding<'a> {
     newest_read: Option<Timestamp>,
     /// Every member that the connector could select now was read.
     complete: Observed<()>,
+    /// What the server said when it was asked, lately.
+    asked: Option<Probe>,
 }
 
 /// Judges one connector.
@@ -80,18 +91,25 @@ pub(crate) fn judge(
         Ok(position) => position,
         Err(judgement) => return judgement,
     };
-    let binding = match binding {
-        Ok(binding) => binding,
-        Err(why) => return Judgement::unknown(why, OnRestart::Unknown),
+    // The hosts may have changed behind the placeholder: a key that nobody writes any more must not be judged.
+    let ambiguous = connector.key == Some(LiveKey::Inferred) && !memory.has_advanced_from(position.time);
+    let judgement = match binding {
+        Err(why) if ambiguous => return Judgement::unknown(why, OnRestart::Unknown),
+        Ok(_) if ambiguous => return Judgement::unknown(Why::KeyAmbiguous, OnRestart::Unknown),
+        Err(why) => Judgement::unknown(why, OnRestart::Unknown),
+        Ok(binding) => {
+            let behind = Behind::after(memory.behind(), connector, facts);
+            let ends =
+                connector.settings.ends_at(position.ends) || ended_since(position, connector, facts, behind);
+            against(&binding, position, ends, connector, thresholds, memory)
+        }
     };
-    if connector.key == Some(LiveKey::Inferred) && !memory.has_advanced_from(position.time) {
-        // The hosts may have changed behind the placeholder: a key that nobody writes any more must not be judged.
-        return Judgement::unknown(Why::KeyAmbiguous, OnRestart::Unknown);
+    if let Verdict::Unknown(why) = judgement.verdict {
+        let asked = asked::instead_of_the_oplog(why, position, connector, facts, thresholds);
+        return if asked.basis.is_some() { asked } else { judgement };
     }
-    let behind = Behind::after(memory.behind(), connector, facts);
-    let ends = connector.settings.ends_at(position.ends) || ended_since(position, connector, facts, behind);
-    let judgement = against(&binding, position, ends, connector, thresholds, memory);
-    believe_the_server(judgement, connector, floor)
+    let judgement = believe_the_server(judgement, connector, floor);
+    asked::beside_the_oplog(judgement, connector, facts, floor)
 }
 
 /// The position, or the judgement where there is none to compare.
@@ -119,7 +137,7 @@ fn readable_position<'a>(
 }
 
 /// Where a start without a stored token begins.
-fn without_a_token(connector: &ConnectorFacts, floor: Option<FirstEntry>) -> OnRestart {
+pub(super) fn without_a_token(connector: &ConnectorFacts, floor: Option<FirstEntry>) -> OnRestart {
     match connector.settings.startup_mode {
         StartupMode::Latest => OnRestart::Skips,
         StartupMode::CopyExisting => OnRestart::Resnapshots,
@@ -173,6 +191,7 @@ fn binding<'a>(connector: &ConnectorFacts, facts: &'a Facts) -> Observed<Binding
         last: newest(members),
         newest_read: members.iter().filter_map(|member| member.last.ok()).max(),
         complete,
+        asked: asked::recent(connector, facts),
     })
 }
 
@@ -264,10 +283,17 @@ fn inside_the_window(
     thresholds: &Thresholds,
     memory: &ConnectorMemory,
 ) -> Judgement {
-    if position.type_bits_missing {
-        // Of 74 such tokens a real 6.0.5 refused 62: only the server can tell.
-        return Judgement::unknown(Why::TokenIncomplete, OnRestart::Unknown);
-    }
+    // Of 74 tokens without the type bits that they need a real 6.0.5 refused 62: only the server can tell.
+    let basis = match binding.asked.map(|probe| probe.answer) {
+        _ if !position.type_bits_missing => Basis::Window,
+        Some(ProbeAnswer::Resumes) => Basis::Probe,
+        Some(ProbeAnswer::Refused(failure)) if failure.class != FailureClass::HistoryLost => {
+            let on_restart = after_a_refusal(failure, connector, Some(binding.first));
+            let on_restart = on_restart.unwrap_or(OnRestart::Unknown);
+            return numbers(binding, position, Verdict::Critical, on_restart).standing_on(Basis::Probe);
+        }
+        _ => return Judgement::unknown(Why::TokenIncomplete, OnRestart::Unknown),
+    };
     let at_the_edge = position.time == binding.first.time && !binding.first.initiating;
     let equality_resumes = binding.member.wire_version.is_some_and(|v| v >= EQUALITY_RESUMES_SINCE);
     let Some(window) = binding.member.window_seconds() else {
@@ -284,7 +310,7 @@ fn inside_the_window(
     } else {
         thresholds.verdict(&connector.id, as_f64(margin), as_f64(capacity), memory.verdict())
     };
-    numbers(binding, position, verdict, OnRestart::Resumes)
+    numbers(binding, position, verdict, OnRestart::Resumes).standing_on(basis)
 }
 
 /// What a failed task says of its own token outweighs arithmetic: being inside the window is necessary, not sufficient.
@@ -298,16 +324,34 @@ fn believe_the_server(
     let Some(failure) = worst.filter(|_| judgement.on_restart == OnRestart::Resumes) else {
         return judgement;
     };
-    let on_restart = match failure.class {
-        FailureClass::HistoryLost => return Judgement::unknown(Why::Contradictory, OnRestart::Unknown),
+    if failure.class == FailureClass::HistoryLost {
+        return Judgement::unknown(Why::Contradictory, OnRestart::Unknown);
+    }
+    match after_a_refusal(failure, connector, floor) {
+        Some(on_restart) => Judgement { verdict: Verdict::Critical, on_restart, ..judgement },
+        None => judgement,
+    }
+}
+
+/// What the connector does when the server refuses its token with this error at a start; `None` for an error that says
+/// nothing of the token (mongo-kafka `StartedMongoSourceTask.tryCreateCursor`).
+pub(super) fn after_a_refusal(
+    failure: Failure,
+    connector: &ConnectorFacts,
+    floor: Option<FirstEntry>,
+) -> Option<OnRestart> {
+    match failure.class {
+        // 136 is of an open cursor; from a start on it is 286.
+        FailureClass::HistoryLost => Some(from_a_refused_position(connector, floor)),
         // 260 at start is swallowed whatever the tolerance: the stream is opened again without a token.
-        FailureClass::WrongStream if failure.code == Some(260) => without_a_token(connector, floor),
-        FailureClass::WrongStream | FailureClass::EventTooLarge => from_a_refused_position(connector, floor),
+        FailureClass::WrongStream if failure.code == Some(260) => Some(without_a_token(connector, floor)),
+        FailureClass::WrongStream | FailureClass::EventTooLarge => {
+            Some(from_a_refused_position(connector, floor))
+        }
         // The server's refusal at start is swallowed in a loop.
-        FailureClass::TokenMalformed => OnRestart::Stalls,
-        FailureClass::Unauthorized | FailureClass::Transient | FailureClass::Other => return judgement,
-    };
-    Judgement { verdict: Verdict::Critical, on_restart, ..judgement }
+        FailureClass::TokenMalformed => Some(OnRestart::Stalls),
+        FailureClass::Unauthorized | FailureClass::Transient | FailureClass::Other => None,
+    }
 }
 
 fn numbers(binding: &Binding<'_>, position: &Position, verdict: Verdict, on_restart: OnRestart) -> Judgement {
@@ -315,6 +359,7 @@ fn numbers(binding: &Binding<'_>, position: &Position, verdict: Verdict, on_rest
     let window = binding.member.window_seconds().filter(|window| *window > 0);
     Judgement {
         verdict,
+        basis: Some(Basis::Window),
         on_restart,
         headroom_seconds: Some(headroom),
         headroom_ratio: window.map(|window| as_f64(headroom) / as_f64(window)),

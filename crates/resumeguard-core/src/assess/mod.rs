@@ -3,6 +3,7 @@
 //! The rules of judgement J1–J8 stand in `judge`, the numbered rules in `findings`; [`Memory`] is the little that
 //! one pass must know of the ones before.
 
+mod asked;
 mod collection;
 mod continuity;
 mod evidence;
@@ -21,6 +22,7 @@ mod tests;
 mod thresholds;
 mod written;
 
+pub use asked::{ASK_AGAIN_AFTER, Ask, ask};
 pub use continuity::LossCounts;
 pub use findings::RULES;
 pub use judge::STALE_INTERVALS;
@@ -91,7 +93,8 @@ fn report(case: &Case<'_>, forecast: Option<Forecast>) -> ConnectorReport {
         Ok(StoredOffset::Token(position)) => Some(position.clone()),
         Ok(StoredOffset::Copying | StoredOffset::Malformed { .. } | StoredOffset::Opaque) | Err(_) => None,
     };
-    let Judgement { verdict, on_restart, headroom_seconds, headroom_ratio, lag_seconds, .. } = **judgement;
+    let Judgement { verdict, basis, on_restart, headroom_seconds, headroom_ratio, lag_seconds, .. } =
+        **judgement;
     let known = forecast.as_ref();
     ConnectorReport {
         id: connector.id.clone(),
@@ -102,6 +105,7 @@ fn report(case: &Case<'_>, forecast: Option<Forecast>) -> ConnectorReport {
         deployment: connector.deployment.clone().ok(),
         mongodb_namespace: connector.settings.namespace.clone(),
         verdict,
+        basis,
         on_restart,
         position,
         headroom_seconds,

@@ -108,6 +108,30 @@ proptest! {
     }
 
     #[test]
+    fn an_answer_never_improves_what_arithmetic_says(facts in any_facts(), which in 0_usize..8, age in 0_u64..400) {
+        let answers = [
+            ProbeAnswer::Resumes,
+            ProbeAnswer::NotContradicted,
+            ProbeAnswer::Unauthorized,
+            ProbeAnswer::Inconclusive,
+            ProbeAnswer::of_code(286),
+            ProbeAnswer::of_code(280),
+            ProbeAnswer::of_code(50811),
+            ProbeAnswer::of_code(10334),
+        ];
+        let mut asked = facts.clone();
+        let age = Duration::from_secs(age);
+        asked.connectors[0].probe = Some(Probe { answer: answers[which], age, margin_seconds: None });
+        let (before, after) = (one(&facts), one(&asked));
+        match (badness(before.verdict), badness(after.verdict)) {
+            (Some(before), Some(after)) => prop_assert!(after >= before, "{before} became {after}"),
+            (None, _) => prop_assert!(after.verdict != Verdict::Safe, "{after:?}"),
+            (Some(_), None) => prop_assert_eq!(after.verdict, Verdict::Unknown(Why::Contradictory)),
+        }
+        prop_assert_eq!(after.basis.is_none(), matches!(after.verdict, Verdict::Unknown(_)));
+    }
+
+    #[test]
     fn the_order_of_evidence_changes_nothing(facts in any_facts(), second in any_facts()) {
         let mut both = facts.clone();
         both.connectors.push(ConnectorFacts { id: ConnectorId::new("main", "other"), ..second.connectors[0].clone() });

@@ -60,6 +60,7 @@ pub(super) fn connector(offset: Observed<StoredOffset>) -> ConnectorFacts {
         key: None,
         stale_keys: 0,
         offset_age: Duration::ZERO,
+        probe: None,
     }
 }
 

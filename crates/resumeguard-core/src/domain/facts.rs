@@ -1,8 +1,8 @@
 //! What one pass has seen. No conclusion stands here.
 
 use super::{
-    ConnectorState, Failure, LiveKey, MemberFacts, Observed, Selection, Settings, StreamEnd, TaskState,
-    Timestamp, TokenKind, Why,
+    ConnectorState, Failure, LiveKey, MemberFacts, Observed, Probe, Selection, Settings, StreamEnd,
+    TaskState, Timestamp, TokenKind, Why,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -118,6 +118,8 @@ pub struct ConnectorFacts {
     pub stale_keys: usize,
     /// How long before the judgement the offset was read; zero for a reading of this pass.
     pub offset_age: Duration,
+    /// What the server said when it was asked about the position that `offset` holds.
+    pub probe: Option<Probe>,
 }
 
 /// One deployment as seen in one pass.
@@ -136,7 +138,7 @@ pub type Collections = BTreeMap<String, Option<[u8; 16]>>;
 /// One source with its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFacts {
-    /// Kind: `connect`, `offsets`, `status_topic`, `mongodb` or `history`.
+    /// Kind: `connect`, `offsets`, `status_topic`, `mongodb`, `probe` or `history`.
     pub source: &'static str,
     /// Which one.
     pub name: String,
@@ -191,6 +193,7 @@ impl ConnectorFacts {
             state: Err(Why::ConnectUnreadable),
             tasks: Vec::new(),
             offset: Err(Why::ConnectUnreadable),
+            probe: None,
             ..self.clone()
         }
     }

@@ -8,6 +8,7 @@ mod loss;
 mod offset;
 mod oplog;
 mod partition;
+mod probe;
 mod snapshot;
 mod why;
 
@@ -25,5 +26,6 @@ pub use oplog::{
     Candidates, ChangeStream, FirstEntry, MemberFacts, OplogSizes, Role, Selection, StreamStart,
 };
 pub use partition::{LiveKey, LiveKeyQuery, StoredEntry, pick_live};
+pub use probe::{Basis, Probe, ProbeAnswer};
 pub use snapshot::{ConnectorReport, Finding, OnRestart, OplogReport, Progress, Severity, Snapshot, Verdict};
 pub use why::{Observed, Why};

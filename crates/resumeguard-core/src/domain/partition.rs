@@ -39,6 +39,8 @@ pub struct StoredEntry {
     pub ns: String,
     /// Its value.
     pub offset: StoredOffset,
+    /// `_id` as it is stored, whatever it is: the connector sends it to the server if it is a document.
+    pub text: Option<String>,
 }
 
 impl std::fmt::Debug for StoredEntry {
@@ -132,7 +134,7 @@ mod tests {
     fn check(query: &LiveKeyQuery<'_>, keys: &[&str], expected: Observed<(usize, LiveKey)>) {
         let entries: Vec<_> = keys
             .iter()
-            .map(|ns| StoredEntry { ns: (*ns).to_owned(), offset: StoredOffset::Copying })
+            .map(|ns| StoredEntry { ns: (*ns).to_owned(), offset: StoredOffset::Copying, text: None })
             .collect();
         assert_eq!(pick_live(query, &entries), expected);
     }

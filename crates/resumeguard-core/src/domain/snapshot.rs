@@ -4,8 +4,8 @@ use crate::assess::LossCounts;
 use crate::assess::forecast::{NoForecast, Range};
 
 use super::{
-    ConnectorId, ConnectorState, Discontinuity, FailureCounts, OplogSizes, Position, Role, SourceFacts,
-    TaskFacts, TaskState,
+    Basis, ConnectorId, ConnectorState, Discontinuity, FailureCounts, OplogSizes, Position, Role,
+    SourceFacts, TaskFacts, TaskState,
 };
 use super::{Timestamp, Why};
 use serde::{Deserialize, Serialize};
@@ -191,6 +191,8 @@ pub struct ConnectorReport {
     pub mongodb_namespace: String,
     /// The verdict.
     pub verdict: Verdict,
+    /// What the verdict stands on; `None` where it is unknown.
+    pub basis: Option<Basis>,
     /// What a restart would do.
     pub on_restart: OnRestart,
     /// What is stored, where known.

@@ -161,7 +161,7 @@ impl Why {
                 "the stored text is no resume token; see it with GET /connectors/NAME/offsets, try it with `resumeguard decode`"
             }
             Self::TokenIncomplete => {
-                "the stored token lacks type bits that its document key needs; the server may refuse it"
+                "the stored token lacks type bits that its document key needs; the server may refuse it: `resumeguard probe` asks"
             }
             Self::PositionOpaque => "this product's tokens carry no documented time",
             Self::PositionInFuture => "the position is ahead of the oplog; one pass more will tell",

@@ -31,7 +31,9 @@ use super::judge::Judgement;
 use super::limits::Limits;
 use super::memory::{ConnectorMemory, Oplogs};
 use super::thresholds::Thresholds;
-use crate::domain::{ConnectorFacts, Discontinuity, Facts, Finding, Now, Severity, Timestamp, Verdict};
+use crate::domain::{
+    ConnectorFacts, Discontinuity, Facts, Failure, Finding, Now, Severity, Timestamp, Verdict,
+};
 use std::cmp::Reverse;
 
 /// Everything a rule may look at.
@@ -91,6 +93,12 @@ impl Case<'_> {
             Verdict::AtRisk => Severity::Warning,
             Verdict::Critical | Verdict::Lost => Severity::Critical,
         }
+    }
+
+    /// A failed task's errors, and what the server answered when it was asked about the token.
+    fn refusals(&self) -> impl Iterator<Item = Failure> {
+        let asked = self.connector.probe.and_then(|probe| probe.answer.refusal());
+        self.connector.tasks.iter().filter_map(|task| task.failure).chain(asked)
     }
 
     /// The smallest window of the deployment's members, seconds.

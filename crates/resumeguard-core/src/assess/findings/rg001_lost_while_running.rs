@@ -26,11 +26,19 @@ pub(super) fn matches(case: &Case<'_>) -> Option<Matched> {
     Some(Matched {
         severity: Severity::Critical,
         summary: format!(
-            "RUNNING, but its stored position is {behind} older than the oplog's oldest entry: any restart {}; {stream}",
-            case.judgement.on_restart.code()
+            "RUNNING, but its stored position is {behind} older than the oplog's oldest entry: any restart {}{}; {stream}",
+            case.judgement.on_restart.code(),
+            asked(case)
         ),
         advice: "DO NOT RESTART it, its worker or its configuration; one change in the watched namespace makes a live stream store a fresh token".to_owned(),
     })
+}
+
+/// Whether MongoDB itself was asked, and confirms it.
+fn asked(case: &Case<'_>) -> String {
+    let refusal = case.connector.probe.and_then(|probe| probe.answer.refusal());
+    let code = refusal.and_then(|failure| failure.code);
+    code.map(|code| format!(" (MongoDB was asked and refuses the token with {code})")).unwrap_or_default()
 }
 
 /// A stream that is older than the loss has carried the connector over it, and holds everything since.

@@ -3,11 +3,10 @@
 use super::{Case, Matched};
 use crate::domain::{FailureClass, Severity, Verdict, Why};
 
-/// Matches when the server says that the token is not in this stream (280), or when the position is older than an
+/// Matches when the server says, to a task or when it was asked, that the token is not in this stream (280), or when the position is older than an
 /// oplog that was never truncated: it cannot come from there.
 pub(super) fn matches(case: &Case<'_>) -> Option<Matched> {
-    let mut failures = case.connector.tasks.iter().filter_map(|task| task.failure);
-    let refused = failures.any(|failure| failure.class == FailureClass::WrongStream);
+    let refused = case.refusals().any(|failure| failure.class == FailureClass::WrongStream);
     let foreign = case.judgement.verdict == Verdict::Unknown(Why::PositionForeign)
         || (case.judgement.verdict == Verdict::Lost && case.judgement.never_truncated);
     let summary = match (refused, foreign) {
