@@ -6,6 +6,7 @@
 
 pub(crate) mod decimal;
 pub(crate) mod expansion;
+pub(crate) mod leading;
 pub(crate) mod number;
 pub(crate) mod number_writer;
 pub(crate) mod reader;

@@ -12,7 +12,8 @@
 use crate::Value;
 use crate::error::{Error, ErrorKind};
 use crate::keystring::decimal::{BIAS, Decimal128, Finite, MAX_BIASED_EXPONENT, MAX_COEFFICIENT, MAX_DIGITS};
-use crate::keystring::expansion::{Expansion, Scaled, digits};
+use crate::keystring::expansion::{Scaled, TENS, digits};
+use crate::keystring::leading::{Leading, exact};
 use crate::keystring::reader::Reader;
 use crate::keystring::type_bits::{EXPONENT_BITS, Numeric, TypeBits, Zero};
 use crate::keystring::type_byte as byte;
@@ -170,10 +171,10 @@ impl Number {
             return None;
         }
         let exponent = choose(shortest)?;
-        let padding = u32::try_from(shortest.exponent - exponent).ok()?;
+        let padding = usize::try_from(shortest.exponent - exponent).ok()?;
         Some(Decimal128::from_parts(Finite {
             negative: self.negative,
-            coefficient: shortest.coefficient.checked_mul(10u128.checked_pow(padding)?)?,
+            coefficient: shortest.coefficient.checked_mul(*TENS.get(padding)?)?,
             biased_exponent: u16::try_from(exponent + BIAS).ok()?,
         }))
     }
@@ -181,23 +182,18 @@ impl Number {
 
 /// The decimal that stands in this relation to a double of the normal range; `None` if it has more than 34 digits.
 fn beside_double(value: f64, more: More) -> Option<Scaled> {
-    if more == More::RoundedUp {
-        return Expansion::of_safe_digits(value).map(|expansion| expansion.round_up(SAFE_DIGITS));
-    }
-    let expansion = Expansion::of(value)?;
     match more {
-        More::Nothing => expansion.is_exact(MAX_DIGITS).then(|| expansion.truncate(MAX_DIGITS)),
-        More::RoundedUp => Some(expansion.round_up(SAFE_DIGITS)),
-        More::Continued(units) => Some(expansion.round_up(MAX_DIGITS).plus(units)),
+        More::Nothing => exact(value),
+        More::RoundedUp => Leading::of(value, SAFE_DIGITS).map(Leading::up),
+        More::Continued(units) => Leading::of(value, MAX_DIGITS).map(|digits| digits.up().plus(units)),
     }
 }
 
 /// The decimal from which the server measures the continuation of a subnormal: scaled down in decimal arithmetic, cut
 /// to 34 digits at each step. Measured against mongod 6.0.5.
 pub(crate) fn subnormal_base(scaled: f64) -> Scaled {
-    let cut = |value| Expansion::of(value).map(|digits| digits.truncate(MAX_DIGITS));
-    match cut(scaled) {
-        Some(scaled) => scaled.multiply_downwards(DECIMAL_DOWN_256),
+    match Leading::of(scaled, MAX_DIGITS) {
+        Some(scaled) => scaled.down().multiply_downwards(DECIMAL_DOWN_256),
         None => Scaled { coefficient: 0, exponent: 0 },
     }
 }
@@ -372,6 +368,6 @@ mod tests {
 
     #[test]
     fn the_decimal_constant_is_the_doubles() {
-        assert_eq!(Expansion::of(DOWN_256).unwrap().truncate(MAX_DIGITS), DECIMAL_DOWN_256);
+        assert_eq!(Leading::of(DOWN_256, MAX_DIGITS).unwrap().down(), DECIMAL_DOWN_256);
     }
 }
