@@ -5,8 +5,8 @@ use mongodb::bson::{RawDocumentBuf, Timestamp as BsonTimestamp, doc};
 use mongodb::options::ChangeStreamOptions;
 use mongodb::{Client, Collection, Database};
 use mongodb_resume_token::{
-    Decimal128, Document, Event, Timestamp, Token, TokenData, TokenDocument, Value, high_water_mark_v1,
-    high_water_mark_v2,
+    Array, Decimal128, Document, Event, Timestamp, Token, TokenData, TokenDocument, Value,
+    high_water_mark_v1, high_water_mark_v2,
 };
 use xtask::{ReplicaSet, ReplicaSetSpec};
 
@@ -45,20 +45,20 @@ async fn every_type_as_id(database: &Database) -> Outcome {
     let collection: Collection<RawDocumentBuf> = database.collection("types");
     let mut events = collection.watch().await?.with_type::<RawDocumentBuf>();
     let time = Timestamp { t: 1_651_836_794, i: 1 };
-    let scope: Document = [("x".to_owned(), Value::Int64(3))].into_iter().collect();
+    let scope: Document = [("x", Value::Int64(3))].into_iter().collect();
     for id in [
         Value::Double(0.5),
-        Value::String("a\0b".to_owned()),
-        Value::Document(scope.clone()),
-        Value::Binary { subtype: 5, bytes: vec![1, 0, 255] },
+        Value::String("a\0b"),
+        Value::Document(scope.view()),
+        Value::Binary { subtype: 5, bytes: &[1, 0, 255] },
         Value::ObjectId([7; 12]),
         Value::Boolean(false),
         Value::DateTime(-1),
         Value::Null,
-        Value::DbPointer { namespace: "a.b".to_owned(), id: [8; 12] },
-        Value::Code("return 1".to_owned()),
-        Value::Symbol("symbol".to_owned()),
-        Value::CodeWithScope { code: "return x".to_owned(), scope },
+        Value::DbPointer { namespace: "a.b", id: [8; 12] },
+        Value::Code("return 1"),
+        Value::Symbol("symbol"),
+        Value::CodeWithScope { code: "return x", scope: scope.view() },
         Value::Int32(-5),
         Value::Timestamp(time),
         Value::Int64(1 << 60),
@@ -66,7 +66,7 @@ async fn every_type_as_id(database: &Database) -> Outcome {
         Value::MinKey,
         Value::MaxKey,
     ] {
-        let document: Document = [("_id".to_owned(), id)].into_iter().collect();
+        let document: Document = [("_id", id)].into_iter().collect();
         collection.insert_one(RawDocumentBuf::from_bytes(document.to_bson()?)?).await?;
         agree(&events.next().await.ok_or("the stream has ended")??)?;
     }
@@ -280,40 +280,50 @@ impl Random {
         self.text().replace('\0', "_")
     }
 
-    fn value(&mut self, depth: u64) -> Value {
+    /// Makes one value, which borrows from here, and gives it away.
+    fn value(&mut self, depth: u64, give: impl FnOnce(Value<'_>)) {
         match self.below(if depth < 6 { 24 } else { 18 }) {
-            0 => Value::Int32(i32::from_be_bytes(self.bytes()) >> self.below(32)),
-            1 => Value::Int64(i64::from_be_bytes(self.bytes()) >> self.below(64)),
-            2..=4 => Value::Double(self.double()),
-            5..=8 => Value::Decimal128(self.decimal()),
-            9 => Value::String(self.text()),
-            10 => self.pick_of_few(),
-            11 => Value::Binary { subtype: self.pick(&[0, 3, 5, 6, 128]), bytes: self.binary() },
-            12 => Value::ObjectId(self.bytes()),
-            13 => Value::DateTime(i64::from_be_bytes(self.bytes()) >> self.below(64)),
-            14 => Value::Timestamp(Timestamp {
+            0 => give(Value::Int32(i32::from_be_bytes(self.bytes()) >> self.below(32))),
+            1 => give(Value::Int64(i64::from_be_bytes(self.bytes()) >> self.below(64))),
+            2..=4 => give(Value::Double(self.double())),
+            5..=8 => give(Value::Decimal128(self.decimal())),
+            9 => give(Value::String(&self.text())),
+            10 => give(self.pick_of_few()),
+            11 => give(Value::Binary { subtype: self.pick(&[0, 3, 5, 6, 128]), bytes: &self.binary() }),
+            12 => give(Value::ObjectId(self.bytes())),
+            13 => give(Value::DateTime(i64::from_be_bytes(self.bytes()) >> self.below(64))),
+            14 => give(Value::Timestamp(Timestamp {
                 t: u32::from_be_bytes(self.bytes()),
                 i: u32::from_be_bytes(self.bytes()),
-            }),
-            15 => Value::Regex { pattern: self.name(), options: self.pick(&["", "i", "ix"]).to_owned() },
-            16 => Value::Code(self.text()),
-            17 => Value::Symbol(self.text()),
-            18 => Value::CodeWithScope { code: self.text(), scope: self.document(depth + 1) },
-            19 => Value::DbPointer { namespace: "a.b".to_owned(), id: self.bytes() },
-            20..=21 => Value::Document(self.document(depth + 1)),
-            _ => {
-                let length = self.below(6);
-                Value::Array((0..length).map(|_| self.value(depth + 1)).collect())
-            }
+            })),
+            15 => give(Value::Regex { pattern: &self.name(), options: self.pick(&["", "i", "ix"]) }),
+            16 => give(Value::Code(&self.text())),
+            17 => give(Value::Symbol(&self.text())),
+            18 => give(Value::CodeWithScope { code: &self.text(), scope: self.document(depth + 1).view() }),
+            19 => give(Value::DbPointer { namespace: "a.b", id: self.bytes() }),
+            20..=21 => give(Value::Document(self.document(depth + 1).view())),
+            _ => give(Value::Array(self.array(depth + 1).view())),
         }
     }
 
-    fn document(&mut self, depth: u64) -> Document {
-        let length = self.below(6);
-        (0..length).map(|index| (format!("{}{index}", self.name()), self.value(depth))).collect()
+    fn array(&mut self, depth: u64) -> Array {
+        let (mut array, length) = (Array::new(), self.below(6));
+        for _ in 0..length {
+            self.value(depth, |value| array.push(value));
+        }
+        array
     }
 
-    fn pick_of_few(&mut self) -> Value {
+    fn document(&mut self, depth: u64) -> Document {
+        let (mut document, length) = (Document::new(), self.below(6));
+        for index in 0..length {
+            let name = format!("{}{index}", self.name());
+            self.value(depth, |value| document.push(&name, value));
+        }
+        document
+    }
+
+    fn pick_of_few(&mut self) -> Value<'static> {
         match self.below(6) {
             0 => Value::Null,
             1 => Value::MinKey,

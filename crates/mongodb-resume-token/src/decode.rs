@@ -2,10 +2,11 @@
 
 use crate::error::{Error, ErrorKind, Field, Vendor};
 use crate::keystring::reader::{Reader, Values};
-use crate::keystring::type_bits::TypeBits;
+use crate::keystring::tree::Tree;
 use crate::keystring::type_byte as byte;
 use crate::prefix::{self, PREFIX};
-use crate::{Document, Format, Identifier, Token, TokenData, TokenDocument, TokenType, Uuid, Value};
+use crate::value::tape::Stored;
+use crate::{Format, Identifier, Token, TokenData, TokenDocument, TokenType, Uuid};
 use crate::{hex, vendor};
 
 const HIGH_WATER_MARK: i32 = 0;
@@ -13,6 +14,9 @@ const EVENT: i32 = 128;
 const UUID_SUBTYPE: u8 = 4;
 /// Type byte and time, three numbers of whatever form, and a boolean.
 const LONGEST_HEADER: usize = PREFIX + 3 * 17 + 1;
+
+/// What is kept of a token counts in 32 bits, and may be twice as long as the token.
+const LONGEST: usize = i32::MAX as usize;
 
 /// Most tokens are shorter than this, and are decoded without taking memory for their bytes.
 const SHORT: usize = 256;
@@ -30,11 +34,11 @@ const SHORT: usize = 256;
 /// let token = decode("8266561E1A000000062B022C0100296E5A1004479FFFE93A2F4CA0B70D131517A9885D463C5F6964003C696474657374000004")?;
 /// assert_eq!(token.format, Format::V1);
 /// let key = token.identifier.as_ref().and_then(|identifier| identifier.document_key()).expect("an insert has a key");
-/// assert_eq!(key.get("_id"), Some(&Value::String("idtest".into())));
+/// assert_eq!(key.get("_id"), Some(Value::String("idtest")));
 /// # Ok::<(), mongodb_resume_token::Error>(())
 /// ```
 pub fn decode(data: &str) -> Result<Token, Error> {
-    strictly(|token| read(Input::Hex(data), None, token))
+    strictly(|token| read_hex(data, None, token))
 }
 
 /// Decodes what of a token stands before the collection: format, time, type, and whether it is that of an invalidate
@@ -47,8 +51,13 @@ pub fn decode_header(data: &str) -> Result<Token, Error> {
     strictly(|token| {
         let mut buffer = [0; LONGEST_HEADER];
         let count = hex::decode_prefix(data, &mut buffer)?;
-        let mut values = start(Input::Hex(data), &buffer[..count], None, token)?;
-        if values_follow(token.format) { header(&mut values, token) } else { Ok(()) }
+        let bytes = &buffer[..count];
+        if !begins_with_time(Form::Hex, bytes, token)? {
+            return Ok(());
+        }
+        let mut values = Values::new(Reader::new(bytes, PREFIX, Field::Version));
+        token.format = version(Form::Hex, &mut values)?;
+        header(&mut values, token)
     })
 }
 
@@ -70,7 +79,7 @@ pub struct Partial {
 /// ```
 #[must_use]
 pub fn decode_lenient(data: &str) -> Partial {
-    leniently(|token| read(Input::Hex(data), None, token))
+    leniently(|token| read_hex(data, None, token))
 }
 
 impl TokenDocument {
@@ -81,121 +90,163 @@ impl TokenDocument {
     /// # Errors
     /// See [`ErrorKind`]; the error tells the byte and the field.
     pub fn decode(&self) -> Result<Token, Error> {
-        strictly(|token| read(self.input(), self.type_bits.as_deref(), token))
+        strictly(|token| self.read(token))
     }
 
     /// Decodes what a damaged token still tells. Of a sound one as much as [`decode`](Self::decode).
     #[must_use]
     pub fn decode_lenient(&self) -> Partial {
-        leniently(|token| read(self.input(), self.type_bits.as_deref(), token))
+        leniently(|token| self.read(token))
     }
 
-    fn input(&self) -> Input<'_> {
+    fn read(&self, token: &mut Token) -> Result<(), Error> {
+        let type_bits = self.type_bits.as_deref();
         match &self.data {
-            TokenData::Hex(text) => Input::Hex(text),
-            TokenData::Binary(bytes) => Input::Binary(bytes),
+            TokenData::Hex(text) => read_hex(text, type_bits, token),
+            TokenData::Binary(bytes) => read_bytes(Form::Binary, bytes, type_bits, token),
         }
     }
 }
 
+#[inline]
 fn strictly(read: impl FnOnce(&mut Token) -> Result<(), Error>) -> Result<Token, Error> {
-    let mut token = Token::new(Format::Unknown);
-    read(&mut token).map(|()| token)
+    let mut outcome = Ok(Token::new(Format::Unknown));
+    if let Ok(token) = &mut outcome
+        && let Err(error) = read(token)
+    {
+        outcome = Err(error);
+    }
+    outcome
 }
 
 fn leniently(read: impl FnOnce(&mut Token) -> Result<(), Error>) -> Partial {
-    let mut token = Token::new(Format::Unknown);
-    let error = read(&mut token).err();
-    Partial { token, error }
+    let mut partial = Partial { token: Token::new(Format::Unknown), error: None };
+    partial.error = read(&mut partial.token).err();
+    partial
 }
 
-#[derive(Clone, Copy)]
-enum Input<'a> {
-    Hex(&'a str),
-    Binary(&'a [u8]),
+/// The outer form of a token.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    Hex,
+    Binary,
 }
 
 /// Reads a whole token. What was read before an error stays in `token`.
-fn read(input: Input<'_>, type_bits: Option<&[u8]>, token: &mut Token) -> Result<(), Error> {
-    match input {
-        Input::Binary(bytes) => read_bytes(input, bytes, type_bits, token),
-        Input::Hex(text) => {
-            let (mut short, mut long) = ([0; SHORT], Vec::new());
-            let length = text.len() / 2;
-            let bytes = match short.get_mut(..length) {
-                Some(bytes) => bytes,
-                None => {
-                    long.resize(length, 0);
-                    &mut long[..]
-                }
-            };
-            match hex::decode(text, bytes) {
-                Ok(()) => read_bytes(input, bytes, type_bits, token),
-                Err(error) => {
-                    token.cluster_time = prefix::cluster_time(text).ok();
-                    Err(error)
-                }
-            }
-        }
+fn read_hex(text: &str, type_bits: Option<&[u8]>, token: &mut Token) -> Result<(), Error> {
+    let length = text.len() / 2;
+    if length > SHORT {
+        return read_long(text, type_bits, token);
+    }
+    let mut buffer = [0; SHORT];
+    let bytes = &mut buffer[..length];
+    match hex::decode(text, bytes) {
+        Ok(()) => read_bytes(Form::Hex, bytes, type_bits, token),
+        Err(error) => Err(without_digits(text, error, token)),
     }
 }
 
-fn read_bytes(
-    input: Input<'_>,
-    bytes: &[u8],
-    type_bits: Option<&[u8]>,
-    token: &mut Token,
-) -> Result<(), Error> {
-    let mut values = start(input, bytes, type_bits, token)?;
-    let outcome = match token.format {
-        Format::BinData => legacy(&mut values, token),
-        Format::V0 | Format::V1 | Format::V2 => {
-            header(&mut values, token).and_then(|()| tail(&mut values, token))
+#[inline(never)]
+fn read_long(text: &str, type_bits: Option<&[u8]>, token: &mut Token) -> Result<(), Error> {
+    let mut bytes = vec![0; text.len() / 2];
+    match hex::decode(text, &mut bytes) {
+        Ok(()) => read_bytes(Form::Hex, &bytes, type_bits, token),
+        Err(error) => Err(without_digits(text, error, token)),
+    }
+}
+
+/// The digits of the time may be sound where others are not.
+#[cold]
+fn without_digits(text: &str, error: Error, token: &mut Token) -> Error {
+    token.cluster_time = prefix::cluster_time(text).ok();
+    error
+}
+
+fn read_bytes(form: Form, bytes: &[u8], type_bits: Option<&[u8]>, token: &mut Token) -> Result<(), Error> {
+    if bytes.len() > LONGEST {
+        return Err(Error::new(ErrorKind::TooLong, LONGEST, Field::Data));
+    }
+    if !begins_with_time(form, bytes, token)? {
+        return Ok(());
+    }
+    let mut values = Values::new(Reader::new(bytes, PREFIX, Field::Version));
+    if let Some(type_bits) = type_bits {
+        values.take_type_bits(type_bits)?;
+    }
+    let outcome = if form == Form::Hex && usual_header(&mut values, token) {
+        tail(&mut values, token)
+    } else {
+        token.format = version(form, &mut values)?;
+        match form {
+            Form::Binary => legacy(&mut values, token),
+            Form::Hex => header(&mut values, token).and_then(|()| tail(&mut values, token)),
         }
-        Format::DocumentDb | Format::Cosmos | Format::Unknown => return Ok(()),
     };
-    token.type_bits_missing = values.needed_type_bits;
+    // A late write, which the move of the token to the caller would have to wait for, is left out where it can be.
+    if values.needed_type_bits {
+        token.type_bits_missing = true;
+    }
     outcome?;
     end(&mut values)
 }
 
-fn values_follow(format: Format) -> bool {
-    matches!(format, Format::V0 | Format::V1 | Format::V2)
+/// Tells whose token it is, and its time. Values follow only in MongoDB's own.
+#[inline]
+fn begins_with_time(form: Form, bytes: &[u8], token: &mut Token) -> Result<bool, Error> {
+    token.cluster_time = prefix::time(bytes);
+    if token.cluster_time.is_some() {
+        return Ok(true);
+    }
+    token.cluster_time = vendor::document_db_time(bytes);
+    let vendor = match form {
+        Form::Hex => vendor::of_hex(bytes),
+        Form::Binary => vendor::of_binary(bytes),
+    };
+    token.format = match vendor {
+        Some(Vendor::DocumentDb) => Format::DocumentDb,
+        Some(Vendor::Cosmos) => Format::Cosmos,
+        None => return Err(prefix::refuse(bytes, None)),
+    };
+    Ok(false)
 }
 
-/// Tells whose token it is, and reads time and version.
-fn start<'a>(
-    input: Input<'_>,
-    bytes: &'a [u8],
-    type_bits: Option<&'a [u8]>,
-    token: &mut Token,
-) -> Result<Values<'a>, Error> {
-    let nothing = Values::new(Reader::new(bytes, bytes.len(), Field::Data), None);
-    let vendor = match input {
-        Input::Hex(_) => vendor::of_hex(bytes),
-        Input::Binary(_) => vendor::of_binary(bytes),
-    };
-    if let Some(vendor) = vendor {
-        token.cluster_time = vendor::document_db_time(bytes);
-        token.format = match vendor {
-            Vendor::DocumentDb => Format::DocumentDb,
-            Vendor::Cosmos => Format::Cosmos,
-        };
-        return nothing;
-    }
-    let time = prefix::time(bytes).ok_or_else(|| prefix::refuse(bytes, None))?;
-    token.cluster_time = Some(time);
-    let mut values = Values::new(Reader::new(bytes, PREFIX, Field::Version), type_bits)?;
-    token.format = match input {
-        Input::Binary(_) => Format::BinData,
-        Input::Hex(_) => match values.int()? {
-            0 => Format::V0,
-            1 => Format::V1,
-            2 => Format::V2,
-            other => return Err(values.reader.error_at(ErrorKind::UnknownVersion(other), PREFIX)),
+fn version(form: Form, values: &mut Values<'_>) -> Result<Format, Error> {
+    match form {
+        Form::Binary => Ok(Format::BinData),
+        Form::Hex => match values.int()? {
+            0 => Ok(Format::V0),
+            1 => Ok(Format::V1),
+            2 => Ok(Format::V2),
+            other => Err(values.reader.error_at(ErrorKind::UnknownVersion(other), PREFIX)),
         },
+    }
+}
+
+/// Version and header at one look, if they are what they are in nearly every token: v1 or v2, an event or a mark, in no
+/// transaction or the first in one, and no type bits. Otherwise `false`, and nothing is read.
+#[inline]
+fn usual_header(values: &mut Values<'_>, token: &mut Token) -> bool {
+    let (version, token_type, from_invalidate, rest) = match values.reader.rest() {
+        _ if values.type_bits.are_there() => return false,
+        [byte::POSITIVE_1_BYTE, version, byte::POSITIVE_2_BYTES, 1, 0, byte::ZERO, flag, rest @ ..] => {
+            (version, TokenType::Event, flag, rest)
+        }
+        [byte::POSITIVE_1_BYTE, version, byte::ZERO, byte::ZERO, flag, rest @ ..] => {
+            (version, TokenType::HighWaterMark, flag, rest)
+        }
+        _ => return false,
     };
-    Ok(values)
+    // Integers are doubled.
+    token.format = match (version, from_invalidate) {
+        (2, &(byte::FALSE | byte::TRUE)) => Format::V1,
+        (4, &(byte::FALSE | byte::TRUE)) => Format::V2,
+        _ => return false,
+    };
+    token.token_type = Some(token_type);
+    token.txn_op_index = Some(0);
+    token.from_invalidate = Some(*from_invalidate == byte::TRUE);
+    values.reader.go_on(rest);
+    true
 }
 
 fn header(values: &mut Values<'_>, token: &mut Token) -> Result<(), Error> {
@@ -222,11 +273,12 @@ fn header(values: &mut Values<'_>, token: &mut Token) -> Result<(), Error> {
     Ok(())
 }
 
+#[inline]
 fn tail(values: &mut Values<'_>, token: &mut Token) -> Result<(), Error> {
     let is_v2 = token.format == Format::V2;
     values.reader.enter(Field::Uuid);
     match values.reader.peek() {
-        Some(byte::BINARY) => token.uuid = Some(values.uuid()?),
+        Some(byte::BINARY) => values.uuid(&mut token.uuid)?,
         Some(byte::NULL) if is_v2 => {
             values.reader.byte()?;
         }
@@ -239,7 +291,7 @@ fn tail(values: &mut Values<'_>, token: &mut Token) -> Result<(), Error> {
     values.reader.enter(Field::Identifier);
     let has_event = token.token_type != Some(TokenType::HighWaterMark);
     match values.reader.peek() {
-        Some(byte::OBJECT) if has_event => values.identifier(token)?,
+        Some(byte::OBJECT) if has_event => identifier(values, token)?,
         _ if is_v2 && has_event => {
             let found = values.type_byte()?;
             return Err(values.wrong_type(found, "a document"));
@@ -253,11 +305,21 @@ fn tail(values: &mut Values<'_>, token: &mut Token) -> Result<(), Error> {
     Ok(())
 }
 
+/// Leaves the fields read before an error in the token.
+#[inline]
+fn identifier(values: &mut Values<'_>, token: &mut Token) -> Result<(), Error> {
+    values.reader.byte()?;
+    let identifier = token.identifier.insert(Identifier::usual(token.format));
+    let outcome = Tree::read(values, identifier.document_mut().tape_mut());
+    identifier.classify(token.format);
+    outcome
+}
+
 /// The layout of 3.6: the document key, or null if only the collection follows, and the collection.
 fn legacy(values: &mut Values<'_>, token: &mut Token) -> Result<(), Error> {
     values.reader.enter(Field::Identifier);
     match values.reader.peek() {
-        Some(byte::OBJECT) => values.identifier(token)?,
+        Some(byte::OBJECT) => identifier(values, token)?,
         Some(byte::NULL) => {
             values.reader.byte()?;
         }
@@ -265,12 +327,13 @@ fn legacy(values: &mut Values<'_>, token: &mut Token) -> Result<(), Error> {
     }
     values.reader.enter(Field::Uuid);
     if values.reader.peek() == Some(byte::BINARY) {
-        token.uuid = Some(values.uuid()?);
+        values.uuid(&mut token.uuid)?;
     }
     Ok(())
 }
 
 /// Nothing may follow. Servers let a missing end byte pass, and bytes after it, but write neither.
+#[inline]
 fn end(values: &mut Values<'_>) -> Result<(), Error> {
     values.reader.enter(Field::Data);
     let found = values.reader.byte()?;
@@ -283,16 +346,7 @@ fn end(values: &mut Values<'_>) -> Result<(), Error> {
     values.type_bits.finish()
 }
 
-impl<'a> Values<'a> {
-    fn new(reader: Reader<'a>, type_bits: Option<&'a [u8]>) -> Result<Values<'a>, Error> {
-        Ok(Values {
-            reader,
-            type_bits: TypeBits::new(type_bits.unwrap_or_default())?,
-            without_type_bits: type_bits.is_none(),
-            needed_type_bits: false,
-        })
-    }
-
+impl Values<'_> {
     /// The next value's type, which must not be the token's end.
     fn type_byte(&mut self) -> Result<u8, Error> {
         match self.reader.byte()? {
@@ -306,47 +360,55 @@ impl<'a> Values<'a> {
         self.reader.error_at(ErrorKind::WrongType { found, wanted }, self.reader.position() - 1)
     }
 
+    #[inline]
     fn int(&mut self) -> Result<i32, Error> {
-        if let Some(value) = self.short_int() {
+        if let [type_byte, payload @ ..] = self.reader.rest()
+            && let Some((value, rest)) = self.small_integer(*type_byte, payload)
+        {
+            self.reader.go_on(rest);
             return Ok(value);
         }
+        self.any_int()
+    }
+
+    #[inline(never)]
+    fn any_int(&mut self) -> Result<i32, Error> {
         let start = self.reader.position();
         let found = self.type_byte()?;
-        let wrong = |values: &Self| {
-            values.reader.error_at(ErrorKind::WrongType { found, wanted: "a 32-bit integer" }, start)
-        };
-        if !(byte::NAN..=byte::POSITIVE_LARGE).contains(&found) {
-            return Err(wrong(self));
+        let mut value = Stored::Null;
+        if (byte::NAN..=byte::POSITIVE_LARGE).contains(&found) {
+            self.any_number(found, &mut value)?;
         }
-        if let Value::Int32(value) = self.value(found, 0)? { Ok(value) } else { Err(wrong(self)) }
+        if let Stored::Int32(value) = value {
+            return Ok(value);
+        }
+        Err(self.reader.error_at(ErrorKind::WrongType { found, wanted: "a 32-bit integer" }, start))
     }
 
-    /// An integer from 0 to 32767 in the form in which nearly every token holds it, and without type bits. `None`, and
-    /// nothing read, if it is anything else.
-    fn short_int(&mut self) -> Option<i32> {
-        if self.type_bits.are_there() {
-            return None;
-        }
-        let (length, doubled) = match *self.reader.rest() {
-            [byte::ZERO, ..] => (1, 0),
-            [byte::POSITIVE_1_BYTE, low, ..] if low > 1 => (2, u16::from(low)),
-            [byte::POSITIVE_2_BYTES, high, low, ..] if high > 0 => (3, u16::from_be_bytes([high, low])),
-            _ => return None,
-        };
-        // The lowest bit says that a fraction follows.
-        (doubled & 1 == 0).then(|| {
-            self.reader.skip(length);
-            i32::from(doubled >> 1)
-        })
-    }
-
+    #[inline]
     fn index(&mut self) -> Result<u32, Error> {
         let start = self.reader.position();
         let value = self.int()?;
         u32::try_from(value).map_err(|_| self.reader.error_at(ErrorKind::Negative(value), start))
     }
 
-    fn uuid(&mut self) -> Result<Uuid, Error> {
+    /// Straight into its place.
+    #[inline]
+    fn uuid(&mut self, into: &mut Option<Uuid>) -> Result<(), Error> {
+        match self.reader.rest() {
+            [byte::BINARY, 16, UUID_SUBTYPE, rest @ ..] if rest.len() >= 16 => {
+                if let Some((uuid, rest)) = rest.split_first_chunk() {
+                    *into = Some(Uuid(*uuid));
+                    self.reader.go_on(rest);
+                }
+                Ok(())
+            }
+            _ => self.any_binary().map(|uuid| *into = Some(uuid)),
+        }
+    }
+
+    #[cold]
+    fn any_binary(&mut self) -> Result<Uuid, Error> {
         let start = self.reader.position();
         self.reader.byte()?;
         let (subtype, bytes) = self.reader.binary()?;
@@ -354,14 +416,5 @@ impl<'a> Values<'a> {
             (UUID_SUBTYPE, Ok(bytes)) => Ok(Uuid(bytes)),
             _ => Err(self.reader.error_at(ErrorKind::NotAUuid { subtype, length: bytes.len() }, start)),
         }
-    }
-
-    /// Leaves the fields read before an error in the token.
-    fn identifier(&mut self, token: &mut Token) -> Result<(), Error> {
-        self.reader.byte()?;
-        let mut document = Document::new();
-        let outcome = self.fields(&mut document, 0);
-        token.identifier = Some(Identifier::classify(token.format, document));
-        outcome
     }
 }

@@ -129,5 +129,5 @@ fn write_index(writer: &mut Writer, index: u32) -> Result<(), Error> {
 
 fn write_identifier(writer: &mut Writer, identifier: &Identifier) -> Result<(), Error> {
     writer.bytes.push(byte::OBJECT);
-    writer.document(identifier.document(), 0)
+    writer.document(identifier.document().view(), 0)
 }

@@ -172,6 +172,8 @@ pub enum ErrorKind {
     },
     /// No BSON type has this type byte. The server answers 50811.
     UnknownType(u8),
+    /// More than 2 GiB of bytes, a hundred times what servers take.
+    TooLong,
     /// A payload that no number has.
     InvalidNumber,
     /// A string or name that is not UTF-8, which MongoDB stores but Rust's strings do not.
@@ -222,6 +224,7 @@ impl fmt::Display for ErrorKind {
                 write!(f, "{length} bytes of binary subtype {subtype}, not a UUID (16 bytes of subtype 4)")
             }
             ErrorKind::UnknownType(found) => write!(f, "no BSON type is written as 0x{found:02X}"),
+            ErrorKind::TooLong => f.write_str("a token of more than 2 GiB"),
             ErrorKind::InvalidNumber => f.write_str("a payload that no number has"),
             ErrorKind::NotUtf8 => f.write_str("text that is not UTF-8"),
             ErrorKind::TooDeep => f.write_str("more than 200 documents inside one another"),

@@ -54,6 +54,13 @@
 //! `key_string.cpp`, `change_stream_helpers.cpp`; tokens issued by mongod 6.0.5, against which rounding, limits and
 //! error codes were measured.
 //!
+//! # How values are kept
+//!
+//! Decoding is never lazy. What stands in an identifier becomes two rows, one of values and one of the bytes that they
+//! point to, and a [`Value`] borrows from there: numbers are copied out, texts and bytes are slices, what is nested is a
+//! [`DocumentRef`] or an [`ArrayRef`]. The identifier of an ordinary event takes no allocation. Documents to write are put
+//! together with [`Document::push`].
+//!
 //! # Limits
 //!
 //! No `unsafe`, and no input makes it panic. Documents nest up to 200 deep, as in the server. Nothing is allocated for a
@@ -99,4 +106,4 @@ pub use keystring::decimal::Decimal128;
 pub use prefix::{cluster_time, cluster_time_of_bytes};
 pub use timestamp::Timestamp;
 pub use token::{Event, Format, Identifier, Token, TokenType, Uuid};
-pub use value::{Document, Fields, Value};
+pub use value::{Array, ArrayRef, Document, DocumentRef, Elements, Fields, Value};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Document, Timestamp, Value};
+use crate::{Document, DocumentRef, Timestamp, Value};
 
 /// What a resume token says.
 ///
@@ -125,18 +125,43 @@ const OPERATION_DESCRIPTION: &str = "operationDescription";
 const DOCUMENT_KEY: &str = "documentKey";
 
 impl Identifier {
-    /// Tells the two kinds apart.
+    /// Without fields, and of the kind that is usual in that format.
+    pub(crate) fn usual(format: Format) -> Identifier {
+        let document = Document::new();
+        if format == Format::V2 { Identifier::Event(document) } else { Identifier::DocumentKey(document) }
+    }
+
+    /// Tells the two kinds apart, once the fields are there.
     ///
     /// Every identifier of v2 names its event. In v1 only those of expanded events do, and they always have a
     /// description; a document key may also begin with a shard key called `operationType`, but ends with an `_id`.
-    pub(crate) fn classify(format: Format, document: Document) -> Identifier {
-        let mut fields = document.iter();
-        let names_operation = matches!(fields.next(), Some((OPERATION_TYPE, Value::String(_))));
-        let describes_only =
-            matches!((fields.next(), fields.next()), (Some((OPERATION_DESCRIPTION, _)), None));
-        let is_event = names_operation && (format == Format::V2 || (format == Format::V1 && describes_only));
-        drop(fields);
-        if is_event { Identifier::Event(document) } else { Identifier::DocumentKey(document) }
+    #[inline]
+    pub(crate) fn classify(&mut self, format: Format) {
+        let names_operation = self.document().begins_with_string(OPERATION_TYPE);
+        let is_event =
+            names_operation && (format == Format::V2 || (format == Format::V1 && self.describes_only()));
+        match self {
+            Identifier::Event(document) if !is_event => {
+                *self = Identifier::DocumentKey(std::mem::take(document));
+            }
+            Identifier::DocumentKey(document) if is_event => {
+                *self = Identifier::Event(std::mem::take(document));
+            }
+            Identifier::Event(_) | Identifier::DocumentKey(_) => {}
+        }
+    }
+
+    /// Whether nothing but a description follows the first field.
+    #[cold]
+    fn describes_only(&self) -> bool {
+        let mut others = self.document().iter().skip(1);
+        matches!((others.next(), others.next()), (Some((OPERATION_DESCRIPTION, _)), None))
+    }
+
+    pub(crate) fn document_mut(&mut self) -> &mut Document {
+        match self {
+            Identifier::DocumentKey(document) | Identifier::Event(document) => document,
+        }
     }
 
     /// The identifier as it stands in the token.
@@ -158,16 +183,16 @@ impl Identifier {
 
     /// The changed document's key, if one document was changed.
     #[must_use]
-    pub fn document_key(&self) -> Option<&Document> {
+    pub fn document_key(&self) -> Option<DocumentRef<'_>> {
         match self {
-            Identifier::DocumentKey(key) => Some(key),
+            Identifier::DocumentKey(key) => Some(key.view()),
             Identifier::Event(event) => event.get(DOCUMENT_KEY)?.as_document(),
         }
     }
 
     /// What an event did that changed no single document.
     #[must_use]
-    pub fn operation_description(&self) -> Option<&Value> {
+    pub fn operation_description(&self) -> Option<Value<'_>> {
         match self {
             Identifier::DocumentKey(_) => None,
             Identifier::Event(event) => event.get(OPERATION_DESCRIPTION),

@@ -1,6 +1,6 @@
 //! Every form a number can take, as mongod 6.0.5 wrote it for an `_id`: bytes, type bits, value; there and back.
 
-use mongodb_resume_token::{Document, Token, TokenData, TokenDocument, Value};
+use mongodb_resume_token::{Token, TokenData, TokenDocument, Value};
 
 /// What stands before an `_id` in a token of v1, up to the type byte of its value.
 const BEFORE: &str = "826B03B261000000022B022C0100296E5A10043CEF45D252B04391B0DD08B2DD38D615461E5F696400";
@@ -10,8 +10,8 @@ fn document(value: &str, type_bits: &[u8]) -> TokenDocument {
     TokenDocument { data: TokenData::Hex(format!("{BEFORE}{value}0004")), type_bits }
 }
 
-fn id(token: &Token) -> Option<&Value> {
-    token.identifier.as_ref()?.document_key().and_then(|key: &Document| key.get("_id"))
+fn id(token: &Token) -> Option<Value<'_>> {
+    token.identifier.as_ref()?.document_key().and_then(|key| key.get("_id"))
 }
 
 #[test]

@@ -4,8 +4,8 @@
 mod invariants;
 
 use mongodb_resume_token::{
-    Decimal128, Document, ErrorKind, Format, Identifier, Timestamp, Token, TokenDocument, TokenType, Uuid,
-    Value, decode,
+    Array, Decimal128, Document, ErrorKind, Format, Identifier, Timestamp, Token, TokenDocument, TokenType,
+    Uuid, Value, decode,
 };
 use proptest::prelude::*;
 
@@ -41,44 +41,62 @@ fn decimals() -> impl Strategy<Value = Decimal128> {
     prop_oneof![20 => finite, 1 => proptest::sample::select(special.to_vec())]
 }
 
-fn scalars() -> impl Strategy<Value = Value> {
-    let names = || "[^\\x00]{0,8}";
+/// A value that borrows nothing: an array of it alone.
+fn alone<'v>(value: impl Into<Value<'v>>) -> Array {
+    [value].into_iter().collect()
+}
+
+fn the_one(value: &Array) -> Value<'_> {
+    value.view().get(0).expect("one value")
+}
+
+fn numbers() -> impl Strategy<Value = Array> {
     prop_oneof![
-        Just(Value::MinKey),
-        Just(Value::MaxKey),
-        Just(Value::Null),
-        Just(Value::Undefined),
-        any::<bool>().prop_map(Value::Boolean),
-        (any::<i32>(), 0..32u32).prop_map(|(value, shift)| Value::Int32(value >> shift)),
-        (any::<i64>(), 0..64u32).prop_map(|(value, shift)| Value::Int64(value >> shift)),
-        prop_oneof![doubles().prop_map(Value::Double), decimals().prop_map(Value::Decimal128)],
-        decimals().prop_map(Value::Decimal128),
-        any::<String>().prop_map(Value::String),
-        ".\\x00?.{0,3}\\x00?".prop_map(Value::String),
-        any::<String>().prop_map(Value::Symbol),
-        any::<String>().prop_map(Value::Code),
-        (any::<u8>(), proptest::collection::vec(any::<u8>(), 0..300))
-            .prop_map(|(subtype, bytes)| Value::Binary { subtype, bytes }),
-        any::<[u8; 12]>().prop_map(Value::ObjectId),
-        any::<i64>().prop_map(Value::DateTime),
-        timestamps().prop_map(Value::Timestamp),
-        (names(), "[imsx]{0,4}").prop_map(|(pattern, options)| Value::Regex { pattern, options }),
-        (any::<String>(), any::<[u8; 12]>()).prop_map(|(namespace, id)| Value::DbPointer { namespace, id }),
+        (any::<i32>(), 0..32u32).prop_map(|(value, shift)| alone(Value::Int32(value >> shift))),
+        (any::<i64>(), 0..64u32).prop_map(|(value, shift)| alone(Value::Int64(value >> shift))),
+        doubles().prop_map(|value| alone(Value::Double(value))),
+        decimals().prop_map(|value| alone(Value::Decimal128(value))),
     ]
 }
 
-fn documents_of(values: impl Strategy<Value = Value> + Clone) -> impl Strategy<Value = Document> {
-    let fields = proptest::collection::vec(("[^\\x00]{0,8}", values), 0..6);
-    fields.prop_map(|fields| fields.into_iter().collect())
+fn scalars() -> impl Strategy<Value = Array> {
+    let names = || "[^\\x00]{0,8}";
+    let plain = [Value::MinKey, Value::MaxKey, Value::Null, Value::Undefined];
+    let plain = [&plain[..], &[Value::Boolean(true), Value::Boolean(false)]].concat();
+    prop_oneof![
+        proptest::sample::select(plain).prop_map(alone),
+        numbers(),
+        decimals().prop_map(|value| alone(Value::Decimal128(value))),
+        any::<String>().prop_map(|text| alone(Value::String(&text))),
+        ".\\x00?.{0,3}\\x00?".prop_map(|text| alone(Value::String(&text))),
+        any::<String>().prop_map(|text| alone(Value::Symbol(&text))),
+        any::<String>().prop_map(|code| alone(Value::Code(&code))),
+        (any::<u8>(), proptest::collection::vec(any::<u8>(), 0..300))
+            .prop_map(|(subtype, bytes)| alone(Value::Binary { subtype, bytes: &bytes })),
+        any::<[u8; 12]>().prop_map(|id| alone(Value::ObjectId(id))),
+        any::<i64>().prop_map(|millis| alone(Value::DateTime(millis))),
+        timestamps().prop_map(|time| alone(Value::Timestamp(time))),
+        (names(), "[imsx]{0,4}")
+            .prop_map(|(pattern, options)| { alone(Value::Regex { pattern: &pattern, options: &options }) }),
+        (any::<String>(), any::<[u8; 12]>())
+            .prop_map(|(namespace, id)| alone(Value::DbPointer { namespace: &namespace, id })),
+    ]
 }
 
-fn values() -> impl Strategy<Value = Value> + Clone {
+fn documents_of(values: impl Strategy<Value = Array> + Clone) -> impl Strategy<Value = Document> {
+    let fields = proptest::collection::vec(("[^\\x00]{0,8}", values), 0..6);
+    fields.prop_map(|fields| fields.iter().map(|(name, value)| (name, the_one(value))).collect())
+}
+
+fn values() -> impl Strategy<Value = Array> + Clone {
     scalars().boxed().prop_recursive(6, 40, 6, |inner| {
         prop_oneof![
-            documents_of(inner.clone()).prop_map(Value::Document),
-            proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::Array),
-            (any::<String>(), documents_of(inner))
-                .prop_map(|(code, scope)| Value::CodeWithScope { code, scope }),
+            documents_of(inner.clone()).prop_map(|document| alone(&document)),
+            proptest::collection::vec(inner.clone(), 0..6)
+                .prop_map(|values| alone(&values.iter().map(the_one).collect::<Array>())),
+            (any::<String>(), documents_of(inner)).prop_map(|(code, scope)| {
+                alone(Value::CodeWithScope { code: &code, scope: scope.view() })
+            }),
         ]
     })
 }
@@ -99,8 +117,8 @@ fn tokens() -> impl Strategy<Value = Token> {
         let is_v2 = format == Format::V2;
         let has_type = is_v2 || format == Format::V1;
         let mut event = Document::new();
-        event.push("operationType", Value::String("insert".to_owned()));
-        event.push("documentKey", Value::Document(key.clone()));
+        event.push("operationType", Value::String("insert"));
+        event.push("documentKey", &key);
         Token {
             format,
             cluster_time: Some(time),

@@ -125,7 +125,7 @@ fn high_water_marks_are_written_alike_in_both_ways() {
 fn what_a_format_cannot_hold_is_not_written() {
     let mark = Token::high_water_mark(TIME);
     let event = Token { token_type: Some(TokenType::Event), ..mark.clone() };
-    let zero_in_name: Document = [("a\0b".to_owned(), Value::Null)].into_iter().collect();
+    let zero_in_name: Document = [("a\0b", Value::Null)].into_iter().collect();
     for (token, reason) in [
         (Token { cluster_time: None, ..mark.clone() }, "a token without a time"),
         (Token { format: Format::Cosmos, ..mark.clone() }, "a token type in a format without one"),

@@ -2,16 +2,25 @@ use ::bson::Bson;
 use ::bson::spec::BinarySubtype;
 
 use crate::error::{Error, ErrorKind, Field};
-use crate::{Document, TokenData, TokenDocument};
+use crate::{Document, DocumentRef, TokenData, TokenDocument};
 
 /// For a document that may hold repeated names, take `RawDocumentBuf::from_bytes` of [`Document::to_bson`] instead: here
 /// the last one wins.
+impl TryFrom<DocumentRef<'_>> for ::bson::Document {
+    type Error = Error;
+
+    fn try_from(document: DocumentRef<'_>) -> Result<::bson::Document, Error> {
+        let bytes = document.to_bson()?;
+        ::bson::Document::from_reader(bytes.as_slice()).map_err(|error| refuse(error.to_string()))
+    }
+}
+
+/// As from a [`DocumentRef`].
 impl TryFrom<&Document> for ::bson::Document {
     type Error = Error;
 
     fn try_from(document: &Document) -> Result<::bson::Document, Error> {
-        let bytes = document.to_bson()?;
-        ::bson::Document::from_reader(bytes.as_slice()).map_err(|error| refuse(error.to_string()))
+        document.view().try_into()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Documents as BSON bytes, which need no other crate.
 
 use crate::error::{Error, ErrorKind, Field};
-use crate::{Document, Timestamp, Value};
+use crate::{Document, DocumentRef, Timestamp, Value};
 
 impl Document {
     /// The document in BSON, with every type, order and repeated name kept. Source: bsonspec.org, version 1.1.
@@ -12,11 +12,21 @@ impl Document {
     ///
     /// ```
     /// # use mongodb_resume_token::{Document, Value};
-    /// let key: Document = [("_id".to_owned(), Value::Int32(1))].into_iter().collect();
+    /// let key: Document = [("_id", Value::Int32(1))].into_iter().collect();
     /// assert_eq!(key.to_bson()?, b"\x0E\0\0\0\x10_id\0\x01\0\0\0\0");
     /// # Ok::<(), mongodb_resume_token::Error>(())
     /// ```
     pub fn to_bson(&self) -> Result<Vec<u8>, Error> {
+        self.view().to_bson()
+    }
+}
+
+impl DocumentRef<'_> {
+    /// As [`Document::to_bson`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn to_bson(self) -> Result<Vec<u8>, Error> {
         let mut out = Vec::new();
         document(&mut out, self.iter())?;
         Ok(out)
@@ -30,7 +40,7 @@ fn refuse(what: &'static str, offset: usize) -> Error {
 
 fn document<'v, N: AsRef<str>>(
     out: &mut Vec<u8>,
-    fields: impl Iterator<Item = (N, &'v Value)>,
+    fields: impl Iterator<Item = (N, Value<'v>)>,
 ) -> Result<(), Error> {
     sized(out, true, |out| {
         for (name, value) in fields {
@@ -75,10 +85,10 @@ fn string(out: &mut Vec<u8>, text: &str) -> Result<(), Error> {
     })
 }
 
-fn payload(out: &mut Vec<u8>, value: &Value) -> Result<(), Error> {
+fn payload(out: &mut Vec<u8>, value: Value<'_>) -> Result<(), Error> {
     match value {
         Value::MinKey | Value::Undefined | Value::Null | Value::MaxKey => {}
-        Value::Boolean(value) => out.push(u8::from(*value)),
+        Value::Boolean(value) => out.push(u8::from(value)),
         Value::Int32(value) => out.extend_from_slice(&value.to_le_bytes()),
         Value::Int64(value) | Value::DateTime(value) => out.extend_from_slice(&value.to_le_bytes()),
         Value::Double(value) => out.extend_from_slice(&value.to_le_bytes()),
@@ -92,10 +102,10 @@ fn payload(out: &mut Vec<u8>, value: &Value) -> Result<(), Error> {
             let length =
                 i32::try_from(bytes.len()).map_err(|_| refuse("more than 2 GiB in one value", out.len()))?;
             out.extend_from_slice(&length.to_le_bytes());
-            out.push(*subtype);
+            out.push(subtype);
             out.extend_from_slice(bytes);
         }
-        Value::ObjectId(id) => out.extend_from_slice(id),
+        Value::ObjectId(id) => out.extend_from_slice(&id),
         Value::Timestamp(Timestamp { t, i }) => {
             out.extend_from_slice(&i.to_le_bytes());
             out.extend_from_slice(&t.to_le_bytes());
@@ -106,7 +116,7 @@ fn payload(out: &mut Vec<u8>, value: &Value) -> Result<(), Error> {
         }
         Value::DbPointer { namespace, id } => {
             string(out, namespace)?;
-            out.extend_from_slice(id);
+            out.extend_from_slice(&id);
         }
         Value::Document(fields) => document(out, fields.iter())?,
         Value::Array(values) => {
@@ -116,7 +126,7 @@ fn payload(out: &mut Vec<u8>, value: &Value) -> Result<(), Error> {
     Ok(())
 }
 
-fn element_type(value: &Value) -> u8 {
+fn element_type(value: Value<'_>) -> u8 {
     match value {
         Value::Double(_) => 0x01,
         Value::String(_) => 0x02,

@@ -4,7 +4,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::json::base64;
-use crate::{Document, Format, Identifier, Timestamp, Token, Value};
+use crate::{Document, DocumentRef, Format, Identifier, Timestamp, Token, Value};
 
 impl Token {
     /// The token as one line of JSON; field order and repeated names in documents are kept.
@@ -46,6 +46,14 @@ impl Document {
     }
 }
 
+impl DocumentRef<'_> {
+    /// One line of canonical Extended JSON, fields in order.
+    #[must_use]
+    pub fn to_json(self) -> String {
+        to_line(&self)
+    }
+}
+
 /// Writing JSON to memory fails only on names that are no strings; all are.
 fn to_line(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
@@ -84,39 +92,43 @@ fn optional<M: SerializeMap>(map: &mut M, name: &str, value: Option<impl Seriali
 
 impl Serialize for Document {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.view().serialize(serializer)
+    }
+}
+
+impl Serialize for DocumentRef<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter())
     }
 }
 
-impl Serialize for Value {
+impl Serialize for Value<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
+        match *self {
             Value::Null => serializer.serialize_unit(),
-            Value::Boolean(value) => serializer.serialize_bool(*value),
+            Value::Boolean(value) => serializer.serialize_bool(value),
             Value::String(text) => serializer.serialize_str(text),
             Value::Document(document) => document.serialize(serializer),
-            Value::Array(values) => serializer.collect_seq(values),
+            Value::Array(values) => serializer.collect_seq(values.iter()),
             Value::MinKey => wrapped(serializer, "$minKey", &1),
             Value::MaxKey => wrapped(serializer, "$maxKey", &1),
             Value::Undefined => wrapped(serializer, "$undefined", &true),
             Value::Int32(value) => wrapped(serializer, "$numberInt", &value.to_string()),
             Value::Int64(value) => wrapped(serializer, "$numberLong", &value.to_string()),
-            Value::Double(value) => wrapped(serializer, "$numberDouble", &double(*value)),
+            Value::Double(value) => wrapped(serializer, "$numberDouble", &double(value)),
             Value::Decimal128(value) => wrapped(serializer, "$numberDecimal", &value.to_string()),
-            Value::Symbol(text) => wrapped(serializer, "$symbol", text),
-            Value::Code(code) => wrapped(serializer, "$code", code),
+            Value::Symbol(text) => wrapped(serializer, "$symbol", &text),
+            Value::Code(code) => wrapped(serializer, "$code", &code),
             Value::CodeWithScope { code, scope } => {
                 let mut map = serializer.serialize_map(Some(2))?;
-                map.serialize_entry("$code", code)?;
-                map.serialize_entry("$scope", scope)?;
+                map.serialize_entry("$code", &code)?;
+                map.serialize_entry("$scope", &scope)?;
                 map.end()
             }
-            Value::Binary { subtype, bytes } => wrapped(serializer, "$binary", &Binary(*subtype, bytes)),
-            Value::ObjectId(id) => wrapped(serializer, "$oid", &digits(id)),
-            Value::DateTime(millis) => wrapped(serializer, "$date", &Value::Int64(*millis)),
-            Value::Timestamp(Timestamp { t, i }) => {
-                wrapped(serializer, "$timestamp", &Timestamp { t: *t, i: *i })
-            }
+            Value::Binary { subtype, bytes } => wrapped(serializer, "$binary", &Binary(subtype, bytes)),
+            Value::ObjectId(id) => wrapped(serializer, "$oid", &digits(&id)),
+            Value::DateTime(millis) => wrapped(serializer, "$date", &Value::Int64(millis)),
+            Value::Timestamp(Timestamp { t, i }) => wrapped(serializer, "$timestamp", &Timestamp { t, i }),
             Value::Regex { pattern, options } => wrapped(
                 serializer,
                 "$regularExpression",
@@ -167,14 +179,14 @@ impl Serialize for Binary<'_> {
     }
 }
 
-struct Pointer<'a>(&'a str, &'a [u8; 12]);
+struct Pointer<'a>(&'a str, [u8; 12]);
 
 impl Serialize for Pointer<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Pointer(namespace, id) = self;
         let mut map = serializer.serialize_map(Some(2))?;
         map.serialize_entry("$ref", namespace)?;
-        map.serialize_entry("$id", &Value::ObjectId(**id))?;
+        map.serialize_entry("$id", &Value::ObjectId(*id))?;
         map.end()
     }
 }
@@ -233,36 +245,33 @@ mod tests {
     #[test]
     fn every_type_has_its_extended_json() {
         let id = [0xAB; 12];
-        let scope: Document = [("x".to_owned(), Value::Int32(1))].into_iter().collect();
+        let scope: Document = [("x", Value::Int32(1))].into_iter().collect();
         for (value, json) in [
             (Value::Int32(-1), r#"{"$numberInt":"-1"}"#),
             (Value::Double(-0.0), r#"{"$numberDouble":"-0.0"}"#),
             (Value::Double(f64::NAN), r#"{"$numberDouble":"NaN"}"#),
             (Value::Double(f64::NEG_INFINITY), r#"{"$numberDouble":"-Infinity"}"#),
             (
-                Value::Binary { subtype: 2, bytes: vec![1, 0, 0, 0, 9] },
+                Value::Binary { subtype: 2, bytes: &[1, 0, 0, 0, 9] },
                 r#"{"$binary":{"base64":"CQ==","subType":"02"}}"#,
             ),
             (Value::DateTime(-1), r#"{"$date":{"$numberLong":"-1"}}"#),
             (Value::Timestamp(Timestamp { t: 1, i: 2 }), r#"{"$timestamp":{"t":1,"i":2}}"#),
+            (Value::Binary { subtype: 0x80, bytes: &[1] }, r#"{"$binary":{"base64":"AQ==","subType":"80"}}"#),
             (
-                Value::Binary { subtype: 0x80, bytes: vec![1] },
-                r#"{"$binary":{"base64":"AQ==","subType":"80"}}"#,
-            ),
-            (
-                Value::Regex { pattern: "a".into(), options: "i".into() },
+                Value::Regex { pattern: "a", options: "i" },
                 r#"{"$regularExpression":{"pattern":"a","options":"i"}}"#,
             ),
             (
-                Value::CodeWithScope { code: "f".into(), scope },
+                Value::CodeWithScope { code: "f", scope: scope.view() },
                 r#"{"$code":"f","$scope":{"x":{"$numberInt":"1"}}}"#,
             ),
             (
-                Value::DbPointer { namespace: "d.c".into(), id },
+                Value::DbPointer { namespace: "d.c", id },
                 r#"{"$dbPointer":{"$ref":"d.c","$id":{"$oid":"abababababababababababab"}}}"#,
             ),
             (Value::MinKey, r#"{"$minKey":1}"#),
-            (Value::Symbol("s".into()), r#"{"$symbol":"s"}"#),
+            (Value::Symbol("s"), r#"{"$symbol":"s"}"#),
         ] {
             assert_eq!(to_line(&value), json);
         }

@@ -8,7 +8,7 @@ use crate::keystring::type_bits::Zero;
 ///
 /// `Display` gives the text of MongoDB's Extended JSON, which keeps the exponent (IEEE 754's to-scientific-string).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Decimal128(u128);
+pub struct Decimal128([u64; 2]);
 
 pub(crate) const BIAS: i32 = 6176;
 pub(crate) const MAX_BIASED_EXPONENT: u16 = 12287;
@@ -41,51 +41,61 @@ pub(crate) struct Finite {
 
 impl Decimal128 {
     /// Not a number.
-    pub const NAN: Decimal128 = Decimal128(NAN);
+    pub const NAN: Decimal128 = Decimal128::from_bits(NAN);
     /// Positive infinity.
-    pub const INFINITY: Decimal128 = Decimal128(INFINITY);
+    pub const INFINITY: Decimal128 = Decimal128::from_bits(INFINITY);
     /// Negative infinity.
-    pub const NEGATIVE_INFINITY: Decimal128 = Decimal128(SIGN | INFINITY);
+    pub const NEGATIVE_INFINITY: Decimal128 = Decimal128::from_bits(SIGN | INFINITY);
 
     /// From the sixteen bytes of a BSON decimal, least significant first.
     #[must_use]
     pub fn from_le_bytes(bytes: [u8; 16]) -> Decimal128 {
-        Decimal128(u128::from_le_bytes(bytes))
+        Decimal128::from_bits(u128::from_le_bytes(bytes))
     }
 
     /// The sixteen bytes of a BSON decimal, least significant first.
     #[must_use]
     pub fn to_le_bytes(self) -> [u8; 16] {
-        self.0.to_le_bytes()
+        self.to_bits().to_le_bytes()
     }
 
     pub(crate) fn from_parts(parts: Finite) -> Decimal128 {
         let sign = if parts.negative { SIGN } else { 0 };
-        Decimal128(sign | (u128::from(parts.biased_exponent) << EXPONENT_SHIFT) | parts.coefficient)
+        Decimal128::from_bits(
+            sign | (u128::from(parts.biased_exponent) << EXPONENT_SHIFT) | parts.coefficient,
+        )
     }
 
-    /// Refuses the bits of what is not a positive, finite decimal of at most 34 digits.
-    pub(crate) fn positive_from_bits(bits: u128) -> Option<Finite> {
-        let Parts::Finite(finite) = Decimal128(bits).parts() else { return None };
+    /// `None` for what is not a positive, finite decimal of at most 34 digits.
+    pub(crate) fn positive(self) -> Option<Finite> {
+        let Parts::Finite(finite) = self.parts() else { return None };
         (finite.coefficient > 0 && !finite.negative).then_some(finite)
     }
 
+    /// Kept in halves, for 128 bits in one would be aligned to 16 bytes, and every value with them.
+    #[allow(clippy::cast_possible_truncation, reason = "the lower half is meant")]
+    pub(crate) const fn from_bits(bits: u128) -> Decimal128 {
+        Decimal128([(bits >> 64) as u64, bits as u64])
+    }
+
     pub(crate) fn to_bits(self) -> u128 {
-        self.0
+        let [high, low] = self.0;
+        (u128::from(high) << 64) | u128::from(low)
     }
 
     pub(crate) fn parts(self) -> Parts {
-        let negative = self.0 & SIGN != 0;
-        if self.0 & SPECIAL == NAN {
+        let bits = self.to_bits();
+        let negative = bits & SIGN != 0;
+        if bits & SPECIAL == NAN {
             return Parts::Nan;
         }
-        if self.0 & SPECIAL == INFINITY {
+        if bits & SPECIAL == INFINITY {
             return Parts::Infinity { negative };
         }
-        let oversized = self.0 & OVERSIZED == OVERSIZED;
+        let oversized = bits & OVERSIZED == OVERSIZED;
         let shift = if oversized { EXPONENT_SHIFT - 2 } else { EXPONENT_SHIFT };
-        let biased_exponent = u16::try_from((self.0 >> shift) & 0x3FFF).unwrap_or(MAX_BIASED_EXPONENT);
-        let coefficient = self.0 & ((1 << EXPONENT_SHIFT) - 1);
+        let biased_exponent = u16::try_from((bits >> shift) & 0x3FFF).unwrap_or(MAX_BIASED_EXPONENT);
+        let coefficient = bits & ((1 << EXPONENT_SHIFT) - 1);
         let is_canonical = !oversized && coefficient <= MAX_COEFFICIENT;
         Parts::Finite(Finite {
             negative,
@@ -178,7 +188,10 @@ mod tests {
 
     #[test]
     fn coefficients_beyond_34_digits_count_as_zero() {
-        assert_eq!(Decimal128(decimal(false, 0, 0).0 | (MAX_COEFFICIENT + 1)).to_string(), "0");
-        assert_eq!(Decimal128(OVERSIZED).to_string(), "0E-6176");
+        assert_eq!(
+            Decimal128::from_bits(decimal(false, 0, 0).to_bits() | (MAX_COEFFICIENT + 1)).to_string(),
+            "0"
+        );
+        assert_eq!(Decimal128::from_bits(OVERSIZED).to_string(), "0E-6176");
     }
 }

@@ -4,7 +4,6 @@ use std::cmp::Ordering;
 use std::fmt::{self, Write as _};
 
 use crate::keystring::decimal::MAX_DIGITS;
-use crate::keystring::number::SAFE_DIGITS;
 
 /// No double has more significant digits than this: 2^-1022 − 2^-1074 has them all.
 const MOST_DIGITS: usize = 767;
@@ -32,20 +31,23 @@ impl Scaled {
 
     /// The same value without zeros at the end of the coefficient.
     pub(crate) fn shortest(mut self) -> Scaled {
-        while self.coefficient != 0 && self.coefficient.is_multiple_of(10) {
-            self.coefficient /= 10;
-            self.exponent += 1;
+        for zeros in [32, 16, 8, 4, 2, 1] {
+            // What 10^n divides, 2^n divides: most are told by that alone.
+            let may_have_zeros = self.coefficient != 0 && self.coefficient.trailing_zeros() >= zeros;
+            if may_have_zeros && self.coefficient.is_multiple_of(TENS[zeros as usize]) {
+                self.coefficient /= TENS[zeros as usize];
+                self.exponent += zeros.cast_signed();
+            }
         }
         self
     }
 
     /// The same value with 34 digits, as long as the exponent stays above `least`.
-    pub(crate) fn widest(mut self, least: i32) -> Scaled {
-        while self.exponent > least && digits(self.coefficient) < MAX_DIGITS {
-            self.coefficient *= 10;
-            self.exponent -= 1;
-        }
-        self
+    pub(crate) fn widest(self, least: i32) -> Scaled {
+        let room = MAX_DIGITS.saturating_sub(digits(self.coefficient));
+        let places = room.min(self.exponent.saturating_sub(least).max(0).unsigned_abs() as usize);
+        let exponent = self.exponent - i32::try_from(places).unwrap_or(0);
+        Scaled { coefficient: self.coefficient * TENS[places], exponent }
     }
 
     /// The coefficient that goes with another exponent, cut if that is greater.
@@ -102,8 +104,23 @@ fn most_digits(value: f64) -> usize {
     usize::try_from(digits).unwrap_or(0).clamp(MAX_DIGITS + 1, MOST_DIGITS)
 }
 
+/// Every power of ten that has 128 bits at most.
+pub(crate) const TENS: [u128; 39] = {
+    let mut powers = [1; 39];
+    let mut index = 1;
+    while index < powers.len() {
+        powers[index] = 10 * powers[index - 1];
+        index += 1;
+    }
+    powers
+};
+
+/// How many digits a number has; zero has one.
 pub(crate) fn digits(coefficient: u128) -> usize {
-    coefficient.checked_ilog10().map_or(1, |log| log as usize + 1)
+    let bits = u128::BITS - coefficient.leading_zeros();
+    // 1233 / 4096 is a little less than the logarithm of 2.
+    let digits = (bits * 1233 / 4096) as usize;
+    if coefficient >= TENS[digits] { digits + 1 } else { digits.max(1) }
 }
 
 /// The digits of a finite, not negative double: the first 34 as they are, and after them so many that one is not zero
@@ -123,13 +140,6 @@ impl Expansion {
         if is_certain { Some(some) } else { Expansion::rounded(value, all) }
     }
 
-    /// As [`of`](Self::of), but good for the first 15 digits only, and mostly much quicker: 17 digits are cheap, and
-    /// where the last two of them are not zero no rounding has reached the others.
-    pub(crate) fn of_safe_digits(value: f64) -> Option<Expansion> {
-        let some = Expansion::rounded(value, SAFE_DIGITS + 2)?;
-        if some.is_exact(SAFE_DIGITS) { Expansion::of(value) } else { Some(some) }
-    }
-
     fn rounded(value: f64, digits: usize) -> Option<Expansion> {
         if !value.is_finite() {
             return None;
@@ -137,17 +147,6 @@ impl Expansion {
         let mut text = Text { digits: [0; MOST_DIGITS], length: 0, exponent: String::new() };
         write!(text, "{value:.precision$e}", precision = digits - 1).ok()?;
         Some(Expansion { digits: text.digits, exponent: text.exponent.parse().ok()? })
-    }
-
-    /// The first `count` digits, one more in the last place if anything but zeros follows: rounded away from zero.
-    pub(crate) fn round_up(&self, count: usize) -> Scaled {
-        let up = u128::from(!self.is_exact(count));
-        let Scaled { coefficient, exponent } = self.truncate(count);
-        let rounded = Scaled { coefficient: coefficient + up, exponent };
-        if digits(rounded.coefficient) > count {
-            return Scaled { coefficient: rounded.coefficient / 10, exponent: exponent + 1 };
-        }
-        rounded
     }
 
     /// The first `count` digits, at most 38.
@@ -234,25 +233,25 @@ mod tests {
     }
 
     #[test]
-    fn fifteen_digits_are_the_same_by_the_short_way() {
-        let powers = (-1074..=1023).map(|power: i32| 2f64.powi(power));
-        let decimals = (0..200).map(|index| f64::from(index) / 10.0);
-        let tens = (-300..300).map(|power| 10f64.powi(power));
-        for value in powers.chain(decimals).chain(tens) {
-            for value in [value, value.next_up(), value.next_down(), value * 1.1] {
-                let both = Expansion::of(value).zip(Expansion::of_safe_digits(value));
-                if let Some((slow, quick)) = both {
-                    assert_eq!(slow.round_up(SAFE_DIGITS), quick.round_up(SAFE_DIGITS), "{value:e}");
-                }
-            }
+    fn digits_are_counted() {
+        assert_eq!((digits(0), digits(1), digits(u128::MAX)), (1, 1, 39));
+        for (index, power) in TENS.into_iter().enumerate().skip(1) {
+            assert_eq!((digits(power - 1), digits(power), digits(power + 1)), (index, index + 1, index + 1));
         }
     }
 
     #[test]
-    fn rounding_is_away_from_zero() {
-        assert_eq!(Expansion::of(1.5).unwrap().round_up(1), Scaled { coefficient: 2, exponent: 0 });
-        assert_eq!(Expansion::of(9.5).unwrap().round_up(1), Scaled { coefficient: 1, exponent: 1 });
-        assert_eq!(Expansion::of(1.5).unwrap().round_up(2), Scaled { coefficient: 15, exponent: -1 });
+    fn zeros_are_taken_off_and_put_on() {
+        for (zeros, power) in TENS.into_iter().enumerate().take(34) {
+            let long = Scaled { coefficient: 7 * power, exponent: 3 };
+            let exponent = 3 + i32::try_from(zeros).unwrap();
+            assert_eq!(long.shortest(), Scaled { coefficient: 7, exponent });
+            let widest = Scaled { coefficient: 7 * TENS[33], exponent: exponent - 33 };
+            assert_eq!(long.shortest().widest(i32::MIN), widest);
+            assert_eq!(long.widest(3), long);
+            assert_eq!(long.widest(4), long);
+        }
+        assert_eq!(Scaled { coefficient: 0, exponent: 9 }.shortest(), Scaled { coefficient: 0, exponent: 9 });
     }
 
     #[test]

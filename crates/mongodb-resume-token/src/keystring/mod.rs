@@ -6,9 +6,11 @@
 
 pub(crate) mod decimal;
 pub(crate) mod expansion;
+pub(crate) mod leading;
 pub(crate) mod number;
 pub(crate) mod number_writer;
 pub(crate) mod reader;
+pub(crate) mod tree;
 pub(crate) mod type_bits;
 pub(crate) mod writer;
 

@@ -9,13 +9,14 @@
 //! Payloads are big endian, and inverted for negative numbers. Where a decimal is no double, the greatest double below
 //! it is stored, and the difference follows in units of the 34th digit: the *continuation*.
 
-use crate::Value;
 use crate::error::{Error, ErrorKind};
 use crate::keystring::decimal::{BIAS, Decimal128, Finite, MAX_BIASED_EXPONENT, MAX_COEFFICIENT, MAX_DIGITS};
-use crate::keystring::expansion::{Expansion, Scaled, digits};
+use crate::keystring::expansion::{Scaled, TENS, digits};
+use crate::keystring::leading::{Leading, exact};
 use crate::keystring::reader::Reader;
 use crate::keystring::type_bits::{EXPONENT_BITS, Numeric, TypeBits, Zero};
 use crate::keystring::type_byte as byte;
+use crate::value::tape::Stored;
 
 /// 2^-256, by which doubles too small for two spare bits are scaled up.
 pub(crate) const DOWN_256: f64 = f64::from_bits((1023 - 256) << 52);
@@ -56,7 +57,7 @@ enum Magnitude {
     /// A double below the normal range, scaled up by 2^256.
     Subnormal(f64, More),
     /// A decimal beyond the range of doubles, at either end.
-    Decimal(Finite),
+    Decimal(Decimal128),
 }
 
 /// A number as it stands in a token, before its type bits are looked at.
@@ -68,6 +69,7 @@ pub(crate) struct Number {
 
 impl Number {
     /// Reads the payload that belongs to `type_byte`, which is that of a number other than zero.
+    #[inline]
     pub(crate) fn read(reader: &mut Reader<'_>, type_byte: u8) -> Result<Number, Error> {
         let negative = type_byte < byte::ZERO;
         let mut payload = Payload { reader, flip: if negative { u64::MAX } else { 0 } };
@@ -84,30 +86,33 @@ impl Number {
     }
 
     /// The value that the type bits make of it; `None` if they do not fit.
-    pub(crate) fn typed(self, type_bits: &mut TypeBits<'_>) -> Result<Option<Value>, Error> {
+    #[inline]
+    pub(crate) fn typed(self, type_bits: &mut TypeBits<'_>) -> Result<Option<Stored>, Error> {
         Ok(match type_bits.numeric()? {
-            Numeric::Int => self.integer().and_then(|value| i32::try_from(value).ok()).map(Value::Int32),
-            Numeric::Long => self.integer().map(Value::Int64),
-            Numeric::Double => self.double().map(Value::Double),
+            Numeric::Int => self.integer().and_then(|value| i32::try_from(value).ok()).map(Stored::Int32),
+            Numeric::Long => self.integer().map(Stored::Int64),
+            Numeric::Double => self.double().map(Stored::Double),
             Numeric::Decimal => match self.special_decimal() {
-                Some(special) => Some(Value::Decimal128(special)),
+                Some(special) => Some(Stored::Decimal128(special)),
                 None => {
                     let low_bits = type_bits.exponent()?;
-                    self.decimal(|scaled| exponent_with_low_bits(scaled, low_bits)).map(Value::Decimal128)
+                    self.decimal(|scaled| exponent_with_low_bits(scaled, low_bits)).map(Stored::Decimal128)
                 }
             },
         })
     }
 
     /// The most natural type for a number whose type bits are lost: the narrowest that holds it.
-    pub(crate) fn guessed(self) -> Option<Value> {
+    #[inline]
+    pub(crate) fn guessed(self) -> Option<Stored> {
         let integer =
-            self.integer().map(|value| i32::try_from(value).map_or(Value::Int64(value), Value::Int32));
+            self.integer().map(|value| i32::try_from(value).map_or(Stored::Int64(value), Stored::Int32));
         integer
-            .or_else(|| self.double().map(Value::Double))
-            .or_else(|| self.decimal(plainest_exponent).map(Value::Decimal128))
+            .or_else(|| self.double().map(Stored::Double))
+            .or_else(|| self.decimal(plainest_exponent).map(Stored::Decimal128))
     }
 
+    #[inline]
     fn integer(self) -> Option<i64> {
         let magnitude = match self.magnitude {
             Magnitude::Integer(magnitude, More::Nothing) => i128::from(magnitude),
@@ -123,6 +128,7 @@ impl Number {
         i64::try_from(if self.negative { -magnitude } else { magnitude }).ok()
     }
 
+    #[inline]
     fn double(self) -> Option<f64> {
         let magnitude = match self.magnitude {
             Magnitude::Nan => f64::NAN,
@@ -158,7 +164,8 @@ impl Number {
             }
             Magnitude::Double(value, more) => beside_double(value, more)?,
             Magnitude::Subnormal(scaled, More::Continued(units)) => subnormal_base(scaled).plus(units),
-            Magnitude::Decimal(finite) => {
+            Magnitude::Decimal(decimal) => {
+                let finite = decimal.positive()?;
                 Scaled { coefficient: finite.coefficient, exponent: finite.exponent() }
             }
             Magnitude::Nan | Magnitude::Infinite | Magnitude::Integer(_, More::RoundedUp) => return None,
@@ -170,10 +177,10 @@ impl Number {
             return None;
         }
         let exponent = choose(shortest)?;
-        let padding = u32::try_from(shortest.exponent - exponent).ok()?;
+        let padding = usize::try_from(shortest.exponent - exponent).ok()?;
         Some(Decimal128::from_parts(Finite {
             negative: self.negative,
-            coefficient: shortest.coefficient.checked_mul(10u128.checked_pow(padding)?)?,
+            coefficient: shortest.coefficient.checked_mul(*TENS.get(padding)?)?,
             biased_exponent: u16::try_from(exponent + BIAS).ok()?,
         }))
     }
@@ -181,23 +188,18 @@ impl Number {
 
 /// The decimal that stands in this relation to a double of the normal range; `None` if it has more than 34 digits.
 fn beside_double(value: f64, more: More) -> Option<Scaled> {
-    if more == More::RoundedUp {
-        return Expansion::of_safe_digits(value).map(|expansion| expansion.round_up(SAFE_DIGITS));
-    }
-    let expansion = Expansion::of(value)?;
     match more {
-        More::Nothing => expansion.is_exact(MAX_DIGITS).then(|| expansion.truncate(MAX_DIGITS)),
-        More::RoundedUp => Some(expansion.round_up(SAFE_DIGITS)),
-        More::Continued(units) => Some(expansion.round_up(MAX_DIGITS).plus(units)),
+        More::Nothing => exact(value),
+        More::RoundedUp => Leading::of(value, SAFE_DIGITS).map(Leading::up),
+        More::Continued(units) => Leading::of(value, MAX_DIGITS).map(|digits| digits.up().plus(units)),
     }
 }
 
 /// The decimal from which the server measures the continuation of a subnormal: scaled down in decimal arithmetic, cut
 /// to 34 digits at each step. Measured against mongod 6.0.5.
 pub(crate) fn subnormal_base(scaled: f64) -> Scaled {
-    let cut = |value| Expansion::of(value).map(|digits| digits.truncate(MAX_DIGITS));
-    match cut(scaled) {
-        Some(scaled) => scaled.multiply_downwards(DECIMAL_DOWN_256),
+    match Leading::of(scaled, MAX_DIGITS) {
+        Some(scaled) => scaled.down().multiply_downwards(DECIMAL_DOWN_256),
         None => Scaled { coefficient: 0, exponent: 0 },
     }
 }
@@ -239,11 +241,13 @@ struct Payload<'r, 'a> {
 }
 
 impl Payload<'_, '_> {
+    #[inline]
     fn word(&mut self) -> Result<u64, Error> {
         Ok(u64::from_be_bytes(*self.reader.chunk()?) ^ self.flip)
     }
 
     /// An integer of fewer than nine bytes, most significant first.
+    #[inline]
     fn short(&mut self, bytes: u8) -> Result<u64, Error> {
         let payload = self.reader.take(usize::from(bytes))?;
         let raw = payload.iter().fold(0, |value, byte| (value << 8) | u64::from(*byte));
@@ -251,11 +255,13 @@ impl Payload<'_, '_> {
         Ok((raw ^ self.flip) & used)
     }
 
+    #[inline]
     fn continuation(&mut self, is_there: bool) -> Result<More, Error> {
         if is_there { self.word().map(More::Continued) } else { Ok(More::Nothing) }
     }
 
     /// Two bits that say how the value relates to its double.
+    #[inline]
     fn marker(&mut self, bits: u64) -> Result<More, Error> {
         match bits & 3 {
             0 => Ok(More::Nothing),
@@ -267,13 +273,15 @@ impl Payload<'_, '_> {
     fn raw_decimal(&mut self, high: u64) -> Result<Magnitude, Error> {
         let start = self.reader.position();
         let bits = (u128::from(high) << 64) | u128::from(self.word()?);
-        let finite = Decimal128::positive_from_bits(bits);
-        finite
-            .map(Magnitude::Decimal)
-            .ok_or_else(|| self.reader.error_at(ErrorKind::InvalidNumber, start - 8))
+        let decimal = Decimal128::from_bits(bits);
+        match decimal.positive() {
+            Some(_) => Ok(Magnitude::Decimal(decimal)),
+            None => Err(self.reader.error_at(ErrorKind::InvalidNumber, start - 8)),
+        }
     }
 
     /// |x| ≥ 2^63: a double without the two highest bits, which are known, and one bit for the continuation.
+    #[inline]
     fn large(&mut self) -> Result<Magnitude, Error> {
         let word = self.word()?;
         if word == u64::MAX {
@@ -291,6 +299,7 @@ impl Payload<'_, '_> {
     }
 
     /// |x| < 1: by its two highest bits a double from 2^-255 up, a smaller one, or a decimal too small for doubles.
+    #[inline]
     fn small(&mut self) -> Result<Magnitude, Error> {
         let word = self.word()?;
         match word >> 62 {
@@ -315,6 +324,7 @@ impl Payload<'_, '_> {
 
     /// 1 ≤ |x| < 2^63: the integer part, one bit that says whether a fraction fills up the eight bytes, and there two
     /// more bits about the decimal behind it.
+    #[inline]
     fn integer(&mut self, bytes: u8) -> Result<Magnitude, Error> {
         let word = self.short(bytes)?;
         let integer = word >> 1;
@@ -349,15 +359,15 @@ impl Payload<'_, '_> {
 }
 
 /// Zero of the type, sign and exponent that the type bits tell.
-pub(crate) fn zero(which: Zero) -> Value {
+pub(crate) fn zero(which: Zero) -> Stored {
     match which {
-        Zero::Int => Value::Int32(0),
-        Zero::Long => Value::Int64(0),
-        Zero::Double => Value::Double(0.0),
-        Zero::NegativeDouble => Value::Double(-0.0),
+        Zero::Int => Stored::Int32(0),
+        Zero::Long => Stored::Int64(0),
+        Zero::Double => Stored::Double(0.0),
+        Zero::NegativeDouble => Stored::Double(-0.0),
         Zero::Decimal(which) => {
             let exponents = MAX_BIASED_EXPONENT + 1;
-            Value::Decimal128(Decimal128::from_parts(Finite {
+            Stored::Decimal128(Decimal128::from_parts(Finite {
                 negative: which >= exponents,
                 coefficient: 0,
                 biased_exponent: which % exponents,
@@ -372,6 +382,6 @@ mod tests {
 
     #[test]
     fn the_decimal_constant_is_the_doubles() {
-        assert_eq!(Expansion::of(DOWN_256).unwrap().truncate(MAX_DIGITS), DECIMAL_DOWN_256);
+        assert_eq!(Leading::of(DOWN_256, MAX_DIGITS).unwrap().down(), DECIMAL_DOWN_256);
     }
 }

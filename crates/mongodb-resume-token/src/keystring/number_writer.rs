@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 
 use crate::keystring::decimal::{BIAS, Decimal128, Finite, MAX_DIGITS, Parts};
-use crate::keystring::expansion::{Expansion, Scaled};
+use crate::keystring::expansion::Scaled;
+use crate::keystring::leading::Leading;
 use crate::keystring::number::{
     BIT_62, BIT_63, DOWN_255, SAFE_DIGITS, TWO_POW_53, TWO_POW_63, UP_256, subnormal_base,
 };
@@ -112,8 +113,7 @@ impl<'w> NumberWriter<'w> {
     }
 
     fn beside_double(&mut self, exact: Scaled, below: f64) {
-        let Some(expansion) = Expansion::of(below) else { return };
-        let rounded = expansion.round_up(SAFE_DIGITS);
+        let Some(rounded) = Leading::of(below, SAFE_DIGITS).map(Leading::up) else { return };
         let has_two_bits = (DOWN_255..TWO_POW_63).contains(&below);
         let marker = match exact.compare(rounded) {
             Ordering::Equal if has_two_bits => return self.magnitude(below, Marker::RoundedUp),
@@ -121,13 +121,15 @@ impl<'w> NumberWriter<'w> {
             Ordering::Equal | Ordering::Greater => Marker::ContinuedAboveRoundedUp,
         };
         self.magnitude(below, marker);
-        self.continuation(exact, expansion.round_up(MAX_DIGITS));
+        if let Some(base) = Leading::of(below, MAX_DIGITS).map(Leading::up) {
+            self.continuation(exact, base);
+        }
     }
 
     /// Scaled up in decimal arithmetic, which loses less than that of subnormal doubles.
     fn subnormal(&mut self, exact: Scaled, below: f64) {
-        let Some(factor) = Expansion::of(UP_256) else { return };
-        let product = exact.widest(i32::MIN).multiply_downwards(factor.truncate(MAX_DIGITS));
+        let Some(factor) = Leading::of(UP_256, MAX_DIGITS) else { return };
+        let product = exact.widest(i32::MIN).multiply_downwards(factor.down());
         let scaled = product.to_f64_downwards().0.max(below * UP_256);
         self.magnitude_scaled(scaled, Marker::ContinuedBelowRoundedUp);
         self.continuation(exact, subnormal_base(scaled));

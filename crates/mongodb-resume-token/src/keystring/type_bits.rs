@@ -29,7 +29,7 @@ const FIRST_DECIMAL_ZERO: u16 = 0x1A;
 pub(crate) const EXPONENT_BITS: u8 = 6;
 
 /// Reads type bits in the order in which the token's values ask for them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct TypeBits<'a> {
     /// `None`: as many zeros as anybody asks for.
     bits: Option<&'a [u8]>,
@@ -44,7 +44,7 @@ impl<'a> TypeBits<'a> {
     pub(crate) fn new(container: &'a [u8]) -> Result<TypeBits<'a>, Error> {
         let wrong_length = || Error::new(ErrorKind::TypeBitsLength, 0, Field::TypeBits);
         let (length, start) = match container {
-            [] | [0] => return Ok(TypeBits { bits: None, position: 0, start: 0 }),
+            [] | [0] => return Ok(TypeBits::default()),
             [LONG_FORM, a, b, c, d, ..] => (u32::from_le_bytes([*a, *b, *c, *d]) as usize, 5),
             [LONG_FORM, ..] => return Err(wrong_length()),
             [first, ..] if *first <= ONE_BYTE_MAX => (1, 0),

@@ -4,7 +4,7 @@ use crate::error::{Error, ErrorKind, Field};
 use crate::keystring::number_writer::NumberWriter;
 use crate::keystring::type_bits::{Numeric, TypeBitsWriter};
 use crate::keystring::{MAX_DEPTH, type_byte as byte};
-use crate::{Document, Value};
+use crate::{ArrayRef, DocumentRef, Value};
 
 /// From 255 up a length takes four more bytes.
 const MOST_IN_SHORT_FORM: u8 = 254;
@@ -31,7 +31,7 @@ impl Writer {
     }
 
     /// Type byte and payload. A number's size decides its type byte, so both come from one hand.
-    pub(crate) fn value(&mut self, value: &Value, depth: usize) -> Result<(), Error> {
+    pub(crate) fn value(&mut self, value: Value<'_>, depth: usize) -> Result<(), Error> {
         match (sort_byte(value), value) {
             (byte::NAN, _) => {}
             (_, Value::Boolean(true)) => self.bytes.push(byte::TRUE),
@@ -39,10 +39,10 @@ impl Writer {
         }
         let numbers = NumberWriter::new(&mut self.bytes, &mut self.bits);
         match value {
-            Value::Int32(value) => numbers.integer(i64::from(*value), Numeric::Int),
-            Value::Int64(value) => numbers.integer(*value, Numeric::Long),
-            Value::Double(value) => numbers.double(*value),
-            Value::Decimal128(value) => numbers.decimal(*value),
+            Value::Int32(value) => numbers.integer(i64::from(value), Numeric::Int),
+            Value::Int64(value) => numbers.integer(value, Numeric::Long),
+            Value::Double(value) => numbers.double(value),
+            Value::Decimal128(value) => numbers.decimal(value),
             Value::MinKey | Value::Undefined | Value::Null | Value::Boolean(_) | Value::MaxKey => {}
             Value::String(text) => {
                 self.bits.is_symbol(false);
@@ -57,8 +57,8 @@ impl Writer {
                 self.string(code);
                 self.document(scope, depth)?;
             }
-            Value::Binary { subtype, bytes } => self.binary(*subtype, bytes)?,
-            Value::ObjectId(id) => self.bytes.extend_from_slice(id),
+            Value::Binary { subtype, bytes } => self.binary(subtype, bytes)?,
+            Value::ObjectId(id) => self.bytes.extend_from_slice(&id),
             Value::DateTime(millis) => self.bytes.extend_from_slice(&(millis ^ i64::MIN).to_be_bytes()),
             Value::Timestamp(time) => self.bytes.extend_from_slice(&time.to_be_bytes()),
             Value::Regex { pattern, options } => {
@@ -69,7 +69,7 @@ impl Writer {
                 let length = self.length(namespace.len())?;
                 self.bytes.extend_from_slice(&length.to_be_bytes());
                 self.bytes.extend_from_slice(namespace.as_bytes());
-                self.bytes.extend_from_slice(id);
+                self.bytes.extend_from_slice(&id);
             }
             Value::Document(document) => self.document(document, depth)?,
             Value::Array(values) => self.array(values, depth)?,
@@ -77,7 +77,7 @@ impl Writer {
         Ok(())
     }
 
-    pub(crate) fn document(&mut self, document: &Document, depth: usize) -> Result<(), Error> {
+    pub(crate) fn document(&mut self, document: DocumentRef<'_>, depth: usize) -> Result<(), Error> {
         let depth = self.deeper(depth)?;
         for (name, value) in document.iter() {
             self.bytes.push(sort_byte(value));
@@ -88,7 +88,7 @@ impl Writer {
         Ok(())
     }
 
-    fn array(&mut self, values: &[Value], depth: usize) -> Result<(), Error> {
+    fn array(&mut self, values: ArrayRef<'_>, depth: usize) -> Result<(), Error> {
         let depth = self.deeper(depth)?;
         for (index, value) in values.iter().enumerate() {
             self.value(value, depth).map_err(|error| error.within(&index.to_string()))?;
@@ -139,7 +139,7 @@ impl Writer {
 }
 
 /// The type byte by which values sort: one for all numbers, one for both booleans.
-fn sort_byte(value: &Value) -> u8 {
+fn sort_byte(value: Value<'_>) -> u8 {
     match value {
         Value::MinKey => byte::MIN_KEY,
         Value::Undefined => byte::UNDEFINED,
