@@ -3,6 +3,7 @@
 pub(crate) mod bench_tokens;
 mod cargo;
 pub(crate) mod ci;
+mod daemon;
 pub(crate) mod demo;
 pub(crate) mod fuzz;
 pub(crate) mod interrupt;
