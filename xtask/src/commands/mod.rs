@@ -7,5 +7,6 @@ mod daemon;
 pub(crate) mod demo;
 pub(crate) mod fuzz;
 pub(crate) mod interrupt;
+pub(crate) mod matrix;
 pub(crate) mod stack;
 pub(crate) mod test;
