@@ -55,12 +55,17 @@ impl<'a> Scene<'a> {
 
     /// A replica set of the row's own, with a little traffic in a namespace that nobody watches.
     pub(super) async fn set(&self, spec: ReplicaSetSpec) -> Result<Arc<ReplicaSet>> {
+        let set = self.quiet_set(spec).await?;
+        self.locked().traffic.push(tokio::spawn(traffic(set.mongo().clone())).abort_handle());
+        Ok(set)
+    }
+
+    /// A replica set of the row's own in which nothing happens by itself but the server's no-op every 10 s.
+    pub(super) async fn quiet_set(&self, spec: ReplicaSetSpec) -> Result<Arc<ReplicaSet>> {
         let spec = ReplicaSetSpec { name: self.row.to_owned(), ..spec };
         let set = ReplicaSet::start_in(Arc::clone(&self.ground.roster), spec, &self.ground.parts).await?;
         let set = Arc::new(set);
-        let mut held = self.locked();
-        held.sets.push(Arc::clone(&set));
-        held.traffic.push(tokio::spawn(traffic(set.mongo().clone())).abort_handle());
+        self.locked().sets.push(Arc::clone(&set));
         Ok(set)
     }
 
@@ -246,6 +251,16 @@ impl<'a> Scene<'a> {
     /// What the daemon says now of a connector.
     pub(super) fn said_of(&self, connector: &str) -> String {
         self.ground.watcher.seen(connector)
+    }
+
+    /// Lets the daemon look for a while.
+    pub(super) async fn passes(&self, count: u64) -> Result<()> {
+        let until = self.ground.watcher.passes() + count;
+        wait_until(&format!("{count} passes"), LONG, async || {
+            let passes = self.ground.watcher.passes();
+            Ok(if passes >= until { Seen::Yes(()) } else { Seen::Not(format!("{passes} of {until}")) })
+        })
+        .await
     }
 
     /// Holds the daemon to a vow about a connector until the row ends.

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use mongodb::bson::doc;
 use serde_json::json;
+use xtask::ReplicaSetSpec;
 
 use super::super::expected::Expected;
 use super::super::scene::{Scene, roll_oplog};
@@ -40,3 +41,14 @@ pub(super) async fn rescued(scene: &Scene<'_>) -> Result<()> {
     });
     event.await
 }
+
+/// No fault at all: a deployment in which nothing happens. Its oplog moves by the server's no-op every 10 s and stands
+/// still in between; a heartbeat follows each within moments, and the position is never called still.
+pub(super) async fn quiet(scene: &Scene<'_>) -> Result<()> {
+    let set = scene.quiet_set(ReplicaSetSpec::default()).await?;
+    scene.bystander(&set).await?;
+    scene.passes(QUIET_PASSES).await
+}
+
+/// Several of the server's no-ops.
+const QUIET_PASSES: u64 = 20;

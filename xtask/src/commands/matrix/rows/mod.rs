@@ -53,7 +53,7 @@ macro_rules! row {
 }
 
 /// Every row, in the order in which they are begun: long ones first.
-pub(super) const ROWS: [Row; 23] = [
+pub(super) const ROWS: [Row; 24] = [
     row!("failover", members::failover, "the primary's place is taken by a freshly synchronised member"),
     row!("outage", outage::down_and_up, "MongoDB goes down and comes back"),
     row!("copying", copying::outlasts, "a copy of existing data outlasts half the window"),
@@ -64,6 +64,7 @@ pub(super) const ROWS: [Row; 23] = [
     row!("pause_resume", paused::resume, "paused, rolled, only resumed: 136"),
     row!("idle", idle::lost, "an idle namespace, and the oplog rolls"),
     row!("rescued", idle::rescued, "lost while idle, then a natural event"),
+    row!("quiet", idle::quiet, "no fault: a deployment in which nothing happens, and a heartbeat"),
     row!("recreated", keys::recreated, "deleted, rolled, re-created under its name"),
     row!("dropped", dropped::running, "its collection is dropped"),
     row!("dropped_recreated", dropped::recreated_while_stopped, "dropped and re-created while it is stopped"),
