@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use mongodb::bson::Timestamp;
 use xtask::{Cache, Connect, Parts, Progress, ReplicaSet, ReplicaSetSpec, Roster, Stack, StackSpec};
 
 use super::super::daemon::Daemon;
@@ -26,6 +27,7 @@ pub(super) struct Ground {
     pub(super) connect: Connect,
     /// Of the healthy connectors: its oplog is new, so that it begins to roll while the rows are under way.
     pub(super) healthy: ReplicaSet,
+    healthy_first: Timestamp,
     pub(super) roster: Arc<Roster>,
     pub(super) parts: Parts,
     pub(super) watcher: Arc<Watcher>,
@@ -46,7 +48,13 @@ impl Ground {
         let connect = stack.connect()?.clone();
         let spec = ReplicaSetSpec { name: "healthy".to_owned(), ..ReplicaSetSpec::default() };
         let healthy = ReplicaSet::start_in(Arc::clone(&roster), spec, &parts).await?;
-        Ok(Self { connect, healthy, roster, parts, watcher: Watcher::new(), _stack: stack })
+        let healthy_first = healthy.mongo().first().await?;
+        Ok(Self { connect, healthy, healthy_first, roster, parts, watcher: Watcher::new(), _stack: stack })
+    }
+
+    /// Whether the oplog of the healthy connectors has been truncated meanwhile.
+    pub(super) async fn healthy_oplog_rolled(&self) -> Result<bool> {
+        Ok(self.healthy.mongo().first().await? > self.healthy_first)
     }
 
     /// Starts the daemon on it.

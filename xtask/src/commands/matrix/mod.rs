@@ -75,6 +75,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let beside = ground.watcher.beside();
     let passes = ground.watcher.passes();
     let ok = report(&lines, &beside, passes, &watch);
+    let rolled = if ground.healthy_oplog_rolled().await? { "rolled" } else { "did not roll yet" };
+    println!("the healthy connectors' oplog {rolled}");
     if let Some(path) = &arguments.json {
         let seconds = watch.elapsed().as_secs();
         let beside = json!({ "looks": beside.looks, "unknown": beside.unknown, "broken": beside.broken });
