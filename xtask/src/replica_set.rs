@@ -41,11 +41,16 @@ impl ReplicaSet {
         let cache = Cache::from_environment()?;
         let parts = Parts::obtain(&cache, &Progress::silent()).await?;
         let roster = Arc::new(Roster::claim_unique(&cache, &spec.name)?);
-        Self::start_in(roster, spec, &parts).await
+        let set = Self::start_in(roster, spec, &parts).await?;
+        set.roster.publish(|services| services.mongodb = Some(set.uri().to_owned()))?;
+        Ok(set)
     }
 
-    /// Starts a set as part of a stack.
-    pub(crate) async fn start_in(roster: Arc<Roster>, spec: ReplicaSetSpec, parts: &Parts) -> Result<Self> {
+    /// Starts a set among the processes of `roster`, which ends it; its name must be its own there.
+    ///
+    /// # Errors
+    /// When the set does not come up.
+    pub async fn start_in(roster: Arc<Roster>, spec: ReplicaSetSpec, parts: &Parts) -> Result<Self> {
         ensure!(
             spec.members.first().is_some_and(|member| !member.arbiter),
             "the first member must hold data"
@@ -60,7 +65,6 @@ impl ReplicaSet {
         let uri = uri(&spec, &ports, spec.root.as_ref());
         let mongo = Mongo::connect(&uri).await?;
         settled(&mongo, spec.members.len()).await?;
-        roster.publish(|services| services.mongodb = Some(uri))?;
         let mongod = parts.mongod.clone();
         Ok(Self { roster, spec, mongod, ports, mongo })
     }
@@ -143,6 +147,51 @@ impl ReplicaSet {
         self.stop_member(member)?;
         fs::remove_dir_all(self.roster.data_folder(&self.role(member))?)?;
         self.start_member(member).await
+    }
+
+    /// Makes that member primary, in an election that it calls itself.
+    ///
+    /// # Errors
+    /// The server's, or that it does not win.
+    pub async fn step_up(&self, member: usize) -> Result<()> {
+        let client = self.member(member).await?;
+        wait_until(&format!("member {member} to be primary"), START_LIMIT, async || {
+            // A candidate that lost asks again.
+            let asked = client.admin(doc! { "replSetStepUp": 1 }).await;
+            let hello = client.admin(doc! { "hello": 1 }).await?;
+            let primary = hello.get_bool("isWritablePrimary").unwrap_or(false);
+            Ok(if primary { Seen::Yes(()) } else { Seen::Not(format!("{asked:?}")) })
+        })
+        .await
+    }
+
+    /// Puts another deployment behind the same addresses and the same name: every member begins again with nothing.
+    ///
+    /// # Errors
+    /// When a member does not stop, or the new set does not come up.
+    pub async fn replace(&self) -> Result<()> {
+        for member in 0..self.ports.len() {
+            self.stop_member(member)?;
+            fs::remove_dir_all(self.roster.data_folder(&self.role(member))?)?;
+        }
+        let launch = Launch { roster: &self.roster, mongod: &self.mongod, spec: &self.spec };
+        for (member, port) in self.ports.iter().enumerate() {
+            launch.on(member, *port).await?;
+        }
+        initiate(&self.spec, &self.ports).await?;
+        settled(&self.mongo, self.spec.members.len()).await
+    }
+
+    /// Stops every member that runs; a set that shares its roster with others would go on until that ends.
+    ///
+    /// # Errors
+    /// When a member does not stop.
+    pub fn stop(&self) -> Result<()> {
+        let roles = (0..self.ports.len()).map(|member| self.role(member));
+        for role in roles.filter(|role| self.roster.process(role).is_ok()) {
+            self.roster.stop(&role)?;
+        }
+        Ok(())
     }
 
     /// The stack's folder: logs and data.

@@ -95,6 +95,7 @@ impl Stack {
             let step = progress.step("start MongoDB");
             let replica_set =
                 ReplicaSet::start_in(Arc::clone(&roster), spec.replica_set.clone(), &parts).await?;
+            roster.publish(|services| services.mongodb = Some(replica_set.uri().to_owned()))?;
             step.done(replica_set.uri());
             anyhow::Ok(replica_set)
         };

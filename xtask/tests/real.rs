@@ -1,6 +1,7 @@
 //! The stack's own promises, on the real parts.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+use std::process::Command;
 use std::time::Duration;
 
 use mongodb::bson::doc;
@@ -78,4 +79,28 @@ async fn a_connector_stores_a_token_that_the_oplog_leaves_behind() {
     let (folder, book) = (stack.folder().to_owned(), stack.book().unwrap());
     drop(stack);
     assert_eq!(remains(&folder, &book), Vec::<String>::new());
+}
+
+/// Rows of the detection matrix that take little; the whole of it is `cargo xtask matrix`.
+const QUICK_ROWS: [&str; 6] =
+    ["pause_restart", "pause_resume", "idle", "malformed", "namespace_changed", "future"];
+
+#[test]
+fn faults_are_detected_in_time_and_nothing_is_raised_on_healthy_connectors() {
+    let matrix = |rows: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.arg("matrix").arg("--only").args(rows);
+        // The stack that `cargo xtask test` has brought up, where there is one.
+        if let Some(stack) = std::env::var_os("RESUMEGUARD_TEST_STACK") {
+            command.arg("--stack").arg(stack);
+        }
+        let output = command.output().unwrap();
+        let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        (output.status.code(), said.concat())
+    };
+    let (code, said) = matrix(&["no such row"]);
+    assert!(code == Some(1) && said.contains("no row is called like no such row"), "{code:?} {said}");
+    let (code, said) = matrix(&QUICK_ROWS);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("11 of 11 as expected") && said.contains(" 0 alarms"), "{said}");
 }

@@ -3,8 +3,10 @@
 pub(crate) mod bench_tokens;
 mod cargo;
 pub(crate) mod ci;
+mod daemon;
 pub(crate) mod demo;
 pub(crate) mod fuzz;
 pub(crate) mod interrupt;
+pub(crate) mod matrix;
 pub(crate) mod stack;
 pub(crate) mod test;

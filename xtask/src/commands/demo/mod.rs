@@ -1,21 +1,26 @@
 //! `cargo xtask demo`: real connectors driven into every kind of trouble, and the daemon watching them.
 
 mod checks;
-mod daemon;
 mod scenario;
 
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use xtask::{Book, Cache, Need, Progress, Stack, StackSpec, Stopwatch, ensure, remains, sweep};
+use xtask::{
+    Book, Cache, Need, Progress, Seen, Stack, StackSpec, Stopwatch, ensure, remains, sweep, wait_until,
+};
 
 use super::cargo::build_daemon;
+use super::daemon::Daemon;
 use super::interrupt::{INTERRUPTED, Interrupt};
 use checks::Check;
-use daemon::Daemon;
+
+/// A pass every 5 s, one offset flush for a loss to count, two passes for what needs two: 90 s is plenty.
+const WATCH_LIMIT: Duration = Duration::from_secs(90);
 
 /// How the demo is run.
 #[derive(Debug, clap::Args)]
@@ -75,8 +80,9 @@ async fn perform(arguments: &Arguments, progress: &Progress, watch: &Stopwatch) 
     let stack = Stack::start(StackSpec::unique("demo"), progress).await?;
     let watched = async {
         scenario::drive(&stack, progress).await?;
-        let daemon = Daemon::start(&stack, &binary, progress).await?;
-        let checks = daemon.watch(progress).await?;
+        let daemon =
+            Daemon::start(stack.roster()?, &binary, &settings(stack.connect_url()?), progress).await?;
+        let checks = watch_until_seen(&daemon, progress).await?;
         anyhow::Ok((daemon, checks))
     };
     let outcome = alongside(scenario::traffic(stack.mongod()), watched).await;
@@ -98,6 +104,29 @@ async fn perform(arguments: &Arguments, progress: &Progress, watch: &Stopwatch) 
     println!("mongodb  {}", stack.mongod().uri());
     progress.line(&format!("all up after {} s", watch.elapsed().as_secs()));
     Ok(Running { stack, daemon, checks })
+}
+
+/// Short intervals, because the demo's oplog lives for seconds and not for days.
+fn settings(connect_url: &str) -> String {
+    format!("[connect.demo]\nurl = \"{connect_url}\"\n\n[poll]\ninterval = \"5s\"\noffset_flush = \"3s\"\n")
+}
+
+/// Waits until the daemon has seen everything that there is to see, or long enough.
+async fn watch_until_seen(daemon: &Daemon, progress: &Progress) -> Result<Vec<Check>> {
+    let step = progress.step("watch");
+    let mut seen = Vec::new();
+    let outcome = wait_until("the daemon to see it all", WATCH_LIMIT, async || {
+        anyhow::ensure!(daemon.is_alive(), "resumeguard ended");
+        seen = checks::of(&daemon.status().await?);
+        let missing = seen.iter().filter(|check| !check.ok).count();
+        step.note(format!("{} of {} as expected", seen.len() - missing, seen.len()));
+        Ok(if missing == 0 { Seen::Yes(()) } else { Seen::Not(format!("{missing} not as expected")) })
+    })
+    .await;
+    anyhow::ensure!(daemon.is_alive(), "resumeguard ended");
+    let text = outcome.map_or_else(|error| error.to_string(), |()| "as expected".to_owned());
+    step.done(&format!("{} checks, {text}", seen.len()));
+    Ok(seen)
 }
 
 /// Keeps the healthy connector healthy while something else is done.
