@@ -18,7 +18,7 @@ mod properties;
 #[cfg(test)]
 mod restored;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod thresholds;
 mod written;
 

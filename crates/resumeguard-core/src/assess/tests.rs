@@ -5,14 +5,14 @@ use crate::domain::*;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-pub(super) const FIRST: u32 = 1_000_000;
-pub(super) const LAST: u32 = FIRST + 100_000;
+pub(crate) const FIRST: u32 = 1_000_000;
+pub(crate) const LAST: u32 = FIRST + 100_000;
 
-pub(super) fn now(uptime: u64) -> Now {
+pub(crate) fn now(uptime: u64) -> Now {
     Now { unix_seconds: 1_700_000_000, uptime: Duration::from_secs(uptime) }
 }
 
-pub(super) fn member(host: &str, role: Role, first: u32) -> MemberFacts {
+pub(crate) fn member(host: &str, role: Role, first: u32) -> MemberFacts {
     MemberFacts {
         host: host.into(),
         addresses: std::collections::BTreeSet::from([host.to_owned()]),
@@ -29,7 +29,7 @@ pub(super) fn member(host: &str, role: Role, first: u32) -> MemberFacts {
     }
 }
 
-pub(super) fn token(t: u32, i: u32) -> Observed<StoredOffset> {
+pub(crate) fn token(t: u32, i: u32) -> Observed<StoredOffset> {
     let time = Timestamp { t, i };
     Ok(StoredOffset::Token(Position {
         token: "{}".into(),
@@ -42,11 +42,11 @@ pub(super) fn token(t: u32, i: u32) -> Observed<StoredOffset> {
     }))
 }
 
-pub(super) fn primary_reads() -> Selection {
+pub(crate) fn primary_reads() -> Selection {
     Selection::Preference { preference: ReadPreference::Primary, tag_sets: vec![] }
 }
 
-pub(super) fn connector(offset: Observed<StoredOffset>) -> ConnectorFacts {
+pub(crate) fn connector(offset: Observed<StoredOffset>) -> ConnectorFacts {
     ConnectorFacts {
         id: ConnectorId::new("main", "orders"),
         class: "com.mongodb.kafka.connect.MongoSourceConnector".into(),
@@ -64,11 +64,11 @@ pub(super) fn connector(offset: Observed<StoredOffset>) -> ConnectorFacts {
     }
 }
 
-pub(super) fn task(state: TaskState, failure: Option<Failure>) -> TaskFacts {
+pub(crate) fn task(state: TaskState, failure: Option<Failure>) -> TaskFacts {
     TaskFacts { id: 0, state, failure, worker: Some("w:1".into()), started: None }
 }
 
-pub(super) fn facts(connector: ConnectorFacts, members: Vec<MemberFacts>) -> Facts {
+pub(crate) fn facts(connector: ConnectorFacts, members: Vec<MemberFacts>) -> Facts {
     Facts {
         connectors: vec![connector],
         deployments: BTreeMap::from([(
@@ -80,31 +80,31 @@ pub(super) fn facts(connector: ConnectorFacts, members: Vec<MemberFacts>) -> Fac
     }
 }
 
-pub(super) fn pass(memory: &Memory, facts: &Facts, uptime: u64) -> (ConnectorReport, Memory) {
+pub(crate) fn pass(memory: &Memory, facts: &Facts, uptime: u64) -> (ConnectorReport, Memory) {
     let (mut snapshot, memory) = assess(memory, facts, &Thresholds::default(), now(uptime));
     (snapshot.connectors.remove(0), memory)
 }
 
-pub(super) fn one(facts: &Facts) -> ConnectorReport {
+pub(crate) fn one(facts: &Facts) -> ConnectorReport {
     pass(&Memory::default(), facts, 0).0
 }
 
 #[track_caller]
-pub(super) fn check(facts: &Facts, verdict: Verdict, on_restart: OnRestart) -> ConnectorReport {
+pub(crate) fn check(facts: &Facts, verdict: Verdict, on_restart: OnRestart) -> ConnectorReport {
     let report = one(facts);
     assert_eq!((report.verdict, report.on_restart), (verdict, on_restart));
     report
 }
 
-pub(super) fn rules(report: &ConnectorReport) -> Vec<&'static str> {
+pub(crate) fn rules(report: &ConnectorReport) -> Vec<&'static str> {
     report.findings.iter().map(|finding| finding.rule).collect()
 }
 
-pub(super) fn failed(code: Option<u32>, class: FailureClass) -> Vec<TaskFacts> {
+pub(crate) fn failed(code: Option<u32>, class: FailureClass) -> Vec<TaskFacts> {
     vec![task(TaskState::Failed, Some(Failure { code, class }))]
 }
 
-pub(super) fn replica_set() -> Vec<MemberFacts> {
+pub(crate) fn replica_set() -> Vec<MemberFacts> {
     vec![member("a:1", Role::Primary, FIRST)]
 }
 

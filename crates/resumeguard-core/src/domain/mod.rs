@@ -11,6 +11,8 @@ mod partition;
 mod probe;
 mod snapshot;
 mod why;
+#[cfg(test)]
+mod words;
 
 pub use connection_string::{ConnectionString, ReadPreference, Refusal, with_port};
 pub use connector::{ConnectorState, Settings, StartupMode, TaskState, Tolerance};

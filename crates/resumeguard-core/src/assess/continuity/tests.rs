@@ -305,6 +305,104 @@ fn an_ordinary_restart_and_a_new_connector_lose_nothing() {
 }
 
 #[test]
+fn a_loss_is_new_in_the_pass_that_finds_it_and_only_there() {
+    let mut story = Story::begin(AT, None);
+    assert!(story.report().new_discontinuities().is_empty());
+    story.pass(|facts| roll(facts, AT + 500)).pass(|facts| stored(facts, AT + 700));
+    assert_eq!(story.report().new_discontinuities().len(), 1);
+    story.pass(|_| {});
+    assert!(story.report().new_discontinuities().is_empty());
+    assert_eq!(story.report().discontinuities.len(), 1);
+}
+
+#[test]
+fn losses_add_up_and_only_the_last_few_are_remembered() {
+    let mut story = Story::begin(AT, opened(AT, after(AT - 9)));
+    for n in 1..=20 {
+        story.pass(|facts| see(facts, opened(AT + n * 100, StreamStart::Now)));
+        story.pass(|facts| stored(facts, AT + n * 100 + 1));
+    }
+    let report = story.report();
+    // From each stored position to the next stream: 100 s the first time, 99 s ever after.
+    assert_eq!(report.losses, BTreeMap::from([(LossCause::Reopened, (20, 100 + 19 * 99))]));
+    assert_eq!((report.discontinuities.len(), report.discontinuities[0].from.t), (16, AT + 401));
+}
+
+#[test]
+fn a_stream_first_seen_later_counts_only_if_the_position_was_read_before_it() {
+    // Nothing was seen of streams while the position was read at LAST: one created then may have written it.
+    for (created, found) in [(LAST, false), (LAST + 1, true)] {
+        let mut story = Story::begin(AT, None);
+        story.pass(|facts| see(facts, opened(created, StreamStart::Now))).a_flush_goes_by();
+        let expected = [(Outcome::Lost(LossCause::Reopened), AT, created)];
+        story.found(if found { &expected } else { &[] });
+    }
+}
+
+#[test]
+fn a_stream_opened_at_a_time_skips_only_what_lies_before_that_time() {
+    let at = |t| StreamStart::At(Timestamp { t, i: 1 });
+    for (begins, found) in [(AT - 1, false), (AT, false), (AT + 50, true)] {
+        let mut story = Story::begin(AT, opened(AT, after(AT - 9)));
+        story.pass(|facts| see(facts, opened(AT + 600, at(begins)))).a_flush_goes_by();
+        let expected = [(Outcome::Lost(LossCause::Reopened), AT, AT + 50)];
+        story.found(if found { &expected } else { &[] });
+    }
+}
+
+#[test]
+fn a_copy_after_a_reset_loses_nothing_though_its_stream_is_new() {
+    for (mode, found) in [("copy_existing", false), ("latest", true)] {
+        let mut story = Story::with(AT, opened(AT, after(AT - 9)), &[("startup.mode", mode)]);
+        story.pass(|facts| facts.connectors[0].offset = Err(Why::NoPosition));
+        story.pass(|facts| see(facts, opened(AT + 600, StreamStart::Now))).a_flush_goes_by();
+        let expected = [(Outcome::Lost(LossCause::Reset), AT, AT + 600)];
+        story.found(if found { &expected } else { &[] });
+    }
+}
+
+#[test]
+fn a_dropped_collection_skips_what_a_standstill_left_out_even_unseen() {
+    let ended = |facts: &mut Facts| {
+        stored(facts, AT);
+        let Ok(StoredOffset::Token(position)) = &mut facts.connectors[0].offset else { unreachable!() };
+        position.ends = StreamEnd::Every;
+    };
+    for (next, found) in [(AT + 1, false), (AT + 2, true)] {
+        let mut story = Story::begin(AT - 5, None);
+        story.pass(ended).pass(stop).pass(|facts| {
+            run(facts);
+            stored(facts, next);
+        });
+        let expected = [(Outcome::Lost(LossCause::Invalidated), AT, next)];
+        story.found(if found { &expected } else { &[] });
+    }
+    // One that ran through went on at once.
+    let mut story = Story::begin(AT - 5, None);
+    story.pass(ended).pass(|facts| stored(facts, AT + 500));
+    story.found(&[]);
+}
+
+#[test]
+fn a_stream_opened_after_the_loss_carried_nothing_over() {
+    // From a token older than the position, but only after that was lost: it cannot have been.
+    let mut story = Story::begin(AT, None);
+    story.pass(|facts| roll(facts, AT + 500));
+    story.pass(|facts| {
+        see(facts, opened(LAST + 60, after(AT - 9)));
+        stored(facts, AT + 700);
+    });
+    story.found(&[(Outcome::MaybeLost, AT, AT + 700)]);
+    // From a token newer than the lost position: somebody set it.
+    let mut story = Story::begin(AT, None);
+    story.pass(|facts| roll(facts, AT + 500)).pass(|facts| {
+        see(facts, opened(LAST + 60, after(AT + 550)));
+        stored(facts, AT + 700);
+    });
+    story.found(&[(Outcome::Lost(LossCause::Altered), AT, AT + 550)]);
+}
+
+#[test]
 fn what_connect_does_not_tell_is_no_loss() {
     let mut story = Story::begin(AT, opened(AT, after(AT - 9)));
     story.pass(|facts| facts.connectors[0] = facts.connectors[0].unreadable());
