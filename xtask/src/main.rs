@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod commands;
 
-use commands::{bench_tokens, ci, demo, fuzz, interrupt::guarded, matrix, stack, test};
+use commands::{bench_tokens, ci, demo, forecast, fuzz, interrupt::guarded, matrix, stack, test};
 
 /// The real stack, the demo and the checks.
 #[derive(Debug, Parser)]
@@ -27,6 +27,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Brings about every fault that the daemon must detect, on real parts, and measures how long it takes.
     Matrix(matrix::Arguments),
+    /// Holds the outage budget against an oplog that really rolls, by steady load and by day and night.
+    Forecast(forecast::Arguments),
     /// Runs every test, those on the real stack included.
     Test(test::Arguments),
     /// Checks format, lints and docs, then runs every test.
@@ -44,6 +46,7 @@ async fn main() -> ExitCode {
         Command::Stack { order } => guarded(stack::run(order)).await,
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Matrix(arguments) => Box::pin(guarded(matrix::run(arguments))).await,
+        Command::Forecast(arguments) => Box::pin(guarded(forecast::run(arguments))).await,
         Command::Test(arguments) => guarded(test::run(arguments)).await,
         Command::Ci(arguments) => guarded(ci::run(arguments)).await,
         Command::BenchTokens(arguments) => guarded(bench_tokens::run(arguments)).await,

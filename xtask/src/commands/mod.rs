@@ -5,6 +5,7 @@ mod cargo;
 pub(crate) mod ci;
 mod daemon;
 pub(crate) mod demo;
+pub(crate) mod forecast;
 pub(crate) mod fuzz;
 pub(crate) mod interrupt;
 pub(crate) mod matrix;

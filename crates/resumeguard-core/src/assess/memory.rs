@@ -45,8 +45,9 @@ pub(crate) struct OplogMemory {
 /// A connector that is not listed any more.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Gone {
-    /// The position that it left behind.
-    position: Timestamp,
+    /// What it left behind is not newer than this: what a task stores at its end comes after the last reading, and
+    /// before the pass that missed it.
+    before: Timestamp,
     /// Uptime when it was missed first.
     since: Duration,
 }
@@ -67,8 +68,9 @@ pub(crate) struct Reused {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Stillness {
     position: Timestamp,
-    /// The deployment's newest entry when the position was first read there.
-    since: Timestamp,
+    /// The deployment's newest entry when it was first seen to be ahead of that position: until then there was nothing to
+    /// move for. A deployment in which nothing happens moves in steps of ten seconds.
+    since: Option<Timestamp>,
     /// It has been seen somewhere else before.
     moved: bool,
     /// And when it was last read there.
@@ -83,7 +85,7 @@ pub(crate) struct Pass<'a> {
     pub(crate) now: Now,
     /// How long a newer position may take to be stored.
     pub(crate) flush: Duration,
-    /// The position that a deleted connector of this name left behind.
+    /// What a deleted connector of this name left behind is not newer than this.
     pub(crate) left_behind: Option<Timestamp>,
 }
 
@@ -117,7 +119,7 @@ pub(crate) struct ConnectorMemory {
     /// Who stands behind its namespace.
     behind: Option<Behind>,
     continuity: Continuity,
-    /// Where a connector of this name stood when it was deleted, until this one's position is read.
+    /// Before which a connector of this name stood when it was deleted, until this one's position is read.
     left_behind: Option<Timestamp>,
     reused: Option<Reused>,
 }
@@ -146,9 +148,9 @@ impl Memory {
         &self.oplogs
     }
 
-    /// Where a connector of that name stood when it was deleted.
+    /// Before which a connector of that name stood when it was deleted.
     pub(crate) fn left_behind(&self, id: &ConnectorId) -> Option<Timestamp> {
-        self.gone.get(id).map(|gone| gone.position)
+        self.gone.get(id).map(|gone| gone.before)
     }
 
     fn gone_after(&self, facts: &Facts, now: Now) -> BTreeMap<ConnectorId, Gone> {
@@ -160,7 +162,9 @@ impl Memory {
             |id: &ConnectorId| !listed.contains(id) && !unread.contains(id.connect_cluster.as_str());
         for (id, memory) in self.connectors.iter().filter(|(id, _)| is_gone(id)) {
             if let Some(stillness) = memory.stillness {
-                gone.insert(id.clone(), Gone { position: stillness.position, since: now.uptime });
+                let interval = u32::try_from(facts.interval.as_secs()).unwrap_or(u32::MAX);
+                let before = Timestamp { t: stillness.seen.t.saturating_add(interval.max(1)), i: u32::MAX };
+                gone.insert(id.clone(), Gone { before, since: now.uptime });
             }
         }
         while gone.len() > MOST_GONE {
@@ -249,7 +253,7 @@ impl ConnectorMemory {
     /// Seconds of oplog time between the first and the last reading of the position where it is.
     pub(crate) fn stands_still_for(&self) -> Option<i64> {
         let Stillness { since, seen, .. } = self.stillness?;
-        Some(i64::from(seen.t) - i64::from(since.t))
+        Some(i64::from(seen.t) - i64::from(since?.t))
     }
 
     /// Seconds of oplog time for which a copy of existing data has been seen under way.
@@ -334,7 +338,9 @@ impl ConnectorMemory {
         let (Some(position), Some(newest)) = (position, newest) else { return self.stillness };
         let same = self.stillness.filter(|known| known.position == position);
         let moved = self.stillness.is_some_and(|known| known.moved || known.position != position);
-        Some(Stillness { position, since: same.map_or(newest, |known| known.since), moved, seen: newest })
+        let ahead = (newest > position).then_some(newest);
+        let since = same.and_then(|known| known.since).or(ahead);
+        Some(Stillness { position, since, moved, seen: newest })
     }
 
     fn reused_after(
@@ -343,8 +349,9 @@ impl ConnectorMemory {
         left_behind: Option<Timestamp>,
         newest: Option<Timestamp>,
     ) -> Option<Reused> {
-        let same = connector.token_time().filter(|position| Some(*position) == left_behind);
-        let reused = same.zip(newest).map(|(position, noticed)| Reused { position, noticed });
+        let old =
+            connector.token_time().filter(|position| left_behind.is_some_and(|before| *position <= before));
+        let reused = old.zip(newest).map(|(position, noticed)| Reused { position, noticed });
         reused.or(self.reused)
     }
 

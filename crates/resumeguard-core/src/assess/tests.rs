@@ -325,7 +325,7 @@ fn a_connector_that_is_gone_is_forgotten() {
     let id = ConnectorId::new("main", "orders");
     assert_eq!(memory.of(&id), Memory::default().of(&id));
     // But where it stood (RG019), for a month.
-    assert_eq!(memory.left_behind(&id), Some(Timestamp { t: 1, i: 0 }));
+    assert_eq!(memory.left_behind(&id), Some(Timestamp { t: LAST + 1, i: u32::MAX }));
     let (_, memory) = assess(&memory, &Facts::default(), &Thresholds::default(), now(15 + 30 * 86_400));
     assert_eq!(memory, Memory::default());
 }

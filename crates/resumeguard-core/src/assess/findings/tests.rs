@@ -169,6 +169,12 @@ fn rg002_and_rg003_a_position_that_stands_still_by_the_servers_clock() {
     check("10000", 105, &["RG003"]);
     check("60000", 105, &[]);
     check("60000", 181, &["RG003"]);
+    // Where nothing happened there was nothing to move for: what is new was written just now.
+    let quiet = facts(with_settings(token(LAST, 1), &[("heartbeat.interval.ms", "1000")]), replica_set());
+    let (_, memory) = pass(&Memory::default(), &quiet, 0);
+    let (stepped, memory) = pass(&memory, &later(&quiet, 500), 15);
+    assert_eq!(rules(&stepped), Vec::<&str>::new());
+    assert_eq!(rules(&pass(&memory, &later(&quiet, 605), 30).0), ["RG003"], "it has had its time");
     // A reading that fails is no position that stands still.
     let heartbeat = [("heartbeat.interval.ms", "10000")];
     let well = facts(with_settings(token(FIRST + 60_000, 0), &heartbeat), replica_set());
