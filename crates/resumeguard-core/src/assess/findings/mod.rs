@@ -25,6 +25,8 @@ mod rg022_stands_at_invalidate;
 mod rg023_unaddressable_name;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wording;
 
 use super::evidence::Living;
 use super::judge::Judgement;

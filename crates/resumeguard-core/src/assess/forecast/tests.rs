@@ -40,6 +40,22 @@ fn within_a_fifth(name: &str, simulation: &mut Simulation) {
 }
 
 #[test]
+fn erosion_is_history_lost_a_second() {
+    // As much goes as comes, so long as the load is steady; twice as much after it has doubled.
+    let mut simulation = Simulation::new(1000 * u64::from(HOUR), STEADY);
+    assert_eq!(simulation.track.erosion(), None, "nothing was seen");
+    simulation.run(HOUR / 2, true);
+    assert_eq!(simulation.track.erosion(), None, "nothing was truncated");
+    simulation.run(3 * HOUR, true);
+    let steady = simulation.track.erosion().unwrap();
+    assert!((0.9..=1.15).contains(&steady), "{steady}");
+    simulation.load = |t| 2 * STEADY(t);
+    simulation.run(HOUR / 3, true);
+    let doubled = simulation.track.erosion().unwrap();
+    assert!((1.7..=2.4).contains(&doubled), "{doubled}");
+}
+
+#[test]
 fn at_half_of_the_time_a_steady_load_is_foretold_within_a_fifth() {
     for (window, sizes_every, markers, pass) in [
         (6 * HOUR, 6, 50, 10),

@@ -1,0 +1,90 @@
+//! What findings say where a number or a case decides over the words: people act on them.
+
+use crate::assess::tests::*;
+use crate::domain::*;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+fn said(facts: &Facts, rule: &str) -> (Severity, String) {
+    let report = one(facts);
+    let found = report.findings.iter().find(|finding| finding.rule == rule);
+    let found = found.unwrap_or_else(|| panic!("no {rule} in {report:?}"));
+    (found.severity, format!("{} | {}", found.summary, found.advice))
+}
+
+fn with_settings(offset: Observed<StoredOffset>, pairs: &[(&str, &str)]) -> ConnectorFacts {
+    let config: BTreeMap<String, String> =
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    ConnectorFacts { settings: Settings::from_config(&config), ..connector(offset) }
+}
+
+#[test]
+fn rg004_says_what_is_left_or_since_when_nothing_is() {
+    let paused = |t| {
+        let tasks = vec![task(TaskState::Paused, None)];
+        said(&facts(ConnectorFacts { tasks, ..connector(token(t, 9)) }, replica_set()), "RG004").1
+    };
+    assert!(paused(FIRST + 30).contains("30 s of headroom are left"));
+    assert!(paused(FIRST).contains("0 s of headroom are left"));
+    assert!(paused(FIRST - 7).contains("left the oplog 7 s ago"));
+}
+
+#[test]
+fn rg005_tells_260_from_other_wrong_streams() {
+    let refused = |code| {
+        let tasks = failed(Some(code), FailureClass::WrongStream);
+        said(&facts(ConnectorFacts { tasks, ..connector(token(FIRST + 60_000, 0)) }, replica_set()), "RG005")
+            .1
+    };
+    assert!(refused(260).contains("in silence"), "{}", refused(260));
+    assert!(refused(280).contains("a restart fails again"), "{}", refused(280));
+}
+
+#[test]
+fn rg010_says_where_a_start_without_a_position_begins() {
+    let begins = |pairs: &[(&str, &str)]| {
+        said(&facts(with_settings(Err(Why::NoPosition), pairs), replica_set()), "RG010").1
+    };
+    let at = ("startup.mode.timestamp.start.at.operation.time", "1000000");
+    assert!(begins(&[]).contains("at that moment"));
+    assert!(begins(&[("startup.mode", "timestamp")]).contains("at that moment"), "no time is set");
+    assert!(begins(&[("startup.mode", "timestamp"), at]).contains("at startup.mode.timestamp"));
+    assert!(begins(&[("startup.mode", "copy_existing")]).contains("with a copy of all existing data"));
+}
+
+#[test]
+fn rg011_needs_a_missing_position_and_one_under_another_key() {
+    let report = |offset, stale_keys| {
+        rules(&one(&facts(ConnectorFacts { stale_keys, ..connector(offset) }, replica_set())))
+    };
+    assert_eq!(report(Err(Why::NoPosition), 0), ["RG010"]);
+    assert_eq!(report(Err(Why::NoPosition), 1), ["RG010", "RG011"]);
+    assert_eq!(report(token(FIRST + 60_000, 0), 1), Vec::<&str>::new());
+}
+
+#[test]
+fn rg014_says_what_the_server_said() {
+    let told = |answer: Option<ProbeAnswer>| {
+        let Ok(StoredOffset::Token(position)) = token(FIRST + 60_000, 0) else { unreachable!() };
+        let offset = Ok(StoredOffset::Token(Position { type_bits_missing: true, ..position }));
+        let probe = answer.map(|answer| Probe { answer, age: Duration::ZERO, margin_seconds: None });
+        said(&facts(ConnectorFacts { probe, ..connector(offset) }, replica_set()), "RG014")
+    };
+    let refused = ProbeAnswer::Refused(Failure { code: Some(280), class: FailureClass::WrongStream });
+    assert_eq!(told(Some(refused)).0, Severity::Critical);
+    assert!(told(Some(refused)).1.contains("refuses it"));
+    assert!(told(Some(ProbeAnswer::Resumes)).1.contains("accepts it all the same"));
+    assert!(told(None).1.contains("may refuse it"));
+}
+
+#[test]
+fn rg020_says_how_far_back_and_only_back() {
+    let start = |at: u32| {
+        let at = at.to_string();
+        let pairs =
+            [("startup.mode", "timestamp"), ("startup.mode.timestamp.start.at.operation.time", at.as_str())];
+        facts(with_settings(token(FIRST + 60_000, 0), &pairs), replica_set())
+    };
+    assert!(said(&start(FIRST + 59_000), "RG020").1.contains("goes back 1000 s"));
+    assert!(rules(&one(&start(FIRST + 60_000))).is_empty());
+}
