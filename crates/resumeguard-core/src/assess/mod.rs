@@ -18,6 +18,8 @@ mod properties;
 #[cfg(test)]
 mod restored;
 #[cfg(test)]
+pub(crate) mod story;
+#[cfg(test)]
 pub(crate) mod tests;
 mod thresholds;
 mod written;

@@ -28,3 +28,38 @@ pub(super) fn progress(case: &Case<'_>) -> Progress {
     }
     if matches!(case.living, Living::One(_)) { Progress::Idle } else { Progress::Unknown }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::assess::story::*;
+    use crate::domain::*;
+
+    #[test]
+    fn progress_is_told_from_what_moves_and_what_listens() {
+        let progress = |story: &Story| story.report().progress;
+        let mut story = Story::begin(AT, opened(AT, after(AT - 9)));
+        assert_eq!(progress(&story), Progress::Unknown, "one reading shows no movement");
+        story.pass(|facts| stored(facts, AT + 10));
+        assert_eq!(progress(&story), Progress::Advancing);
+        let wait = |facts: &mut Facts| {
+            let member = &mut facts.deployments.get_mut("rs0").unwrap().members.as_mut().unwrap()[0];
+            member.last = member.last.map(|last| Timestamp { t: last.t + 500, ..last });
+        };
+        story.pass(wait);
+        assert_eq!(progress(&story), Progress::Idle);
+        story.pass(|facts| see(facts, None));
+        assert_eq!(progress(&story), Progress::Unknown, "idle or stalled: nobody sees");
+        story.pass(|facts| see(facts, Some(vec![]))).pass(|_| {});
+        assert_eq!(progress(&story), Progress::Stalled);
+        story.pass(|facts| see(facts, opened(AT, after(AT - 9)))).pass(|facts| stored(facts, AT));
+        assert_eq!(progress(&story), Progress::Rewound);
+        story.pass(stop);
+        assert_eq!(progress(&story), Progress::Stopped);
+        let mut beating = Story::with(AT, opened(AT, after(AT - 9)), &[("heartbeat.interval.ms", "10000")]);
+        beating.pass(wait);
+        assert_eq!(progress(&beating), Progress::Stalled, "its heartbeat should have moved it");
+        let mut unreadable = Story::begin(AT, None);
+        unreadable.pass(|facts| facts.connectors[0] = facts.connectors[0].unreadable());
+        assert_eq!(progress(&unreadable), Progress::Unknown);
+    }
+}

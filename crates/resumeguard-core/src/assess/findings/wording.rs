@@ -1,6 +1,8 @@
 //! What findings say where a number or a case decides over the words: people act on them.
 
+use crate::assess::story::fail;
 use crate::assess::tests::*;
+use crate::assess::{Memory, Thresholds, assess};
 use crate::domain::*;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -87,4 +89,62 @@ fn rg020_says_how_far_back_and_only_back() {
     };
     assert!(said(&start(FIRST + 59_000), "RG020").1.contains("goes back 1000 s"));
     assert!(rules(&one(&start(FIRST + 60_000))).is_empty());
+}
+
+#[test]
+fn rg012_a_window_below_the_need_and_one_that_was_lowered() {
+    let rg012 = |facts: &Facts, memory: &Memory, needed: u64| {
+        let mut thresholds = Thresholds::default();
+        thresholds.levels.window_needed = Some(Duration::from_secs(needed));
+        let (snapshot, memory) = assess(memory, facts, &thresholds, now(0));
+        let found = snapshot.connectors[0].findings.iter().find(|finding| finding.rule == "RG012").cloned();
+        (found.map(|finding| finding.summary), memory)
+    };
+    let mut facts = facts(connector(token(FIRST + 10_000, 1)), replica_set());
+    assert_eq!(rg012(&facts, &Memory::default(), 100_000).0, None);
+    let (short, _) = rg012(&facts, &Memory::default(), 100_001);
+    assert!(short.unwrap().contains("holds 100000 s, 100001 s are needed"));
+    let limits = |facts: &mut Facts, max: Option<u64>, retention: Option<u64>| {
+        let member = &mut facts.deployments.get_mut("rs0").unwrap().members.as_mut().unwrap()[0];
+        member.sizes =
+            OplogSizes { size_bytes: Some(1), max_size_bytes: max, min_retention_seconds: retention };
+    };
+    let mib = 1_048_576;
+    limits(&mut facts, Some(990 * mib), Some(7_200));
+    let (none, memory) = rg012(&facts, &Memory::default(), 1);
+    assert_eq!(none, None);
+    limits(&mut facts, None, None);
+    let (unread, memory) = rg012(&facts, &memory, 1);
+    assert_eq!(unread, None, "what could not be read was not lowered");
+    limits(&mut facts, Some(100 * mib), Some(3_600));
+    let (lowered, memory) = rg012(&facts, &memory, 1);
+    assert!(lowered.unwrap().contains("from 990 to 100 MiB and from 7200 s to 3600 s of retention"));
+    let (still, memory) = rg012(&facts, &memory, 1);
+    assert!(still.is_some(), "it stays for a day");
+    limits(&mut facts, Some(990 * mib), Some(7_200));
+    assert_eq!(rg012(&facts, &memory, 1).0, None, "and ends when it is undone");
+}
+
+#[test]
+fn a_mute_lowers_a_finding_and_hides_no_verdict() {
+    let mute = crate::assess::Mute {
+        connectors: vec![wildmatch::WildMatch::new("main/ord*")],
+        rules: vec!["RG005".into()],
+        reason: "known".into(),
+        until: now(0).unix_seconds + 1,
+    };
+    let mut broken = facts(connector(token(FIRST - 9, 1)), replica_set());
+    fail(&mut broken);
+    let judged = |mute: crate::assess::Mute| {
+        let thresholds = Thresholds { mutes: vec![mute], ..Thresholds::default() };
+        let report = assess(&Memory::default(), &broken, &thresholds, now(0)).0.connectors.remove(0);
+        let finding = report.findings[0].clone();
+        (report.verdict, finding.rule, finding.severity, finding.muted)
+    };
+    let loud = (Verdict::Lost, "RG005", Severity::Critical, None);
+    assert_eq!(judged(mute.clone()), (Verdict::Lost, "RG005", Severity::Info, Some("known".into())));
+    assert_eq!(judged(crate::assess::Mute { until: now(0).unix_seconds, ..mute.clone() }), loud, "over");
+    assert_eq!(judged(crate::assess::Mute { rules: vec!["RG007".into()], ..mute.clone() }), loud);
+    let others = vec![wildmatch::WildMatch::new("other*")];
+    assert_eq!(judged(crate::assess::Mute { connectors: others, ..mute }), loud);
 }
