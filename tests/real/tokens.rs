@@ -83,8 +83,8 @@ async fn random_documents(database: &Database) -> Outcome {
         let documents = (0..BATCH).map(|index| {
             let mut id = Document::new();
             id.push("n", Value::Int32(i32::try_from(batch * BATCH + index).unwrap_or(0)));
-            id.push("value", random.value(0));
-            let document: Document = [("_id".to_owned(), Value::Document(id))].into_iter().collect();
+            random.value(0, |value| id.push("value", value));
+            let document: Document = [("_id", Value::Document(id.view()))].into_iter().collect();
             Ok(RawDocumentBuf::from_bytes(document.to_bson()?)?)
         });
         let documents: Vec<RawDocumentBuf> = documents.collect::<Result<_, Box<dyn std::error::Error>>>()?;
