@@ -54,8 +54,9 @@ async fn a_wait_half_over_when_the_daemon_is_killed_ends_at_the_right_time() {
         story.events.iter().filter_map(|event| event.detail["memory"].as_str()).collect();
     assert_eq!(memories, ["none", "restored"]);
     let lost = story.samples.iter().rev().find_map(|sample| sample.headroom_seconds).unwrap();
-    assert!(lost < 0 && !story.oplogs.is_empty(), "{lost}");
+    // Less than a second behind is a headroom of 0.
+    assert!(lost <= 0 && !story.oplogs.is_empty(), "{lost}");
     let (code, explained) = second.ask(&["explain", "half-way"]);
-    assert!(code == 0 && explained.contains("-> lost, headroom -"), "{explained}");
+    assert!(code == 0 && explained.contains("-> lost, headroom "), "{explained}");
     println!("{explained}");
 }
