@@ -34,8 +34,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Everything there is to know of a token: each value of whatever depth stands decoded in memory, each number exact and
-/// each text known to be UTF-8, when what was asked for is taken from it.
+/// Everything there is to know of a token: each value of whatever depth stands decoded in memory, each number computed
+/// (without type bits, which the other decoder does not know) and each text known to be UTF-8, when what was asked for is taken from it.
 fn full(token: &str) -> Option<u64> {
     let decoded = decode(token);
     let token = black_box(&decoded).as_ref().ok()?;

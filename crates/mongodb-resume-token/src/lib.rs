@@ -58,8 +58,9 @@
 //!
 //! Decoding is never lazy. What stands in an identifier becomes two rows, one of values and one of the bytes that they
 //! point to, and a [`Value`] borrows from there: numbers are copied out, texts and bytes are slices, what is nested is a
-//! [`DocumentRef`] or an [`ArrayRef`]. The identifier of an ordinary event takes no allocation. Documents to write are put
-//! together with [`Document::push`].
+//! [`DocumentRef`] or an [`ArrayRef`]. The identifier of an event whose key is an ObjectId takes no allocation. Looking at the
+//! n-th value of a document or an array steps over those before it. Documents to write are put together with
+//! [`Document::push`].
 //!
 //! # Limits
 //!

@@ -1,7 +1,8 @@
 //! `cargo xtask bench-tokens`: the decoder beside others, in one run.
 //!
 //! A *full* decode gives everything that a token says, at once: npm's decoder makes a JavaScript object of it, ours a
-//! `Token` in which every number is computed and every text checked. Neither is then walked. *Time only* reads the seconds.
+//! `Token` in which every number is computed and every text checked. Neither is then walked, and neither is given type
+//! bits, which npm's does not know. *Time only* reads the seconds.
 
 mod instructions;
 mod peer;
