@@ -5,3 +5,4 @@
 
 pub mod assess;
 pub mod domain;
+pub mod recovery;

@@ -113,6 +113,7 @@ pub(crate) fn report(name: &str, verdict: Verdict) -> ConnectorReport {
         findings: vec![],
         failures: BTreeMap::new(),
         progress: Progress::Unknown,
+        live_stream: LiveStream::Unproven,
         discontinuities: vec![],
         discontinuities_now: 0,
         losses: BTreeMap::new(),

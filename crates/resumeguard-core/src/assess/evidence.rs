@@ -1,6 +1,6 @@
 //! Evidence beyond the stored position: which change streams the servers show as open.
 
-use crate::domain::{ChangeStream, ConnectorFacts, Facts, MemberFacts, Role, Selection};
+use crate::domain::{ChangeStream, ConnectorFacts, Facts, LiveStream, MemberFacts, Role, Selection};
 use std::collections::HashMap;
 
 /// What the open change streams say about one connector.
@@ -14,6 +14,31 @@ pub(crate) enum Living<'a> {
     None,
     /// There is one on its namespace, and no other connector is known that could own it.
     One(&'a ChangeStream),
+}
+
+/// A stream that is polled is read every `poll.await.time.ms`, 5 s by default; seconds of the server's clock.
+const RECENTLY: i64 = 60;
+
+impl Living<'_> {
+    /// What follows for the connector's stored position. A stream that is older than the loss has carried the connector over
+    /// it, and holds everything since.
+    pub(crate) fn carries(self, connector: &ConnectorFacts, facts: &Facts) -> LiveStream {
+        let stream = match self {
+            Self::One(stream) => stream,
+            Self::None => return LiveStream::None,
+            Self::Unseen | Self::Ambiguous => return LiveStream::Unproven,
+        };
+        let position = connector.token_time().map_or(i64::MAX, |position| i64::from(position.t));
+        let newest = facts.newest_of(connector).map_or(i64::MAX, |newest| i64::from(newest.t));
+        let read = stream.last_read.unwrap_or(stream.created_seconds());
+        if newest.saturating_sub(read) > RECENTLY {
+            return LiveStream::Unread;
+        }
+        if stream.created_seconds() <= position || stream.with_a_token() {
+            return LiveStream::Carries;
+        }
+        LiveStream::OpenedLater
+    }
 }
 
 /// Streams with the member that shows them.

@@ -120,6 +120,7 @@ fn report(case: &Case<'_>, forecast: Option<Forecast>) -> ConnectorReport {
         findings: findings::all(case),
         failures: case.memory.failures().clone(),
         progress: progress::progress(case),
+        live_stream: case.living.carries(connector, case.facts),
         discontinuities: case.memory.continuity().found().to_vec(),
         discontinuities_now: case.memory.continuity().found_now(),
         losses: case.memory.continuity().counts().clone(),

@@ -29,5 +29,7 @@ pub use oplog::{
 };
 pub use partition::{LiveKey, LiveKeyQuery, StoredEntry, pick_live};
 pub use probe::{Basis, Probe, ProbeAnswer};
-pub use snapshot::{ConnectorReport, Finding, OnRestart, OplogReport, Progress, Severity, Snapshot, Verdict};
+pub use snapshot::{
+    ConnectorReport, Finding, LiveStream, OnRestart, OplogReport, Progress, Severity, Snapshot, Verdict,
+};
 pub use why::{Observed, Why};

@@ -132,6 +132,22 @@ impl Progress {
     }
 }
 
+/// What the open change streams show of a connector whose stored position may be old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LiveStream {
+    /// One stream is its own, is being read, and was opened from a token or before that position: it has carried the
+    /// connector over everything since.
+    Carries,
+    /// One stream is its own and was opened after that position, without a token: what lies between may have been skipped.
+    OpenedLater,
+    /// One stream is its own, and nobody has read it for a while.
+    Unread,
+    /// No member shows one.
+    None,
+    /// Nothing is proven.
+    Unproven,
+}
+
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -217,6 +233,8 @@ pub struct ConnectorReport {
     pub failures: FailureCounts,
     /// What its position is doing.
     pub progress: Progress,
+    /// What the open change streams show of it.
+    pub live_stream: LiveStream,
     /// Where it did not simply go on, oldest first; the last few.
     pub discontinuities: Vec<Discontinuity>,
     /// How many of them, from the end, this pass has found.

@@ -1,11 +1,7 @@
 //! RG001: the stored position cannot resume, and nothing else shows it.
 
 use super::{Case, Matched};
-use crate::assess::evidence::Living;
-use crate::domain::{ChangeStream, Severity, Verdict};
-
-/// A stream that is polled is read every `poll.await.time.ms`, 5 s by default; seconds of the server's clock.
-const RECENTLY: i64 = 60;
+use crate::domain::{LiveStream, Severity, Verdict};
 
 /// Matches once a running connector's stored position has been lost for a whole offset flush (J4): a newer token may
 /// be on its way to being stored until then.
@@ -16,12 +12,16 @@ pub(super) fn matches(case: &Case<'_>) -> Option<Matched> {
     }
     let behind = case.judgement.headroom_seconds.unwrap_or(0).unsigned_abs();
     let behind = if behind == 0 { "less than a second".to_owned() } else { format!("{behind} s") };
-    let stream = match case.living {
-        Living::One(stream) => proof(case, stream),
-        Living::None => "no member shows an open change stream of it".to_owned(),
-        Living::Unseen | Living::Ambiguous => {
-            "whether the live stream still delivers is not proven".to_owned()
+    let stream = match case.living.carries(case.connector, case.facts) {
+        LiveStream::Carries => {
+            "the one stream on its namespace lives and was opened from a token or before that position: nothing is lost while it lives"
         }
+        LiveStream::OpenedLater => {
+            "the one stream on its namespace was opened after that position, without a token: what lies between may have been skipped"
+        }
+        LiveStream::Unread => "the one stream on its namespace has not been read for a while",
+        LiveStream::None => "no member shows an open change stream of it",
+        LiveStream::Unproven => "whether the live stream still delivers is not proven",
     };
     Some(Matched {
         severity: Severity::Critical,
@@ -39,18 +39,4 @@ fn asked(case: &Case<'_>) -> String {
     let refusal = case.connector.probe.and_then(|probe| probe.answer.refusal());
     let code = refusal.and_then(|failure| failure.code);
     code.map(|code| format!(" (MongoDB was asked and refuses the token with {code})")).unwrap_or_default()
-}
-
-/// A stream that is older than the loss has carried the connector over it, and holds everything since.
-fn proof(case: &Case<'_>, stream: &ChangeStream) -> String {
-    let position = case.connector.token_time().map_or(i64::MAX, |position| i64::from(position.t));
-    let newest = case.facts.newest_of(case.connector).map_or(i64::MAX, |newest| i64::from(newest.t));
-    let read = stream.last_read.unwrap_or(stream.created_seconds());
-    if newest.saturating_sub(read) > RECENTLY {
-        return "the one stream on its namespace has not been read for a while".to_owned();
-    }
-    if stream.created_seconds() <= position || stream.with_a_token() {
-        return "the one stream on its namespace lives and was opened from a token or before that position: nothing is lost while it lives".to_owned();
-    }
-    "the one stream on its namespace was opened after that position, without a token: what lies between may have been skipped".to_owned()
 }

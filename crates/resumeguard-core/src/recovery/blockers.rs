@@ -1,0 +1,365 @@
+//! Why a plan is not carried out, and what clears that.
+
+use super::{Ledger, ManagedBy, Mode, Plan, Policies, Situation, Strategy, Trigger};
+use crate::domain::{FailureClass, LiveKey, Verdict, Why};
+use serde::{Deserialize, Serialize};
+
+/// Passes in a row that must show a loss before anything is done about it (J4).
+pub const PASSES: u32 = 2;
+
+/// Why a plan is not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "blocker", rename_all = "snake_case")]
+pub enum Blocker {
+    /// `recovery.mode` is `off`.
+    Off,
+    /// `recovery.mode` is `plan`.
+    PlanOnly,
+    /// A journal that was just begun stays in `plan` for one cooldown.
+    NewJournal {
+        /// So many seconds more.
+        seconds: i64,
+    },
+    /// A person has to approve it.
+    AwaitsApproval,
+    /// A person has discarded it.
+    Discarded {
+        /// Why.
+        reason: String,
+    },
+    /// All recovery is stopped.
+    Frozen {
+        /// By what, and why.
+        reason: String,
+    },
+    /// There is no journal that could be written.
+    NoJournal {
+        /// Why.
+        reason: String,
+    },
+    /// What was seen is too old.
+    StaleFacts,
+    /// The verdict, or something that the plan needs, is not known.
+    Unknown {
+        /// Why.
+        reason: String,
+    },
+    /// It was seen in one pass only.
+    OnePass,
+    /// Neither the server nor a failed task has confirmed the loss.
+    NoProof,
+    /// The last attempt was made just now.
+    Cooldown {
+        /// So many seconds more.
+        seconds: i64,
+    },
+    /// Attempts failed; a person has to look.
+    Latched {
+        /// So many.
+        failures: usize,
+    },
+    /// Another recovery is under way in the same Connect cluster.
+    Busy,
+    /// So many connectors lost their position at once that the cause is another.
+    MassFailure {
+        /// So many.
+        lost: usize,
+    },
+    /// Nobody has said who keeps this cluster's connectors as they are.
+    ManagedByUnset,
+    /// An operator would put back what is changed.
+    Managed {
+        /// Which.
+        by: ManagedBy,
+    },
+    /// Connect's REST interface cannot address this name.
+    Unaddressable,
+    /// Its live key is not known, or holds credentials (connectors before 1.3).
+    LiveKeyUnknown,
+    /// Its copy of existing data is under way.
+    Copying,
+    /// Its Connect is too old for this.
+    ConnectTooOld {
+        /// What it lacks, and since when there is one.
+        lacks: String,
+    },
+    /// The oplog, or a shard's, cannot be read.
+    OplogUnread,
+    /// This strategy writes into a source collection, and that is not allowed.
+    SourceWrites,
+    /// The collection, or the pipeline, would not let the marker through.
+    MarkerUseless {
+        /// Why.
+        reason: String,
+    },
+    /// Policy never does this without a person.
+    NeverAutomatic,
+    /// This offset was removed once already.
+    RemovedBefore,
+    /// A setting that the plan would change is a placeholder.
+    SettingHidden {
+        /// Which.
+        key: String,
+    },
+}
+
+impl Blocker {
+    /// Every word of [`Blocker::code`].
+    pub const CODES: [&'static str; 26] = [
+        "off",
+        "plan_only",
+        "new_journal",
+        "awaits_approval",
+        "discarded",
+        "frozen",
+        "no_journal",
+        "stale_facts",
+        "unknown",
+        "one_pass",
+        "no_proof",
+        "cooldown",
+        "latched",
+        "busy",
+        "mass_failure",
+        "managed_by_unset",
+        "managed",
+        "unaddressable",
+        "live_key_unknown",
+        "copying",
+        "connect_too_old",
+        "oplog_unread",
+        "source_writes",
+        "marker_useless",
+        "never_automatic",
+        "removed_before",
+    ];
+
+    /// The word that metrics and JSON carry.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::PlanOnly => "plan_only",
+            Self::NewJournal { .. } => "new_journal",
+            Self::AwaitsApproval => "awaits_approval",
+            Self::Discarded { .. } => "discarded",
+            Self::Frozen { .. } => "frozen",
+            Self::NoJournal { .. } => "no_journal",
+            Self::StaleFacts => "stale_facts",
+            Self::Unknown { .. } => "unknown",
+            Self::OnePass => "one_pass",
+            Self::NoProof => "no_proof",
+            Self::Cooldown { .. } => "cooldown",
+            Self::Latched { .. } => "latched",
+            Self::Busy => "busy",
+            Self::MassFailure { .. } => "mass_failure",
+            Self::ManagedByUnset => "managed_by_unset",
+            Self::Managed { .. } => "managed",
+            Self::Unaddressable => "unaddressable",
+            Self::LiveKeyUnknown => "live_key_unknown",
+            Self::Copying => "copying",
+            Self::ConnectTooOld { .. } => "connect_too_old",
+            Self::OplogUnread => "oplog_unread",
+            Self::SourceWrites => "source_writes",
+            Self::MarkerUseless { .. } => "marker_useless",
+            Self::NeverAutomatic => "never_automatic",
+            Self::RemovedBefore => "removed_before",
+            Self::SettingHidden { .. } => "setting_hidden",
+        }
+    }
+
+    /// Why, and the command or setting that clears it: one line.
+    #[must_use]
+    pub fn sentence(&self, plan: &Plan) -> String {
+        let (id, connector) = (&plan.id, &plan.connector);
+        match self {
+            Self::Off => "recovery is off; set recovery.mode".to_owned(),
+            Self::PlanOnly => "plans are only shown; set recovery.mode = \"approve\" or \"auto\"".to_owned(),
+            Self::NewJournal { seconds } => format!("the journal is new: plans are only shown for {seconds} s more"),
+            Self::AwaitsApproval => format!("a person has to approve it: resumeguard recovery approve {id} --reason …"),
+            Self::Discarded { reason } => format!("it was discarded ({reason}); to change that: resumeguard recovery approve {id} --reason …"),
+            Self::Frozen { reason } => format!("recovery is frozen ({reason}); resumeguard unfreeze --reason … or remove the freeze file"),
+            Self::NoJournal { reason } => format!("no journal can be written ({reason}); nothing is done without one"),
+            Self::StaleFacts => "what was seen is older than three intervals; see the sources that are down".to_owned(),
+            Self::Unknown { reason } => format!("not known enough: {reason}"),
+            Self::OnePass => "seen in one pass only; the next one decides".to_owned(),
+            Self::NoProof => format!("neither MongoDB nor a failed task has confirmed the loss; resumeguard probe {connector}"),
+            Self::Cooldown { seconds } => format!("the last attempt was made less than a cooldown ago, {seconds} s are left; resumeguard recovery acknowledge {connector} --reason … ends it"),
+            Self::Latched { failures } => format!("{failures} attempts failed; look at resumeguard recovery list, then: resumeguard recovery acknowledge {connector} --reason …"),
+            Self::Busy => "another recovery is under way in this Connect cluster; it is next".to_owned(),
+            Self::MassFailure { lost } => format!("{lost} connectors of this Connect cluster lost their position at once: look for the common cause; a person may still approve: resumeguard recovery approve {id} --reason …"),
+            Self::ManagedByUnset => format!("who keeps these connectors as they are? set connect.{}.managed_by = \"none\", \"strimzi\" or \"gitops\"", connector.connect_cluster),
+            Self::Managed { by } => format!("{} would put back what is changed; do it there, by the steps that are shown", by.code()),
+            Self::Unaddressable => "Connect's REST interface cannot address this name; rename the connector".to_owned(),
+            Self::LiveKeyUnknown => "the key under which it stores is not known; set offset.partition.name, or [mongodb.NAME] for its placeholder".to_owned(),
+            Self::Copying => "its copy of existing data is under way; wait for it, or resnapshot by hand".to_owned(),
+            Self::ConnectTooOld { lacks } => format!("its Kafka Connect has no {lacks}; upgrade it, or choose another strategy"),
+            Self::OplogUnread => "the oplog cannot be read, so where it begins is not known; give resumeguard read on local".to_owned(),
+            Self::SourceWrites => "it writes into a source collection; set recovery.allow_source_writes = true".to_owned(),
+            Self::MarkerUseless { reason } => format!("the marker document would not help: {reason}"),
+            Self::NeverAutomatic => format!("this is never done without a person: resumeguard recovery approve {id} --reason …"),
+            Self::RemovedBefore => format!("this offset was removed once already; look at resumeguard recovery list, then choose another strategy for {connector}"),
+            Self::SettingHidden { key } => format!("its {key} is a placeholder, which would be lost; change it by hand"),
+        }
+    }
+
+    /// A person's approval is enough to clear it.
+    #[must_use]
+    pub fn yields_to_approval(&self) -> bool {
+        matches!(
+            self,
+            Self::AwaitsApproval | Self::NeverAutomatic | Self::MassFailure { .. } | Self::Discarded { .. }
+        )
+    }
+}
+
+/// What stands around a plan.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// What is configured.
+    pub policies: &'a Policies,
+    /// What the journal says.
+    pub ledger: &'a Ledger,
+    /// Why there is no journal, where there is none.
+    pub no_journal: Option<&'a str>,
+    /// Why recovery is frozen, where it is.
+    pub frozen: Option<&'a str>,
+    /// What was seen is too old.
+    pub stale: bool,
+    /// So many connectors of the same Connect cluster have lost their position.
+    pub losses: usize,
+    /// The moment, milliseconds since 1970.
+    pub now_ms: i64,
+}
+
+/// Everything that keeps a plan from being carried out now; a person's approval is counted.
+#[must_use]
+pub fn blockers(plan: &Plan, situation: &Situation<'_>, around: &Surroundings<'_>) -> Vec<Blocker> {
+    let mut all = of_mode(plan, situation, around);
+    all.extend(of_evidence(situation, plan, around));
+    all.extend(of_history(plan, around));
+    all.extend(of_cluster(situation, around));
+    all.extend(super::strategy::blockers(plan, situation, around.policies));
+    if around.ledger.approval(&plan.id, around.now_ms, around.policies.approval_expires).is_some() {
+        all.retain(|blocker| !blocker.yields_to_approval());
+    }
+    all
+}
+
+fn of_mode(plan: &Plan, situation: &Situation<'_>, around: &Surroundings<'_>) -> Vec<Blocker> {
+    let mut all = Vec::new();
+    match situation.mode {
+        Mode::Off => all.push(Blocker::Off),
+        Mode::Plan => all.push(Blocker::PlanOnly),
+        Mode::Approve => all.push(Blocker::AwaitsApproval),
+        Mode::Auto if !plan.strategy.may_be_automatic() => all.push(Blocker::NeverAutomatic),
+        Mode::Auto => all.extend(new_journal(around)),
+    }
+    if let Some(word) = around.ledger.discarded(&plan.id) {
+        all.push(Blocker::Discarded { reason: word.reason.clone() });
+    }
+    if let Some(reason) = around.frozen {
+        all.push(Blocker::Frozen { reason: reason.to_owned() });
+    }
+    if let Some(reason) = around.no_journal {
+        all.push(Blocker::NoJournal { reason: reason.to_owned() });
+    }
+    all
+}
+
+fn new_journal(around: &Surroundings<'_>) -> Option<Blocker> {
+    let begun = around.ledger.opened_ms?;
+    let cooldown = i64::try_from(around.policies.cooldown.as_millis()).unwrap_or(i64::MAX);
+    let left = begun.saturating_add(cooldown).saturating_sub(around.now_ms);
+    (left > 0).then(|| Blocker::NewJournal { seconds: seconds(left) })
+}
+
+/// Rounded up.
+fn seconds(ms: i64) -> i64 {
+    ms.saturating_add(999).div_euclid(1000)
+}
+
+fn of_evidence(situation: &Situation<'_>, plan: &Plan, around: &Surroundings<'_>) -> Vec<Blocker> {
+    let mut all = Vec::new();
+    if around.stale {
+        all.push(Blocker::StaleFacts);
+    }
+    match situation.report.verdict {
+        Verdict::Unknown(Why::Copying) => all.push(Blocker::Copying),
+        // The failed task says so itself, and needs nothing of the oplog.
+        Verdict::Unknown(_) if plan.strategy == Strategy::Restart => {}
+        Verdict::Unknown(Why::PositionMalformed) if plan.trigger == Trigger::TokenMalformed => {}
+        Verdict::Unknown(why) => all.push(Blocker::Unknown { reason: why.sentence().to_owned() }),
+        Verdict::Safe | Verdict::AtRisk | Verdict::Critical | Verdict::Lost => {}
+    }
+    if situation.passes < PASSES {
+        all.push(Blocker::OnePass);
+    }
+    if plan.trigger.is_loss() && !is_proven(situation) {
+        all.push(Blocker::NoProof);
+    }
+    all
+}
+
+/// The server refused the stored token, or its task failed with a code that says so.
+fn is_proven(situation: &Situation<'_>) -> bool {
+    let probed = situation.facts.probe.and_then(|probe| probe.answer.refusal());
+    let failed = situation.report.tasks.iter().filter_map(|task| task.failure);
+    probed
+        .into_iter()
+        .chain(failed)
+        .any(|failure| failure.class == FailureClass::HistoryLost && failure.code.is_some())
+}
+
+fn of_history(plan: &Plan, around: &Surroundings<'_>) -> Vec<Blocker> {
+    let (ledger, policies, connector) = (around.ledger, around.policies, &plan.connector);
+    let mut all = Vec::new();
+    let failures = ledger.failures(connector);
+    if ledger.needs_person(connector) || failures >= usize::try_from(policies.attempts).unwrap_or(usize::MAX)
+    {
+        all.push(Blocker::Latched { failures });
+    }
+    let left =
+        ledger.cooldown_until(connector, policies.cooldown).map(|until| until.saturating_sub(around.now_ms));
+    if let Some(left) = left.filter(|left| *left > 0) {
+        all.push(Blocker::Cooldown { seconds: seconds(left) });
+    }
+    let busy = |attempt: &super::Attempt| attempt.plan.connector.connect_cluster == connector.connect_cluster;
+    if ledger.open_attempts().any(busy) {
+        all.push(Blocker::Busy);
+    }
+    if ledger.was_removed(connector, plan) {
+        all.push(Blocker::RemovedBefore);
+    }
+    all
+}
+
+fn of_cluster(situation: &Situation<'_>, around: &Surroundings<'_>) -> Vec<Blocker> {
+    let mut all = Vec::new();
+    match situation.connect.managed_by {
+        None => all.push(Blocker::ManagedByUnset),
+        Some(ManagedBy::None) => {}
+        Some(by) => all.push(Blocker::Managed { by }),
+    }
+    let connectors = situation.connect.connectors;
+    #[expect(clippy::cast_precision_loss, reason = "numbers of connectors")]
+    let share = around.losses as f64 / connectors.max(1) as f64;
+    let many = connectors >= 3 && around.losses > 1 && share > around.policies.mass_failure_ratio;
+    if around.losses > around.policies.mass_failure || many {
+        all.push(Blocker::MassFailure { lost: around.losses });
+    }
+    if situation.report.why() == Some(Why::NameUnaddressable)
+        || is_unaddressable(&situation.report.id.connector)
+    {
+        all.push(Blocker::Unaddressable);
+    }
+    if situation.facts.key == Some(LiveKey::Legacy) {
+        all.push(Blocker::LiveKeyUnknown);
+    }
+    all
+}
+
+/// Names that a path cannot hold, or that Connect 4 refuses in one.
+fn is_unaddressable(name: &str) -> bool {
+    name == "." || name == ".." || name.is_empty() || name.contains(['/', '\\', '%'])
+}

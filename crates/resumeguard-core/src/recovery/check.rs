@@ -1,0 +1,460 @@
+//! The world that was read again against the plan, immediately before a step, after one, and where nobody knows whether one
+//! was carried out.
+
+use super::entry::Will;
+use super::fold::{Attempt, Taken};
+use super::plan::Fingerprint;
+use super::world::World;
+use super::{Mark, Outcome, Phase, Step};
+use crate::domain::{ConnectorState, FailureClass, TaskState, Timestamp};
+use mongodb_resume_token::high_water_mark_v1;
+
+/// What is to be done about a step.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Check {
+    /// It may be taken, and is going to store this.
+    Go(Will),
+    /// It ends without being taken.
+    Ends(Outcome),
+}
+
+fn not_needed(says: &str) -> Check {
+    Check::Ends(Outcome::NotNeeded { says: says.to_owned() })
+}
+
+fn refuse(says: impl Into<String>) -> Check {
+    Check::Ends(Outcome::Failed { says: says.into() })
+}
+
+fn go() -> Check {
+    Check::Go(Will::default())
+}
+
+/// Whether a step may be taken in this world. `margin_seconds` of oplog time is what the oplog is expected to lose until the
+/// connector has opened its stream.
+#[must_use]
+pub fn check(attempt: &Attempt, phase: Phase, step: &Step, world: &World, margin_seconds: u32) -> Check {
+    let Some(state) = world.state else {
+        return match phase {
+            Phase::Forward => refuse("the connector is gone: somebody has deleted it"),
+            Phase::Back => not_needed("the connector is gone: there is nothing to put back"),
+        };
+    };
+    match phase {
+        Phase::Forward => changed_by_somebody(attempt, world)
+            .map_or_else(|| forward(attempt, step, world, state, margin_seconds), refuse),
+        Phase::Back => back(attempt, step, world, state),
+    }
+}
+
+/// What somebody else has done to the connector since it was looked at.
+fn changed_by_somebody(attempt: &Attempt, world: &World) -> Option<String> {
+    let same = match attempt.expected_config() {
+        Some(config) => config == world.config,
+        None => Fingerprint::of_config(&world.config) == attempt.plan.expects.config,
+    };
+    (!same)
+        .then(|| "its configuration was changed by somebody meanwhile: look at it, then plan anew".to_owned())
+}
+
+fn forward(
+    attempt: &Attempt,
+    step: &Step,
+    world: &World,
+    state: ConnectorState,
+    margin_seconds: u32,
+) -> Check {
+    match step {
+        Step::Save => first_look(attempt, world, state),
+        Step::Stop if state == ConnectorState::Stopped => stopped_already(attempt),
+        Step::Stop => go(),
+        Step::WriteMark { partition, mark } => {
+            write_mark(attempt, partition, *mark, world, state, margin_seconds)
+        }
+        Step::RemoveOffset { partition } => remove_offset(attempt, partition, world, state),
+        Step::Configure { to } => configure(to, world),
+        Step::StartAtOldest { partition } => start_at_oldest(partition, world, margin_seconds),
+        Step::RestoreOffset { partition } => restore_source(attempt, partition, world, state),
+        Step::Resume if runs(world, state) => not_needed("it runs"),
+        Step::Pause if state == ConnectorState::Paused => not_needed("it is paused"),
+        Step::RestartTasks if !has_failed(world, state) => {
+            Check::Ends(Outcome::Over { says: "no task stands failed any more".to_owned() })
+        }
+        Step::Resume
+        | Step::Pause
+        | Step::RestartTasks
+        | Step::InsertMarker { .. }
+        | Step::RemoveMarker { .. }
+        | Step::AwaitStored
+        | Step::Verify
+        | Step::ResizeOplog { .. } => go(),
+    }
+}
+
+/// Before anything is changed: is this still what the plan was made for?
+fn first_look(attempt: &Attempt, world: &World, state: ConnectorState) -> Check {
+    let expects = &attempt.plan.expects;
+    if state != expects.state {
+        let (was, is) = (expects.state.code(), state.code());
+        return refuse(format!("it is {is}, and was {was} when the plan was made: somebody is at it"));
+    }
+    let Some(partition) = &expects.partition else { return go() };
+    let stored = world.under(partition);
+    let text = stored.and_then(|stored| stored.text()).map(Fingerprint::of_text);
+    if text == expects.token.as_ref().map(|token| token.text.clone()) {
+        return go();
+    }
+    match stored.and_then(super::world::RawOffset::time) {
+        Some(time) if world.holds(time) => Check::Ends(Outcome::Over {
+            says: "a newer position inside the window was stored meanwhile".to_owned(),
+        }),
+        _ => refuse("another offset was stored meanwhile: plan anew"),
+    }
+}
+
+fn stopped_already(attempt: &Attempt) -> Check {
+    let ours = attempt.taken.iter().any(|taken| taken.step == Step::Stop && taken.outcome.is_some());
+    if ours || attempt.plan.expects.state == ConnectorState::Stopped {
+        return not_needed("it is stopped");
+    }
+    refuse("somebody has stopped it meanwhile: left to them")
+}
+
+fn is_still(world: &World, state: ConnectorState) -> Result<(), Check> {
+    if state == ConnectorState::Stopped && world.tasks.is_empty() {
+        return Ok(());
+    }
+    Err(refuse(format!("it is {} instead of stopped: somebody has resumed it meanwhile", state.code())))
+}
+
+/// What is stored is what was saved, or what the task stored as it stopped; anything else is somebody's.
+fn still_ours(attempt: &Attempt, partition: &str, world: &World) -> Result<(), Check> {
+    let stored = world.under(partition);
+    let text = stored.and_then(|stored| stored.text());
+    if text == attempt.saved_text(partition)
+        || text.is_some_and(|text| attempt.stored_texts().any(|own| own == text))
+    {
+        return Ok(());
+    }
+    let Some(time) = stored.and_then(super::world::RawOffset::time) else {
+        return Err(refuse("its offset was removed or replaced by somebody meanwhile"));
+    };
+    if world.holds(time) {
+        return Err(not_needed(
+            "a newer position inside the window was stored as it stopped: it goes on from there",
+        ));
+    }
+    Ok(())
+}
+
+fn write_mark(
+    attempt: &Attempt,
+    partition: &str,
+    mark: Mark,
+    world: &World,
+    state: ConnectorState,
+    margin_seconds: u32,
+) -> Check {
+    if let Err(check) = is_still(world, state).and_then(|()| still_ours(attempt, partition, world)) {
+        return check;
+    }
+    let Ok(oldest) = world.oldest else {
+        return refuse("the oplog's oldest entry cannot be read now: nothing is stored blindly");
+    };
+    let time = match mark {
+        Mark::OldestSurviving if margin_seconds == 0 => oldest,
+        Mark::OldestSurviving => Timestamp { t: oldest.t.saturating_add(margin_seconds), i: oldest.i },
+        Mark::OwnTime => match attempt.plan.expects.token.as_ref().and_then(|token| token.time) {
+            Some(time) if time >= oldest => time,
+            Some(_) | None => return refuse("its position has rolled out of the oplog meanwhile: plan anew"),
+        },
+    };
+    let text = format!("{{\"_data\": \"{}\"}}", high_water_mark_v1(time));
+    Check::Go(Will { text: Some(text), ..Will::default() })
+}
+
+/// A person wants back what an earlier attempt has replaced.
+fn restore_source(attempt: &Attempt, partition: &str, world: &World, state: ConnectorState) -> Check {
+    if let Err(check) = is_still(world, state) {
+        return check;
+    }
+    let Some(source) = attempt.source_text(partition) else {
+        return refuse("the attempt to be restored has saved nothing");
+    };
+    if world.under(partition).and_then(|stored| stored.text()) == source {
+        return not_needed("the saved offset is there");
+    }
+    Check::Go(Will { text: source.map(str::to_owned), ..Will::default() })
+}
+
+fn remove_offset(attempt: &Attempt, partition: &str, world: &World, state: ConnectorState) -> Check {
+    if let Err(check) = is_still(world, state).and_then(|()| still_ours(attempt, partition, world)) {
+        return check;
+    }
+    if world.under(partition).is_none() { not_needed("nothing is stored under its live key") } else { go() }
+}
+
+type Changes = std::collections::BTreeMap<String, Option<String>>;
+
+fn configure(to: &Changes, world: &World) -> Check {
+    if is_configured(to, world) {
+        return not_needed("it is configured so");
+    }
+    Check::Go(Will { config: to.clone(), ..Will::default() })
+}
+
+fn is_configured(to: &Changes, world: &World) -> bool {
+    to.iter().all(|(key, value)| world.config.get(key) == value.as_ref())
+}
+
+fn start_at_oldest(partition: &str, world: &World, margin_seconds: u32) -> Check {
+    let Ok(oldest) = world.oldest else {
+        return refuse("the oplog's oldest entry cannot be read now: nothing is configured blindly");
+    };
+    // Times have whole seconds here: the next one is the first that is surely whole.
+    let start = oldest.t.saturating_add(margin_seconds).saturating_add(1);
+    let set = |value: String| Some(value);
+    let config = Changes::from([
+        ("offset.partition.name".to_owned(), set(partition.to_owned())),
+        ("startup.mode".to_owned(), set("timestamp".to_owned())),
+        ("startup.mode.timestamp.start.at.operation.time".to_owned(), set(start.to_string())),
+    ]);
+    let text = format!("{{\"_data\": \"{}\"}}", high_water_mark_v1(Timestamp { t: start, i: 0 }));
+    Check::Go(Will { text: Some(text), config })
+}
+
+fn back(attempt: &Attempt, step: &Step, world: &World, state: ConnectorState) -> Check {
+    match step {
+        Step::Stop if state == ConnectorState::Stopped && world.tasks.is_empty() => {
+            not_needed("it is stopped")
+        }
+        Step::RestoreOffset { partition } => restore_offset(attempt, partition, world, state),
+        Step::Configure { to } => configure_back(attempt, to, world),
+        Step::Resume if runs(world, state) => not_needed("it runs"),
+        Step::Pause if state == ConnectorState::Paused => not_needed("it is paused"),
+        Step::Pause | Step::Resume if state != ConnectorState::Stopped && state != ConnectorState::Paused => {
+            not_needed("somebody has started it")
+        }
+        Step::Save
+        | Step::Stop
+        | Step::WriteMark { .. }
+        | Step::RemoveOffset { .. }
+        | Step::StartAtOldest { .. }
+        | Step::Resume
+        | Step::Pause
+        | Step::RestartTasks
+        | Step::InsertMarker { .. }
+        | Step::RemoveMarker { .. }
+        | Step::AwaitStored
+        | Step::Verify
+        | Step::ResizeOplog { .. } => go(),
+    }
+}
+
+fn restore_offset(attempt: &Attempt, partition: &str, world: &World, state: ConnectorState) -> Check {
+    let stored = world.under(partition).and_then(|stored| stored.text());
+    let saved = attempt.saved_text(partition);
+    if stored == saved {
+        return not_needed("the saved offset is there");
+    }
+    let ours = stored.is_none_or(|text| attempt.stored_texts().any(|own| own == text));
+    let newer = world.under(partition).and_then(super::world::RawOffset::time);
+    if !ours {
+        return match newer {
+            Some(time) if world.holds(time) => not_needed("a newer position was stored: it stays"),
+            _ => refuse("another offset was stored by somebody: it is left to them"),
+        };
+    }
+    if let Err(check) = is_still(world, state) {
+        return check;
+    }
+    match saved {
+        Some(text) => Check::Go(Will { text: Some(text.to_owned()), ..Will::default() }),
+        None => go(),
+    }
+}
+
+/// What somebody else has changed since stays as they want it.
+fn configure_back(attempt: &Attempt, to: &Changes, world: &World) -> Check {
+    let Some(ours) = attempt.expected_config() else { return not_needed("nothing was changed") };
+    let still_ours = to.iter().filter(|(key, value)| {
+        world.config.get(*key) == ours.get(*key) && world.config.get(*key) != value.as_ref()
+    });
+    let config: Changes = still_ours.map(|(key, value)| (key.clone(), value.clone())).collect();
+    if config.is_empty() {
+        return not_needed("it is configured as before, or as somebody wants it");
+    }
+    Check::Go(Will { config, ..Will::default() })
+}
+
+fn runs(world: &World, state: ConnectorState) -> bool {
+    state == ConnectorState::Running && world.tasks.iter().any(|task| task.state == TaskState::Running)
+}
+
+fn has_failed(world: &World, state: ConnectorState) -> bool {
+    state == ConnectorState::Failed || world.tasks.iter().any(|task| task.state == TaskState::Failed)
+}
+
+/// How a step ended whose outcome nobody wrote down; `None` where it was not carried out and may be taken now.
+#[must_use]
+pub fn resolve(attempt: &Attempt, taken: &Taken, world: &World) -> Option<Outcome> {
+    let done = |says: &str| Some(Outcome::Done { says: says.to_owned(), reached: None });
+    let Some(state) = world.state else {
+        return match taken.phase {
+            Phase::Forward => Some(Outcome::Failed { says: "the connector is gone".to_owned() }),
+            Phase::Back => Some(Outcome::NotNeeded { says: "the connector is gone".to_owned() }),
+        };
+    };
+    match &taken.step {
+        Step::Stop if state == ConnectorState::Stopped && world.tasks.is_empty() => done("it is stopped"),
+        Step::Resume if runs(world, state) => done("it runs"),
+        Step::Pause if state == ConnectorState::Paused => done("it is paused"),
+        Step::WriteMark { partition, .. } | Step::RestoreOffset { partition } => {
+            let stored = world.under(partition).and_then(|stored| stored.text());
+            (taken.will.text.is_some() && stored == taken.will.text.as_deref())
+                .then(|| done("what was to be stored is stored"))
+                .flatten()
+        }
+        Step::RemoveOffset { partition } if world.under(partition).is_none() => done("the offset is removed"),
+        // Whether a removal is still under way cannot be seen: it is asked for once.
+        Step::RemoveOffset { .. } => Some(Outcome::Failed {
+            says: "whether the removal was asked for is not known, and the offset is still there: it is not asked for again".to_owned(),
+        }),
+        Step::Configure { .. } | Step::StartAtOldest { .. } if is_configured(&taken.will.config, world) => {
+            done("it is configured so")
+        }
+        Step::Configure { .. } | Step::StartAtOldest { .. } => {
+            let before = attempt.saved.as_ref().map(|saved| &saved.config);
+            let untouched = |key: &String| {
+                let was = before.and_then(|before| before.get(key));
+                let mid = attempt_config_without(attempt, taken);
+                world.config.get(key) == was || mid.is_some_and(|mid| mid.get(key) == world.config.get(key))
+            };
+            let somebody = !taken.will.config.keys().all(untouched);
+            somebody.then(|| Outcome::Failed {
+                says: "its configuration was changed by somebody meanwhile".to_owned(),
+            })
+        }
+        Step::Save
+        | Step::Stop
+        | Step::Resume
+        | Step::Pause
+        | Step::RestartTasks
+        | Step::InsertMarker { .. }
+        | Step::RemoveMarker { .. }
+        | Step::AwaitStored
+        | Step::Verify
+        | Step::ResizeOplog { .. } => None,
+    }
+}
+
+/// The configuration before a step that changes it.
+fn attempt_config_without(
+    attempt: &Attempt,
+    taken: &Taken,
+) -> Option<std::collections::BTreeMap<String, String>> {
+    let mut before = attempt.clone();
+    before.taken.retain(|other| other != taken);
+    before.expected_config()
+}
+
+/// What a connector shows while it is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// What is waited for.
+    Well {
+        /// The stored position.
+        reached: Option<Timestamp>,
+    },
+    /// Not yet.
+    NotYet(String),
+    /// What was written has rolled out of the oplog.
+    Rolled(String),
+    /// It will not come by waiting.
+    Broken(String),
+}
+
+/// Whether the connector runs from a position inside the window: what [`Step::Verify`] waits for, and has to hold for a while.
+#[must_use]
+pub fn verified(attempt: &Attempt, world: &World) -> Seen {
+    let Some(state) = world.state else { return Seen::Broken("the connector is gone".to_owned()) };
+    if let Some(failure) = world.tasks.iter().find_map(|task| task.failure) {
+        let code = failure.code.map_or_else(|| "no code".to_owned(), |code| format!("error {code}"));
+        let says = format!("its task failed again: {} ({code})", failure.class.code());
+        let wrote = attempt
+            .taken
+            .iter()
+            .any(|taken| matches!(taken.step, Step::WriteMark { .. } | Step::StartAtOldest { .. }));
+        return match failure.class {
+            FailureClass::HistoryLost if wrote => Seen::Rolled(says),
+            FailureClass::Transient => Seen::NotYet(says),
+            FailureClass::HistoryLost
+            | FailureClass::WrongStream
+            | FailureClass::TokenMalformed
+            | FailureClass::EventTooLarge
+            | FailureClass::Unauthorized
+            | FailureClass::Other => Seen::Broken(says),
+        };
+    }
+    let restored = attempt.plan.expects.state;
+    if matches!(restored, ConnectorState::Stopped | ConnectorState::Paused)
+        && attempt.plan.steps.contains(&Step::Stop)
+    {
+        return if state == restored {
+            position(attempt, world)
+        } else {
+            Seen::NotYet(format!("it is {}", state.code()))
+        };
+    }
+    if !runs(world, state) {
+        return Seen::NotYet(format!("it is {}, no task runs", state.code()));
+    }
+    position(attempt, world)
+}
+
+fn position(attempt: &Attempt, world: &World) -> Seen {
+    let Some(partition) = live_partition(attempt) else { return Seen::Well { reached: None } };
+    let time = world.under(&partition).and_then(super::world::RawOffset::time);
+    match (time, world.oldest) {
+        (Some(time), Ok(oldest)) if time >= oldest => Seen::Well { reached: Some(time) },
+        // The stored position follows the stream at the next flush; an idle one keeps the mark, which ages.
+        (Some(_), Ok(_)) => Seen::NotYet("its stored position is older than the oplog".to_owned()),
+        (Some(_), Err(why)) => Seen::NotYet(why.sentence().to_owned()),
+        (None, _) if removed(attempt) => Seen::Well { reached: None },
+        (None, _) => Seen::NotYet("no token is stored yet".to_owned()),
+    }
+}
+
+fn removed(attempt: &Attempt) -> bool {
+    attempt.plan.steps.iter().any(|step| matches!(step, Step::RemoveOffset { .. }))
+        && !attempt.plan.steps.contains(&Step::AwaitStored)
+}
+
+/// The key under which the connector stores now: a plan may have changed its name.
+fn live_partition(attempt: &Attempt) -> Option<String> {
+    let renamed =
+        attempt.taken.iter().rev().find_map(|taken| taken.will.config.get("offset.partition.name").cloned());
+    renamed.flatten().or_else(|| attempt.plan.expects.partition.clone())
+}
+
+/// Whether a token that is newer than the plan's, and than what this attempt has stored, is stored inside the window: what
+/// [`Step::AwaitStored`] waits for.
+#[must_use]
+pub fn stored(attempt: &Attempt, world: &World) -> Seen {
+    let seen = verified(attempt, world);
+    if let Seen::Rolled(_) | Seen::Broken(_) = seen {
+        return seen;
+    }
+    let Some(partition) = live_partition(attempt) else {
+        return Seen::Broken("its live key is not known".to_owned());
+    };
+    let stored = world.under(&partition);
+    let text = stored.and_then(|stored| stored.text());
+    let ours = text.is_some_and(|text| attempt.stored_texts().any(|own| own == text));
+    let before = attempt.plan.expects.token.as_ref();
+    let same = text.map(Fingerprint::of_text) == before.map(|token| token.text.clone());
+    match stored.and_then(super::world::RawOffset::time) {
+        Some(time) if !ours && !same && world.holds(time) => Seen::Well { reached: Some(time) },
+        _ => Seen::NotYet("no newer token is stored yet".to_owned()),
+    }
+}

@@ -1,0 +1,34 @@
+//! What would be done about a connector in trouble, and how far it has come: pure values and functions.
+//!
+//! [`plan`] turns what one pass has concluded into a [`Plan`] of [`Step`]s; `blockers` says why it is not carried out;
+//! [`check`] compares the world that was read again with the plan, immediately before each step; [`fold`] turns the
+//! journal's entries into attempts, and says what comes next. Whoever executes knows only steps.
+
+mod blockers;
+pub mod check;
+mod entry;
+mod fold;
+mod plan;
+mod policy;
+mod sightings;
+mod situation;
+mod step;
+mod strategy;
+#[cfg(test)]
+mod tests;
+mod trigger;
+mod words;
+mod world;
+
+pub use blockers::{Blocker, PASSES, Surroundings, blockers};
+pub use entry::{AttemptId, Ended, Entry, Event, Outcome, Saved, Stretch, Will};
+pub use fold::{Attempt, Ledger, Next, ROUNDS, Taken, Word};
+pub use plan::{DECISIVE, Expects, Fingerprint, Loses, Plan, PlanId, StoredToken};
+pub use policy::{Policies, Policy, Rule, TolerateSettings};
+pub use sightings::{Sighting, Sightings};
+pub use situation::{Capabilities, ConnectFacts, Oplog, Situation};
+pub use step::{Mark, Phase, Step};
+pub use strategy::{candidates, plan};
+pub use trigger::{Trigger, trigger};
+pub use words::{Actor, ManagedBy, Mode, Strategy};
+pub use world::{RawOffset, World};

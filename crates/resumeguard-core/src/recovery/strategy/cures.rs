@@ -1,0 +1,129 @@
+//! The documented cures, and the one that copies everything anew. All of them drop what is still in the oplog.
+
+use super::salvage::renamed;
+use super::{OWN_TOLERANCE, OWN_TOPIC, PARTITION, STARTUP_MODE, TOLERANCE, as_it_was, set};
+use crate::domain::Tolerance;
+use crate::recovery::{Blocker, Loses, Plan, Situation, Step, Trigger};
+
+/// `mongo.errors.tolerance` came with 1.6.0 (mongo-kafka, KAFKA-215); unlike `errors.tolerance` it leaves records that cannot
+/// be converted or sent alone with nobody but this connector.
+const OWN_SINCE: (u32, u32) = (1, 6);
+
+/// <https://www.mongodb.com/docs/kafka-connector/current/troubleshooting/recover-from-invalid-resume-token/>: tolerate the
+/// error, let a change come by, wait until its token is stored, and tolerate no more.
+pub(super) fn tolerate(plan: Plan, situation: &Situation<'_>) -> Option<Plan> {
+    // Tolerant already: it would have gone on by itself.
+    if situation.facts.settings.tolerance == Tolerance::All {
+        return None;
+    }
+    let key = if knows_its_own(situation) { OWN_TOLERANCE } else { TOLERANCE };
+    let before = situation.config.get(key).map(String::as_str);
+    let mut steps = vec![Step::Save, set(&[(key, Some("all"))])];
+    // Running and idle, it meets the error at its restart, which the change of configuration is.
+    let heartbeat = situation.facts.settings.heartbeat_ms > 0;
+    let namespace = &situation.facts.settings.namespace;
+    if !heartbeat {
+        steps.push(Step::Resume);
+        steps.push(Step::InsertMarker { namespace: namespace.clone() });
+    }
+    steps.push(Step::AwaitStored);
+    if !heartbeat {
+        steps.push(Step::RemoveMarker { namespace: namespace.clone() });
+    }
+    steps.extend([set(&[(key, before)]), Step::Verify]);
+    let mut effects = vec!["its task is restarted twice".to_owned()];
+    if key == TOLERANCE {
+        effects.push("meanwhile, records that cannot be converted or sent are dropped as well".to_owned());
+    }
+    if !heartbeat {
+        effects.push(format!("consumers see an insert and a delete of one marker document in {namespace}"));
+    }
+    Some(Plan { steps, loses: up_to_now(&plan, situation), effects, ..plan })
+}
+
+fn knows_its_own(situation: &Situation<'_>) -> bool {
+    let mut parts = situation
+        .report
+        .version
+        .as_deref()
+        .unwrap_or_default()
+        .split('.')
+        .map(|part| part.parse::<u32>().ok());
+    let version = parts.next().flatten().zip(parts.next().flatten());
+    version.is_none_or(|version| version >= OWN_SINCE)
+}
+
+/// Why one inserted document would not reach the connector's stream, as far as its configuration tells; the collection itself
+/// is looked at when the marker is written.
+pub(super) fn useless_marker(situation: &Situation<'_>) -> Option<Blocker> {
+    let useless = |reason: &str| Some(Blocker::MarkerUseless { reason: reason.to_owned() });
+    if !situation.facts.settings.namespace.contains('.') {
+        return useless("it watches more than one collection; nobody has said into which it may be written");
+    }
+    let pipeline = situation.setting("pipeline").unwrap_or("[]");
+    if pipeline != "[]" {
+        return useless("its pipeline may filter it out");
+    }
+    None
+}
+
+/// The stored offset is removed, under its live key and no other.
+pub(super) fn reset(plan: Plan, situation: &Situation<'_>) -> Option<Plan> {
+    let mut steps = vec![Step::Save, Step::Stop];
+    let mut effects = Vec::new();
+    let loses = up_to_now(&plan, situation);
+    steps.push(removal(&plan, situation, &mut effects)?);
+    steps.extend(as_it_was(plan.expects.state));
+    steps.push(Step::Verify);
+    if situation.setting(STARTUP_MODE).is_some_and(|mode| !mode.eq_ignore_ascii_case("latest")) {
+        effects.push(
+            "its startup.mode decides where it begins: it may deliver again, or copy existing data"
+                .to_owned(),
+        );
+    }
+    if situation.facts.settings.heartbeat_ms == 0 {
+        effects.push(
+            "nothing is stored until the next change in its namespace: a restart before that skips again"
+                .to_owned(),
+        );
+    }
+    Some(Plan { steps, loses, effects, ..plan })
+}
+
+/// On an exactly-once worker, a removal from a connector's own offsets topic hangs for 90 s and does nothing (seen on 4.1.1): a
+/// new name has no offset either.
+fn removal(plan: &Plan, situation: &Situation<'_>, effects: &mut Vec<String>) -> Option<Step> {
+    let partition = plan.expects.partition.clone()?;
+    if situation.setting(OWN_TOPIC).is_none() && situation.capabilities().alter_offsets {
+        return Some(Step::RemoveOffset { partition });
+    }
+    effects.push(
+        "its offset.partition.name stays changed: the offset under the old one is left where it is"
+            .to_owned(),
+    );
+    Some(set(&[(PARTITION, Some(&renamed(&partition)))]))
+}
+
+/// As the reset, with a copy of all existing data before the stream goes on.
+pub(super) fn resnapshot(plan: Plan, situation: &Situation<'_>) -> Option<Plan> {
+    let mut effects = vec![
+        "every existing document is delivered again".to_owned(),
+        "it takes as long as the copy takes, and the oplog has to hold as long".to_owned(),
+    ];
+    let before = situation.config.get(STARTUP_MODE).map(String::as_str);
+    let mut steps = vec![Step::Save, Step::Stop];
+    steps.push(removal(&plan, situation, &mut effects)?);
+    steps.push(set(&[(STARTUP_MODE, Some("copy_existing"))]));
+    // A copy is what it is for: one that was paused is resumed.
+    steps.extend([Step::Resume, Step::AwaitStored, set(&[(STARTUP_MODE, before)]), Step::Verify]);
+    Some(Plan { steps, loses: Loses::DeletesAndIntermediateStates, effects, ..plan })
+}
+
+fn up_to_now(plan: &Plan, situation: &Situation<'_>) -> Loses {
+    // A live stream has delivered what its stored position does not show.
+    if plan.trigger == Trigger::LostWhileRunning && situation.is_carried() {
+        return Loses::UpToNow { from: None, to: None };
+    }
+    let from = plan.expects.token.as_ref().and_then(|token| token.time);
+    Loses::UpToNow { from, to: situation.oplog.and_then(|oplog| oplog.last) }
+}

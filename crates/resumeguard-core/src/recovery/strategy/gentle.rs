@@ -1,0 +1,46 @@
+//! What loses nothing: one write, a restart, a resume, more room.
+
+use crate::recovery::{Loses, Plan, Situation, Step};
+
+/// MB in which `replSetResizeOplog` counts, and the least that it accepts (990).
+const MB: u64 = 1 << 20;
+const LEAST_MB: u64 = 990;
+
+/// A live stream stores the token of the next change.
+pub(super) fn nudge(plan: Plan, situation: &Situation<'_>) -> Option<Plan> {
+    let namespace = situation.facts.settings.namespace.clone();
+    if !situation.facts.is_running() {
+        return None;
+    }
+    let steps = vec![
+        Step::Save,
+        Step::InsertMarker { namespace: namespace.clone() },
+        Step::AwaitStored,
+        Step::RemoveMarker { namespace: namespace.clone() },
+        Step::Verify,
+    ];
+    let effects = vec![format!("consumers see an insert and a delete of one marker document in {namespace}")];
+    Some(Plan { steps, loses: Loses::Nothing, effects, ..plan })
+}
+
+pub(super) fn restart(plan: Plan) -> Plan {
+    let effects = vec!["what was delivered since its stored position is delivered again".to_owned()];
+    Plan { steps: vec![Step::Save, Step::RestartTasks, Step::Verify], loses: Loses::Nothing, effects, ..plan }
+}
+
+pub(super) fn resume(plan: Plan) -> Plan {
+    let effects = vec!["somebody has paused or stopped it, and may have had a reason".to_owned()];
+    Plan { steps: vec![Step::Save, Step::Resume, Step::AwaitStored], loses: Loses::Nothing, effects, ..plan }
+}
+
+/// Twice the room: half again would be gone as soon as it is noticed.
+pub(super) fn extend_oplog(plan: Plan, situation: &Situation<'_>) -> Option<Plan> {
+    let size_mb = (situation.oplog?.max_size_bytes? / MB).saturating_mul(2).max(LEAST_MB);
+    let effects = vec![
+        format!(
+            "by hand, on the primary: db.adminCommand({{replSetResizeOplog: 1, size: Double({size_mb})}})"
+        ),
+        "other members keep their size; the disk has to hold it".to_owned(),
+    ];
+    Some(Plan { steps: vec![Step::ResizeOplog { size_mb }], loses: Loses::Nothing, effects, ..plan })
+}

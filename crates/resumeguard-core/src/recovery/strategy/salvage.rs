@@ -1,0 +1,111 @@
+//! Resume at the oldest surviving entry: only what MongoDB itself has deleted is lost.
+
+use super::{HEARTBEAT, START_AT, STARTUP_MODE, as_it_was, bytes_from, set};
+use crate::domain::ConnectorState;
+use crate::recovery::{Loses, Mark, Plan, Policies, Situation, Step, Trigger};
+
+pub(super) fn draft(plan: Plan, situation: &Situation<'_>, policies: &Policies) -> Option<Plan> {
+    let found_nowhere = plan.trigger == Trigger::WrongStream;
+    let mark = if found_nowhere { Mark::OwnTime } else { Mark::OldestSurviving };
+    let can = situation.capabilities();
+    // Without a known version the usual form is planned, and a blocker says what is missing.
+    let by_config =
+        situation.connect.version.is_some() && !can.alter_offsets && mark == Mark::OldestSurviving;
+    let steps = if by_config {
+        by_configuration(&plan, situation)
+    } else {
+        by_offset(&plan, situation, mark, policies)
+    };
+    let (loses, from) = loses(&plan, situation, mark);
+    let mut effects = effects(&plan, situation, mark);
+    if by_config {
+        effects.push(
+            "its offset.partition.name stays changed: Kafka Connect before 3.6 cannot alter stored offsets"
+                .to_owned(),
+        );
+    }
+    Some(Plan {
+        steps,
+        loses,
+        rescans_bytes: from.and_then(|from| bytes_from(situation, from)),
+        effects,
+        ..plan
+    })
+}
+
+fn by_offset(plan: &Plan, situation: &Situation<'_>, mark: Mark, policies: &Policies) -> Vec<Step> {
+    let partition = plan.expects.partition.clone().unwrap_or_default();
+    let mut steps = vec![Step::Save, Step::Stop, Step::WriteMark { partition, mark }];
+    let without = situation.facts.settings.heartbeat_ms == 0;
+    if let Some(heartbeat) = policies.set_heartbeat.filter(|_| without) {
+        steps.push(set(&[(HEARTBEAT, Some(&heartbeat.as_millis().to_string()))]));
+    }
+    steps.extend(as_it_was(plan.expects.state));
+    steps.push(Step::Verify);
+    steps
+}
+
+/// A new partition name has no offset: the connector begins at the configured time, and stores under the new name.
+fn by_configuration(plan: &Plan, situation: &Situation<'_>) -> Vec<Step> {
+    let partition = renamed(plan.expects.partition.as_deref().unwrap_or(&plan.connector.connector));
+    let before = |key: &'static str| (key, situation.config.get(key).map(String::as_str));
+    let mut steps = vec![Step::Save];
+    if situation.capabilities().stop {
+        steps.push(Step::Stop);
+    }
+    steps.push(Step::StartAtOldest { partition });
+    if situation.capabilities().stop {
+        steps.extend(as_it_was(plan.expects.state));
+    }
+    // With the mode left in place, the next loss would replay from that time (RG020).
+    steps.extend([Step::AwaitStored, set(&[before(STARTUP_MODE), before(START_AT)]), Step::Verify]);
+    steps
+}
+
+/// `orders` becomes `orders.1`, `orders.1` becomes `orders.2`, as the connector's own documentation names them.
+pub(super) fn renamed(partition: &str) -> String {
+    let numbered =
+        partition.rsplit_once('.').and_then(|(name, number)| Some((name, number.parse::<u32>().ok()?)));
+    match numbered {
+        Some((name, number)) => format!("{name}.{}", number.saturating_add(1)),
+        None => format!("{partition}.1"),
+    }
+}
+
+fn loses(plan: &Plan, situation: &Situation<'_>, mark: Mark) -> (Loses, Option<crate::domain::Timestamp>) {
+    let token = plan.expects.token.as_ref().and_then(|token| token.time);
+    let first = situation.oplog.map(|oplog| oplog.first);
+    match (mark, token, first) {
+        (Mark::OwnTime, token, _) => (Loses::Nothing, token),
+        (Mark::OldestSurviving, _, first)
+            if situation.is_carried() && plan.trigger == Trigger::LostWhileRunning =>
+        {
+            (Loses::Nothing, first)
+        }
+        (Mark::OldestSurviving, Some(from), Some(to)) => (Loses::Deleted { from, to }, Some(to)),
+        (Mark::OldestSurviving, _, first) => (Loses::Unknown, first),
+    }
+}
+
+fn effects(plan: &Plan, situation: &Situation<'_>, mark: Mark) -> Vec<String> {
+    let mut effects = Vec::new();
+    if mark == Mark::OwnTime {
+        effects.push("the events of the very moment of its position may be delivered once more".to_owned());
+    }
+    if plan.trigger == Trigger::TokenMalformed {
+        effects.push(
+            "everything that is still in the oplog is delivered, again where it was delivered before"
+                .to_owned(),
+        );
+    }
+    if plan.trigger == Trigger::LostWhileRunning && !situation.is_carried() {
+        effects.push(
+            "that its live stream carried it over is not proven: events may be delivered once more"
+                .to_owned(),
+        );
+    }
+    if plan.expects.state == ConnectorState::Running && plan.trigger == Trigger::LostWhileRunning {
+        effects.push("its task is stopped and started".to_owned());
+    }
+    effects
+}

@@ -1,0 +1,1 @@
+//! Plans, blockers and the fold together.
