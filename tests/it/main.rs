@@ -17,4 +17,5 @@ mod faults;
 mod golden;
 mod history;
 mod probe;
+mod recovery;
 mod tidy;
