@@ -1,7 +1,9 @@
 //! From the journal's entries to attempts, and to what comes next. Total: any sequence of entries gives a state.
 
 use super::entry::Will;
-use super::{Actor, AttemptId, Ended, Entry, Event, Outcome, Phase, Plan, PlanId, Saved, Step, Stretch};
+use super::{
+    Actor, AttemptId, Ended, Entry, Event, Outcome, Phase, Plan, PlanId, Saved, Step, Strategy, Stretch,
+};
 use crate::domain::{ConnectorId, ConnectorState};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -415,35 +417,60 @@ impl Ledger {
         self.attempts.iter().filter(move |attempt| attempt.plan.connector == *connector)
     }
 
-    /// How many attempts at a connector failed since a person last acknowledged, or since the last that succeeded.
+    /// How many attempts at a connector failed since a person last acknowledged, or since the last that succeeded; restarts,
+    /// which cannot do harm, are not counted.
     #[must_use]
     pub fn failures(&self, connector: &ConnectorId) -> usize {
-        let since = self.acknowledged.get(connector).copied().unwrap_or(i64::MIN);
-        let ended = self.attempts_at(connector).filter_map(|attempt| attempt.ended.as_ref());
-        ended.filter(|(_, _, at_ms)| *at_ms > since).fold(0, |failures, (ended, _, _)| match ended {
-            Ended::Recovered => 0,
-            Ended::NotNeeded => failures,
-            Ended::PutBack | Ended::NeedsPerson => failures + 1,
+        self.endings(connector, |strategy| strategy != Strategy::Restart).fold(0, |failures, (ended, _)| {
+            match ended {
+                Ended::Recovered => 0,
+                Ended::NotNeeded => failures,
+                Ended::PutBack | Ended::NeedsPerson => failures + 1,
+            }
         })
+    }
+
+    /// How attempts at a connector ended since a person last acknowledged, and when, oldest first.
+    fn endings(
+        &self,
+        connector: &ConnectorId,
+        by: impl Fn(Strategy) -> bool,
+    ) -> impl Iterator<Item = (Ended, i64)> {
+        let since = self.acknowledged.get(connector).copied().unwrap_or(i64::MIN);
+        self.attempts_at(connector)
+            .filter(move |attempt| by(attempt.plan.strategy))
+            .filter_map(|attempt| attempt.ended.as_ref().map(|(ended, _, at_ms)| (*ended, *at_ms)))
+            .filter(move |(_, at_ms)| *at_ms > since)
     }
 
     /// A person has to look at this connector: the last attempt could not be put back, and nobody has acknowledged it.
     #[must_use]
     pub fn needs_person(&self, connector: &ConnectorId) -> bool {
-        let since = self.acknowledged.get(connector).copied().unwrap_or(i64::MIN);
-        let last = self.attempts_at(connector).filter_map(|attempt| attempt.ended.as_ref()).last();
-        last.is_some_and(|(ended, _, at_ms)| *ended == Ended::NeedsPerson && *at_ms > since)
+        self.endings(connector, |_| true).last().is_some_and(|(ended, _)| ended == Ended::NeedsPerson)
     }
 
-    /// Until when the cooldown after the last attempt at a connector lasts, milliseconds since 1970.
+    /// Until when the cooldown after the last attempt at a connector lasts, milliseconds since 1970; a restart begins none.
     #[must_use]
     pub fn cooldown_until(&self, connector: &ConnectorId, cooldown: Duration) -> Option<i64> {
-        let since = self.acknowledged.get(connector).copied().unwrap_or(i64::MIN);
-        let last = self.attempts_at(connector).filter_map(|attempt| attempt.ended.as_ref());
-        let last =
-            last.filter(|(ended, _, _)| *ended != Ended::NotNeeded).map(|(_, _, at_ms)| *at_ms).max()?;
-        let cooldown = i64::try_from(cooldown.as_millis()).unwrap_or(i64::MAX);
-        (last > since).then(|| last.saturating_add(cooldown))
+        let counts = |(ended, _): &(Ended, i64)| *ended != Ended::NotNeeded;
+        let endings = self.endings(connector, |strategy| strategy != Strategy::Restart).filter(counts);
+        let last = endings.map(|(_, at_ms)| at_ms).max()?;
+        Some(last.saturating_add(i64::try_from(cooldown.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// When a connector may be restarted again, milliseconds since 1970: after n restarts within an hour, n² + n minutes after
+    /// the last (Strimzi's rule), an hour at the most.
+    #[must_use]
+    pub fn restart_again_at(&self, connector: &ConnectorId, now_ms: i64) -> Option<i64> {
+        const MINUTE: i64 = 60_000;
+        let recent = |(_, at_ms): &(Ended, i64)| now_ms.saturating_sub(*at_ms) < 60 * MINUTE;
+        let restarts: Vec<i64> = self
+            .endings(connector, |strategy| strategy == Strategy::Restart)
+            .filter(recent)
+            .map(|(_, at_ms)| at_ms)
+            .collect();
+        let n = i64::try_from(restarts.len()).unwrap_or(i64::MAX).min(10);
+        restarts.into_iter().max().map(|last| last.saturating_add((n * n + n).min(60).saturating_mul(MINUTE)))
     }
 
     /// The offset under this key was removed with this token in it once: it is not removed a second time.
