@@ -348,10 +348,11 @@ mod tests {
             ["primary", "PRIMARYPREFERRED", "secondary", "secondaryPreferred", "nearest", "unheard-of"];
         let read = options.map(|value| {
             let uri = format!("mongodb://h,i/?readPreference={value}");
-            match ConnectionString::parse(&uri).unwrap().selection() {
-                Selection::Preference { preference, .. } => preference,
-                other => panic!("{other:?}"),
-            }
+            let Selection::Preference { preference, .. } = ConnectionString::parse(&uri).unwrap().selection()
+            else {
+                panic!("{uri} names a preference")
+            };
+            preference
         });
         use ReadPreference::{Nearest, Primary, PrimaryPreferred, Secondary, SecondaryPreferred};
         assert_eq!(read, [Primary, PrimaryPreferred, Secondary, SecondaryPreferred, Nearest, Primary]);
