@@ -279,6 +279,25 @@ mod tests {
     }
 
     #[test]
+    fn erosion_is_the_fastest_average_over_spans_around_the_window() {
+        // Every 100 s; the window is 500 s at last. Twice as fast from 4000 to 2000 s ago, within 16 windows; three times as
+        // fast long before.
+        let mut first = 0;
+        let readings = (0..=200_u32).map(|k| {
+            first += if k < 60 {
+                300
+            } else if (160..180).contains(&k) {
+                200
+            } else {
+                100
+            };
+            (14_800 + 100 * k, first, 1)
+        });
+        let erosion = track(&readings.collect::<Vec<_>>()).erosion().unwrap();
+        assert!((1.2..1.3).contains(&erosion), "(8000 + 2000) / 8000, not {erosion}");
+    }
+
+    #[test]
     fn what_is_kept() {
         let track = track(&[(1000, 100, 1000), (1010, 150, 1000), (1020, 150, 1100)]);
         assert_eq!(track.points(), 3 + 2, "oldest entries and sizes");
