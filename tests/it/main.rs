@@ -16,5 +16,6 @@ mod fake_connect;
 mod faults;
 mod golden;
 mod history;
+mod journal;
 mod probe;
 mod tidy;
