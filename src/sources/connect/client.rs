@@ -164,6 +164,16 @@ impl Client {
         listing::parse(&body).map_err(|error| wrong_form(&url, &error))
     }
 
+    /// `GET /`: the worker's version, which tells what it can do.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being read.
+    pub async fn version(&self, deadline: Duration) -> Result<String, ConnectError> {
+        let url = self.url(&[])?;
+        let body = self.get(&url, deadline, OFFSETS_LIMIT).await?;
+        listing::parse_root(&body).map_err(|error| wrong_form(&url, &error))
+    }
+
     /// `GET /connector-plugins`: versions by class; `None` where several are installed.
     ///
     /// # Errors

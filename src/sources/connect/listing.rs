@@ -1,31 +1,12 @@
 //! `GET /connectors?expand=status&expand=info` and `GET /connector-plugins`.
 
 use resumeguard_core::domain::{ConnectorState, Failure, TaskFacts, TaskState};
+use resumeguard_core::recovery::DECISIVE;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 
 /// Class of MongoDB's source connector.
 pub(super) const MONGO_SOURCE: &str = "com.mongodb.kafka.connect.MongoSourceConnector";
-
-/// The settings that are kept. Everything else stays where it is: configurations hold secrets of all kinds.
-const KEPT: [&str; 16] = [
-    "connection.uri",
-    "database",
-    "collection",
-    "offset.partition.name",
-    "errors.tolerance",
-    "mongo.errors.tolerance",
-    "startup.mode",
-    "startup.mode.timestamp.start.at.operation.time",
-    "copy.existing",
-    "heartbeat.interval.ms",
-    "pipeline",
-    "collation",
-    "change.stream.full.document",
-    "publish.full.document.only",
-    "change.stream.full.document.before.change",
-    "change.stream.show.expanded.events",
-];
 
 /// One MongoDB source connector as listed. Its `Debug` form leaves the configuration out.
 #[derive(Clone)]
@@ -94,7 +75,8 @@ fn listed(name: String, entry: Entry) -> Option<Listed> {
     if ![MONGO_SOURCE, "MongoSourceConnector", "MongoSource"].contains(&class) {
         return None;
     }
-    let config = config.into_iter().filter(|(key, _)| KEPT.contains(&key.as_str())).collect();
+    // Everything else stays where it is: configurations hold secrets of all kinds.
+    let config = config.into_iter().filter(|(key, _)| DECISIVE.contains(&key.as_str())).collect();
     let tasks = status.tasks.iter().map(|task| {
         let state = TaskState::parse(&task.state);
         let failed = state == TaskState::Failed;
@@ -124,6 +106,15 @@ pub(super) fn parse_plugins(body: &[u8]) -> Result<HashMap<String, Option<String
         versions.entry(class).and_modify(|known| *known = None).or_insert(version);
     }
     Ok(versions)
+}
+
+/// The version of the worker that answered.
+pub(super) fn parse_root(body: &[u8]) -> Result<String, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Root {
+        version: String,
+    }
+    serde_json::from_slice::<Root>(body).map(|root| root.version)
 }
 
 #[cfg(test)]

@@ -39,6 +39,8 @@ pub struct ConnectReader {
     plugins_read_at: Option<Duration>,
     pass_began: Duration,
     plugin_versions: HashMap<String, Option<String>>,
+    /// The worker's own, where it could be read.
+    worker_version: Option<String>,
     listed: Vec<Listed>,
     offsets: HashMap<String, OffsetReading>,
     /// Uptime of the last attempt for a connector.
@@ -68,6 +70,7 @@ impl ConnectReader {
             plugins_read_at: None,
             pass_began: Duration::ZERO,
             plugin_versions: HashMap::new(),
+            worker_version: None,
             listed: Vec::new(),
             offsets: HashMap::new(),
             tried: HashMap::new(),
@@ -86,6 +89,18 @@ impl ConnectReader {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The worker's version, where it could be read.
+    #[must_use]
+    pub fn worker_version(&self) -> Option<&str> {
+        self.worker_version.as_deref()
+    }
+
+    /// A client of the same Connect cluster.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.client.clone()
     }
 
     /// The connectors of the last listing that succeeded.
@@ -134,6 +149,10 @@ impl ConnectReader {
             self.plugins_read_at = Some(clock.uptime());
             if let Ok(versions) = self.client.plugin_versions(deadline.saturating_sub(took)).await {
                 self.plugin_versions = versions;
+            }
+            let left = deadline.saturating_sub(clock.uptime().saturating_sub(begun));
+            if let Ok(version) = self.client.version(left).await {
+                self.worker_version = Some(version);
             }
         }
     }

@@ -105,7 +105,7 @@ pub enum Blocker {
 
 impl Blocker {
     /// Every word of [`Blocker::code`].
-    pub const CODES: [&'static str; 26] = [
+    pub const CODES: [&'static str; 27] = [
         "off",
         "plan_only",
         "new_journal",
@@ -132,6 +132,7 @@ impl Blocker {
         "marker_useless",
         "never_automatic",
         "removed_before",
+        "setting_hidden",
     ];
 
     /// The word that metrics and JSON carry.
@@ -286,9 +287,10 @@ fn of_evidence(situation: &Situation<'_>, plan: &Plan, around: &Surroundings<'_>
     }
     match situation.report.verdict {
         Verdict::Unknown(Why::Copying) => all.push(Blocker::Copying),
-        // The failed task says so itself, and needs nothing of the oplog.
-        Verdict::Unknown(_) if plan.strategy == Strategy::Restart => {}
-        Verdict::Unknown(Why::PositionMalformed) if plan.trigger == Trigger::TokenMalformed => {}
+        // Where it stood is known to nobody: that is a person's to decide.
+        Verdict::Unknown(Why::PositionMalformed) if plan.trigger == Trigger::TokenMalformed => {
+            all.push(Blocker::NeverAutomatic);
+        }
         Verdict::Unknown(why) => all.push(Blocker::Unknown { reason: why.sentence().to_owned() }),
         Verdict::Safe | Verdict::AtRisk | Verdict::Critical | Verdict::Lost => {}
     }
@@ -315,12 +317,18 @@ fn of_history(plan: &Plan, around: &Surroundings<'_>) -> Vec<Blocker> {
     let (ledger, policies, connector) = (around.ledger, around.policies, &plan.connector);
     let mut all = Vec::new();
     let failures = ledger.failures(connector);
-    if ledger.needs_person(connector) || failures >= usize::try_from(policies.attempts).unwrap_or(usize::MAX)
-    {
+    let exhausted = failures >= usize::try_from(policies.attempts).unwrap_or(usize::MAX);
+    // A restart is harmless: its waits grow, and it is never given up.
+    let restarts = plan.strategy == Strategy::Restart;
+    if ledger.needs_person(connector) || (exhausted && !restarts) {
         all.push(Blocker::Latched { failures });
     }
-    let left =
-        ledger.cooldown_until(connector, policies.cooldown).map(|until| until.saturating_sub(around.now_ms));
+    let until = if restarts {
+        ledger.restart_again_at(connector, around.now_ms)
+    } else {
+        ledger.cooldown_until(connector, policies.cooldown)
+    };
+    let left = until.map(|until| until.saturating_sub(around.now_ms));
     if let Some(left) = left.filter(|left| *left > 0) {
         all.push(Blocker::Cooldown { seconds: seconds(left) });
     }

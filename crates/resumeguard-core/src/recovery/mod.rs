@@ -4,12 +4,14 @@
 //! [`check`] compares the world that was read again with the plan, immediately before each step; [`fold`] turns the
 //! journal's entries into attempts, and says what comes next. Whoever executes knows only steps.
 
+mod attempt;
 mod blockers;
 pub mod check;
 mod entry;
 mod fold;
 mod plan;
 mod policy;
+mod round;
 mod sightings;
 mod situation;
 mod step;
@@ -20,15 +22,17 @@ mod trigger;
 mod words;
 mod world;
 
+pub use attempt::{Attempt, Next, ROUNDS, Taken};
 pub use blockers::{Blocker, PASSES, Surroundings, blockers};
 pub use entry::{AttemptId, Ended, Entry, Event, Outcome, Saved, Stretch, Will};
-pub use fold::{Attempt, Ledger, Next, ROUNDS, Taken, Word};
+pub use fold::{Ledger, Word};
 pub use plan::{DECISIVE, Expects, Fingerprint, Loses, Plan, PlanId, StoredToken};
 pub use policy::{Policies, Policy, Rule, TolerateSettings};
+pub use round::{Around, Details, Planned, round};
 pub use sightings::{Sighting, Sightings};
 pub use situation::{Capabilities, ConnectFacts, Oplog, Situation};
 pub use step::{Mark, Phase, Step};
-pub use strategy::{candidates, plan};
+pub use strategy::plan;
 pub use trigger::{Trigger, trigger};
 pub use words::{Actor, ManagedBy, Mode, Strategy};
 pub use world::{RawOffset, World};

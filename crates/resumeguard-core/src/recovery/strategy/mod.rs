@@ -22,8 +22,7 @@ pub(super) const OWN_TOLERANCE: &str = "mongo.errors.tolerance";
 const OWN_TOPIC: &str = "offsets.storage.topic";
 
 /// Every plan that applies to this trouble, the one that loses least first.
-#[must_use]
-pub fn candidates(situation: &Situation<'_>, trigger: Trigger, policies: &Policies) -> Vec<Plan> {
+fn candidates(situation: &Situation<'_>, trigger: Trigger, policies: &Policies) -> Vec<Plan> {
     let of = |strategy| draft(strategy, situation, trigger, policies);
     let strategies: &[Strategy] = match trigger {
         Trigger::HistoryLost => {
@@ -116,9 +115,6 @@ pub(super) fn blockers(plan: &Plan, situation: &Situation<'_>, policies: &Polici
             Step::WriteMark { .. } | Step::RemoveOffset { .. } if !can.alter_offsets => {
                 all.push(lacks("PATCH /connectors/…/offsets (it came with 3.6)"));
             }
-            Step::WriteMark { .. } | Step::StartAtOldest { .. } if situation.oplog.is_none() => {
-                all.push(Blocker::OplogUnread);
-            }
             Step::Configure { to } => all.extend(to.keys().filter_map(|key| hidden(key, situation))),
             Step::InsertMarker { .. } if !policies.allow_source_writes => all.push(Blocker::SourceWrites),
             Step::InsertMarker { .. } => all.extend(cures::useless_marker(situation)),
@@ -137,6 +133,10 @@ pub(super) fn blockers(plan: &Plan, situation: &Situation<'_>, policies: &Polici
             | Step::ResizeOplog { .. } => {}
         }
     }
+    let compares = !matches!(plan.strategy, Strategy::Restart | Strategy::Resume | Strategy::ExtendOplog);
+    if compares && situation.oplog.is_none() {
+        all.push(Blocker::OplogUnread);
+    }
     let moves_a_position = plan
         .steps
         .iter()
@@ -152,19 +152,6 @@ pub(super) fn blockers(plan: &Plan, situation: &Situation<'_>, policies: &Polici
 fn hidden(key: &str, situation: &Situation<'_>) -> Option<Blocker> {
     let value = situation.setting(key)?;
     value.contains("${").then(|| Blocker::SettingHidden { key: key.to_owned() })
-}
-
-/// Ends the connector as it was found, and says how it goes on from there.
-fn as_it_was(state: ConnectorState) -> Option<Step> {
-    match state {
-        ConnectorState::Stopped => None,
-        ConnectorState::Paused => Some(Step::Pause),
-        ConnectorState::Running
-        | ConnectorState::Failed
-        | ConnectorState::Unassigned
-        | ConnectorState::Restarting
-        | ConnectorState::Other => Some(Step::Resume),
-    }
 }
 
 fn set(pairs: &[(&str, Option<&str>)]) -> Step {

@@ -1,1 +1,0 @@
-//! Plans, blockers and the fold together.

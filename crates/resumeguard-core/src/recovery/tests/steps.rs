@@ -1,0 +1,302 @@
+//! The world that was read again decides about each step.
+
+use super::attempts::open;
+use super::*;
+use crate::recovery::check::{Check, Seen, check, resolve, stored, verified};
+use crate::recovery::{Outcome, Strategy};
+use mongodb_resume_token::high_water_mark_v1;
+use serde_json::{Map, Value};
+
+fn offset(text: &str) -> RawOffset {
+    let map = |key: &str, value: &str| Map::from_iter([(key.to_owned(), Value::from(value))]);
+    RawOffset { partition: map("ns", NS), offset: Some(map("_id", text)) }
+}
+
+fn mark(t: u32) -> String {
+    format!("{{\"_data\": \"{}\"}}", high_water_mark_v1(Timestamp { t, i: 1 }))
+}
+
+fn world(scene: &Scene) -> World {
+    World {
+        state: Some(ConnectorState::Running),
+        tasks: failed(Some(286), FailureClass::HistoryLost),
+        config: scene.details.config.clone(),
+        offsets: vec![offset(STORED)],
+        oldest: Ok(Timestamp { t: FIRST, i: 5 }),
+    }
+}
+
+fn stopped(scene: &Scene) -> World {
+    World { state: Some(ConnectorState::Stopped), tasks: vec![], ..world(scene) }
+}
+
+/// An attempt at `Scene::lost` whose state was saved.
+fn attempt(scene: &mut Scene, plan: Plan) -> AttemptId {
+    let id = open(scene, plan);
+    let saved = Saved {
+        state: ConnectorState::Running,
+        config: scene.details.config.clone(),
+        offsets: vec![offset(STORED)],
+    };
+    scene.ledger.apply(&Entry {
+        seq: 1,
+        at_ms: 0,
+        event: Event::Saved { attempt: id.clone(), saved: Box::new(saved) },
+    });
+    id
+}
+
+fn took(scene: &mut Scene, id: &AttemptId, step: Step, will: Will, outcome: Option<Outcome>) {
+    let intent = Event::Intent { attempt: id.clone(), phase: Phase::Forward, index: 0, round: 0, step, will };
+    let outcome = outcome.map(|outcome| Event::Outcome { attempt: id.clone(), outcome });
+    for event in [Some(intent), outcome].into_iter().flatten() {
+        scene.ledger.apply(&Entry { seq: 1, at_ms: 0, event });
+    }
+}
+
+fn done() -> Option<Outcome> {
+    Some(Outcome::Done { says: String::new(), reached: None })
+}
+
+#[track_caller]
+fn ends(check: Check, expected: &str, words: &str) {
+    let Check::Ends(outcome) = check else { unreachable!("{check:?}") };
+    assert_eq!(outcome.code(), expected, "{outcome:?}");
+    assert!(outcome.says().contains(words), "{outcome:?}");
+}
+
+fn write_mark() -> Step {
+    Step::WriteMark { partition: NS.into(), mark: Mark::OldestSurviving }
+}
+
+#[test]
+fn before_anything_is_changed_everything_must_be_as_planned() {
+    let mut scene = Scene::lost();
+    let plan = scene.plan();
+    let id = open(&mut scene, plan);
+    let world = world(&scene);
+    let attempt = scene.ledger.attempt(&id).unwrap();
+    let look = |world: &World| check(attempt, Phase::Forward, &Step::Save, world, 0);
+    assert_eq!(look(&world), Check::Go(Will::default()));
+    ends(look(&World { state: None, ..world.clone() }), "failed", "deleted");
+    ends(
+        look(&World { state: Some(ConnectorState::Paused), ..world.clone() }),
+        "failed",
+        "somebody is at it",
+    );
+    let mut other = world.clone();
+    other.config.insert("database".into(), "elsewhere".into());
+    ends(look(&other), "failed", "changed by somebody");
+    let newer = World { offsets: vec![offset(&mark(FIRST + 9))], ..world.clone() };
+    ends(look(&newer), "over", "newer position");
+    let still_lost = World { offsets: vec![offset(&mark(FIRST - 9))], ..world };
+    ends(look(&still_lost), "failed", "plan anew");
+}
+
+#[test]
+fn a_mark_is_written_at_the_oldest_entry_of_a_stopped_connector_only() {
+    let mut scene = Scene::lost();
+    let plan = scene.plan();
+    let id = attempt(&mut scene, plan);
+    took(&mut scene, &id, Step::Stop, Will::default(), done());
+    let (running, stopped) = (world(&scene), stopped(&scene));
+    let attempt = scene.ledger.attempt(&id).unwrap();
+    let look = |world: &World, margin| check(attempt, Phase::Forward, &write_mark(), world, margin);
+    let Check::Go(will) = look(&stopped, 0) else { unreachable!() };
+    assert_eq!(will.time(), Some(Timestamp { t: FIRST, i: 5 }));
+    let Check::Go(will) = look(&stopped, 7) else { unreachable!() };
+    assert_eq!(will.time(), Some(Timestamp { t: FIRST + 7, i: 5 }));
+    ends(look(&running, 0), "failed", "resumed it");
+    ends(look(&World { oldest: Err(Why::MemberUnreadable), ..stopped.clone() }, 0), "failed", "blindly");
+    ends(look(&World { offsets: vec![], ..stopped.clone() }, 0), "failed", "removed");
+    let newer = World { offsets: vec![offset(&mark(FIRST + 9))], ..stopped.clone() };
+    ends(look(&newer, 0), "not_needed", "goes on from there");
+    // What the task stored as it stopped is newer and lost all the same.
+    let flushed = World { offsets: vec![offset(&mark(FIRST - 9))], ..stopped };
+    assert!(matches!(look(&flushed, 0), Check::Go(_)));
+}
+
+#[test]
+fn what_a_person_did_stays_on_the_way_back() {
+    let mut scene = Scene::lost();
+    let plan = scene.plan();
+    let id = attempt(&mut scene, plan);
+    let will = Will { text: Some(mark(FIRST)), ..Will::default() };
+    took(&mut scene, &id, write_mark(), will, done());
+    let restore = Step::RestoreOffset { partition: NS.into() };
+    let stopped = stopped(&scene);
+    let attempt = scene.ledger.attempt(&id).unwrap();
+    let look = |text: &str| {
+        check(attempt, Phase::Back, &restore, &World { offsets: vec![offset(text)], ..stopped.clone() }, 0)
+    };
+    let Check::Go(will) = look(&mark(FIRST)) else { unreachable!() };
+    assert_eq!(will.text.as_deref(), Some(STORED));
+    ends(look(STORED), "not_needed", "is there");
+    ends(look(&mark(FIRST + 9)), "not_needed", "it stays");
+    ends(look(&mark(FIRST - 9)), "failed", "left to them");
+    ends(check(attempt, Phase::Back, &Step::Resume, &world(&scene), 0), "not_needed", "somebody has started");
+    ends(
+        check(attempt, Phase::Back, &restore, &World { state: None, ..stopped.clone() }, 0),
+        "not_needed",
+        "gone",
+    );
+}
+
+#[test]
+fn settings_go_back_key_by_key() {
+    let mut scene = Scene::lost();
+    scene.policies.allow_source_writes = true;
+    let plan = scene.by(Strategy::TolerateErrors);
+    let id = attempt(&mut scene, plan);
+    let to = BTreeMap::from([("mongo.errors.tolerance".to_owned(), Some("all".to_owned()))]);
+    took(&mut scene, &id, Step::Configure { to: to.clone() }, Will { config: to, text: None }, done());
+    let back = scene.ledger.attempt(&id).unwrap().put_back();
+    let removed = BTreeMap::from([("mongo.errors.tolerance".to_owned(), None)]);
+    assert_eq!(back, [Step::Configure { to: removed.clone() }]);
+    let mut now = world(&scene);
+    now.config.insert("mongo.errors.tolerance".into(), "all".into());
+    let attempt = scene.ledger.attempt(&id).unwrap();
+    assert_eq!(
+        check(attempt, Phase::Back, &back[0], &now, 0),
+        Check::Go(Will { config: removed, text: None })
+    );
+    // Going on, the change is ours and nothing to stop for; another change is.
+    assert_eq!(check(attempt, Phase::Forward, &Step::AwaitStored, &now, 0), Check::Go(Will::default()));
+    now.config.insert("batch.size".into(), "7".into());
+    ends(check(attempt, Phase::Forward, &Step::AwaitStored, &now, 0), "failed", "changed by somebody");
+    now.config.insert("mongo.errors.tolerance".into(), "none".into());
+    ends(check(attempt, Phase::Back, &back[0], &now, 0), "not_needed", "as somebody wants");
+}
+
+#[test]
+fn a_step_of_unknown_outcome_is_read_from_the_world() {
+    let mut scene = Scene::lost();
+    let plan = scene.plan();
+    let id = attempt(&mut scene, plan);
+    let text = mark(FIRST);
+    let cases = [
+        (Step::Stop, Will::default()),
+        (write_mark(), Will { text: Some(text.clone()), ..Will::default() }),
+        (Step::RemoveOffset { partition: NS.into() }, Will::default()),
+        (Step::Resume, Will::default()),
+    ];
+    let (stopped, running) =
+        (stopped(&scene), World { tasks: vec![task(TaskState::Running, None)], ..world(&scene) });
+    let written = World { offsets: vec![offset(&text)], ..stopped.clone() };
+    let removed = World { offsets: vec![], ..stopped.clone() };
+    let mut answers = Vec::new();
+    for (step, will) in cases {
+        took(&mut scene, &id, step, will, None);
+        let attempt = scene.ledger.attempt(&id).unwrap();
+        let taken = attempt.taken.last().unwrap();
+        let of = |world: &World| resolve(attempt, taken, world).map(|outcome| outcome.code());
+        answers.push([of(&running), of(&stopped), of(&written), of(&removed)]);
+        scene.ledger.apply(&Entry {
+            seq: 1,
+            at_ms: 0,
+            event: Event::Outcome { attempt: id.clone(), outcome: done().unwrap() },
+        });
+    }
+    let (yes, no) = (Some("done"), None);
+    assert_eq!(answers[0], [no, yes, yes, yes], "stop");
+    assert_eq!(answers[1], [no, no, yes, no], "write_mark");
+    // One removal, whatever became of it.
+    assert_eq!(answers[2], [Some("failed"), Some("failed"), Some("failed"), yes], "remove_offset");
+    assert_eq!(answers[3], [yes, no, no, no], "resume");
+}
+
+#[test]
+fn well_is_running_from_a_position_inside_the_window() {
+    let mut scene = Scene::lost();
+    let plan = scene.plan();
+    let id = attempt(&mut scene, plan);
+    let running = World { tasks: vec![task(TaskState::Running, None)], ..world(&scene) };
+    let at = |text: &str| World { offsets: vec![offset(text)], ..running.clone() };
+    let attempt = scene.ledger.attempt(&id).unwrap();
+    assert_eq!(
+        verified(attempt, &at(&mark(FIRST + 1))),
+        Seen::Well { reached: Some(Timestamp { t: FIRST + 1, i: 1 }) }
+    );
+    assert!(matches!(verified(attempt, &at(&mark(FIRST - 1))), Seen::NotYet(_)));
+    assert!(matches!(verified(attempt, &World { state: None, ..running.clone() }), Seen::Broken(_)));
+    let failed_again = World { tasks: failed(Some(286), FailureClass::HistoryLost), ..running.clone() };
+    assert!(matches!(verified(attempt, &failed_again), Seen::Broken(_)), "nothing was written yet");
+    assert!(matches!(stored(attempt, &at(STORED)), Seen::NotYet(_)), "the plan's own token is not newer");
+    took(&mut scene, &id, write_mark(), Will { text: Some(mark(FIRST + 1)), ..Will::default() }, done());
+    let attempt = scene.ledger.attempt(&id).unwrap();
+    assert!(matches!(verified(attempt, &failed_again), Seen::Rolled(_)));
+    assert!(
+        matches!(stored(attempt, &at(&mark(FIRST + 1))), Seen::NotYet(_)),
+        "our own mark is not the stream's"
+    );
+    assert!(matches!(stored(attempt, &at(&mark(FIRST + 2))), Seen::Well { .. }));
+    let unknown = World { oldest: Err(Why::MemberUnreadable), ..at(&mark(FIRST + 2)) };
+    assert!(matches!(verified(attempt, &unknown), Seen::NotYet(_)), "unknown is not well");
+}
+
+#[test]
+fn the_stretch_lies_between_the_old_position_and_the_mark() {
+    let mut scene = Scene::lost();
+    let plan = scene.plan();
+    let id = attempt(&mut scene, plan);
+    assert_eq!(scene.ledger.attempt(&id).unwrap().stretch(), None, "nothing was changed");
+    took(&mut scene, &id, write_mark(), Will { text: Some(mark(FIRST)), ..Will::default() }, done());
+    took(
+        &mut scene,
+        &id,
+        Step::Verify,
+        Will::default(),
+        Some(Outcome::Done { says: String::new(), reached: Some(Timestamp { t: LAST, i: 1 }) }),
+    );
+    let stretch = Stretch { from: Timestamp { t: FIRST - 3600, i: 1 }, to: Timestamp { t: FIRST, i: 1 } };
+    assert_eq!(scene.ledger.attempt(&id).unwrap().stretch(), Some(stretch));
+}
+
+#[test]
+fn an_attempt_can_be_undone_later_by_what_it_saved() {
+    let mut scene = Scene::lost();
+    let plan = scene.plan();
+    let id = attempt(&mut scene, plan);
+    let heartbeat = ("heartbeat.interval.ms".to_owned(), Some("1000".to_owned()));
+    let config = BTreeMap::from([heartbeat]);
+    took(&mut scene, &id, write_mark(), Will { text: Some(mark(FIRST)), ..Will::default() }, done());
+    took(&mut scene, &id, Step::Configure { to: config.clone() }, Will { config, text: None }, done());
+    super::attempts::end(&mut scene, &id, Ended::Recovered);
+    let mut now = World { offsets: vec![offset(&mark(FIRST + 50))], ..world(&scene) };
+    now.config.insert("heartbeat.interval.ms".into(), "1000".into());
+    let plan = scene.ledger.attempt(&id).unwrap().restoring(&now).unwrap();
+    assert_eq!(codes(&plan), ["save", "stop", "restore_offset", "configure", "resume"]);
+    assert_eq!((plan.restores.clone(), plan.is_intact()), (Some(id.clone()), true));
+
+    // It is walked like any other: what stands there now is kept, the old offset goes back.
+    let second = open(&mut scene, plan);
+    let (state, offsets) = (ConnectorState::Running, now.offsets.clone());
+    let saved = Saved { state, config: now.config.clone(), offsets };
+    let event = Event::Saved { attempt: second.clone(), saved: Box::new(saved) };
+    scene.ledger.apply(&Entry { seq: 1, at_ms: 0, event });
+    let restore = Step::RestoreOffset { partition: NS.into() };
+    let stopped = World { state: Some(ConnectorState::Stopped), tasks: vec![], ..now.clone() };
+    let Check::Go(will) =
+        check(scene.ledger.attempt(&second).unwrap(), Phase::Forward, &restore, &stopped, 0)
+    else {
+        unreachable!()
+    };
+    assert_eq!(will.text.as_deref(), Some(STORED));
+    // If that fails, what was there before the restore goes back.
+    took(&mut scene, &second, restore.clone(), will, Some(Outcome::Failed { says: String::new() }));
+    let back = scene.ledger.attempt(&second).unwrap().put_back();
+    assert_eq!(back, [Step::Stop, restore]);
+
+    let as_saved = world(&scene);
+    assert!(
+        scene
+            .ledger
+            .attempt(&id)
+            .unwrap()
+            .restoring(&as_saved)
+            .unwrap_err()
+            .contains("nothing is to be put back")
+    );
+    let gone = World { state: None, ..as_saved };
+    assert!(scene.ledger.attempt(&id).unwrap().restoring(&gone).unwrap_err().contains("gone"));
+}
