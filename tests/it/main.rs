@@ -18,4 +18,5 @@ mod golden;
 mod history;
 mod journal;
 mod probe;
+mod recovery;
 mod tidy;
