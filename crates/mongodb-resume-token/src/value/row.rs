@@ -51,6 +51,17 @@ impl<T: Copy + Default, const N: usize> Row<T, N> {
         }
     }
 
+    /// As [`push`](Self::push), without room for more than `most` items, if it is known that there will be no more.
+    #[inline]
+    pub(crate) fn push_one_of(&mut self, item: T, most: usize) {
+        if let Row::Many(items) = self
+            && items.len() == items.capacity()
+        {
+            items.reserve_exact(items.len().min(most.saturating_sub(items.len())).max(1));
+        }
+        self.push(item);
+    }
+
     #[inline]
     pub(crate) fn extend_from_slice(&mut self, more: &[T]) {
         if let Row::Few { length, items } = self
@@ -88,6 +99,16 @@ impl<T: Copy + Default, const N: usize> Row<T, N> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_room_is_taken_for_items_that_cannot_come() {
+        for most in [70, 100, 129, 1000] {
+            let mut row = Row::<u8, 63>::default();
+            (0..most).for_each(|_| row.push_one_of(7, most));
+            assert_eq!(row.as_slice(), vec![7; most]);
+            assert!(matches!(row, Row::Many(items) if items.capacity() <= most.max(63 + 1 + ROOM)));
+        }
+    }
 
     #[test]
     fn few_and_many_items_are_the_same_items() {
