@@ -1,4 +1,4 @@
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// Why a token could not be read or written: what was found, at which byte, in which field.
 ///
@@ -63,7 +63,8 @@ impl Error {
         self.0.field
     }
 
-    /// Where inside the identifier, as names and array indexes joined by dots; empty elsewhere.
+    /// Where inside the identifier, as names and array indexes joined by dots; empty elsewhere. Names stand as they are
+    /// here, while `Display` escapes line ends and the like.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.0.path
@@ -81,7 +82,11 @@ impl fmt::Display for Error {
             false if *field == Field::TypeBits => ", for ",
             false => ".",
         };
-        write!(f, "{kind}, at byte {offset}, in {field}{link}{path}")
+        write!(f, "{kind}, at byte {offset}, in {field}{link}")?;
+        // Names come from anywhere; the message is for logs and terminals.
+        path.chars().try_for_each(|c| {
+            if c.is_control() { write!(f, "{}", c.escape_debug()) } else { f.write_char(c) }
+        })
     }
 }
 
