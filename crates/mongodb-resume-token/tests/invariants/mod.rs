@@ -98,31 +98,24 @@ fn look_at(token: &Token) {
 
 /// The ways to a value lead to the same one.
 fn look_into(value: Value<'_>) {
-    match value {
-        Value::Document(document) | Value::CodeWithScope { scope: document, .. } => {
-            let all: Vec<_> = document.iter().collect();
-            assert_eq!((document.len(), document.is_empty()), (all.len(), all.is_empty()));
-            bracketed(document.iter().size_hint(), all.len());
-            for (index, (name, value)) in all.iter().enumerate() {
-                let first = all.iter().find(|(known, _)| known == name).map(|(_, value)| value);
-                assert_eq!(format!("{:?}", document.get(name)), format!("{first:?}"));
-                assert_eq!(format!("{:?}", document.iter().nth(index)), format!("{:?}", Some((name, value))));
-                look_into(*value);
-            }
+    if let Value::Document(document) | Value::CodeWithScope { scope: document, .. } = value {
+        let all: Vec<_> = document.iter().collect();
+        assert_eq!((document.len(), document.is_empty()), (all.len(), all.is_empty()));
+        bracketed(document.iter().size_hint(), all.len());
+        for (index, (name, value)) in all.iter().enumerate() {
+            let first = all.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+            assert_eq!(format!("{:?}", document.get(name)), format!("{first:?}"));
+            assert_eq!(format!("{:?}", document.iter().nth(index)), format!("{:?}", Some((name, value))));
+            look_into(*value);
         }
-        Value::Array(array) => {
-            let all: Vec<_> = array.iter().collect();
-            assert_eq!(
-                (array.len(), array.is_empty(), array.get(all.len())),
-                (all.len(), all.is_empty(), None)
-            );
-            bracketed(array.iter().size_hint(), all.len());
-            for (index, value) in all.iter().enumerate() {
-                assert_eq!(format!("{:?}", array.get(index)), format!("{:?}", Some(value)));
-                look_into(*value);
-            }
+    } else if let Some(array) = value.as_array() {
+        let all: Vec<_> = array.iter().collect();
+        assert_eq!((array.len(), array.is_empty(), array.get(all.len())), (all.len(), all.is_empty(), None));
+        bracketed(array.iter().size_hint(), all.len());
+        for (index, value) in all.iter().enumerate() {
+            assert_eq!(format!("{:?}", array.get(index)), format!("{:?}", Some(value)));
+            look_into(*value);
         }
-        _ => {}
     }
 }
 
