@@ -84,8 +84,20 @@ fn memory_stays_within_the_documented_multiple() {
                 let text = text.clone() + end;
                 let taken = measure(|| drop(decode_lenient(&text)));
                 assert!(taken.bytes_max <= 68 * bytes + 4096, "{value} {length} {taken:?}");
+                let mut kept = None;
+                let taken = measure(|| kept = Some(decode_lenient(&text)));
+                assert!(taken.bytes_current <= 34 * bytes.cast_signed() + 4096, "{value} {length} {taken:?}");
             }
         }
+    }
+}
+
+#[test]
+fn a_text_takes_twice_its_bytes() {
+    for length in [1000, 1_000_000] {
+        let text = BEFORE.to_owned() + "3C61003C" + &"61".repeat(length) + "000004";
+        let taken = measure(|| drop(decode(&text).unwrap()));
+        assert!(taken.bytes_max <= 2 * length as u64 + 1000, "{taken:?}");
     }
 }
 

@@ -37,8 +37,13 @@ impl<T: Copy + Default, const N: usize> Row<T, N> {
         self.as_slice().len()
     }
 
-    #[inline]
     pub(crate) fn push(&mut self, item: T) {
+        self.push_one_of(item, usize::MAX);
+    }
+
+    /// Without room for more than `most` items, if it is known that there will be no more.
+    #[inline]
+    pub(crate) fn push_one_of(&mut self, item: T, most: usize) {
         match self {
             Row::Few { length, items } => match items.get_mut(usize::from(*length)) {
                 Some(place) => {
@@ -47,19 +52,13 @@ impl<T: Copy + Default, const N: usize> Row<T, N> {
                 }
                 None => self.extend_many(&[item]),
             },
-            Row::Many(items) => items.push(item),
+            Row::Many(items) => {
+                if items.len() == items.capacity() {
+                    grow(items, most);
+                }
+                items.push(item);
+            }
         }
-    }
-
-    /// As [`push`](Self::push), without room for more than `most` items, if it is known that there will be no more.
-    #[inline]
-    pub(crate) fn push_one_of(&mut self, item: T, most: usize) {
-        if let Row::Many(items) = self
-            && items.len() == items.capacity()
-        {
-            items.reserve_exact(items.len().min(most.saturating_sub(items.len())).max(1));
-        }
-        self.push(item);
     }
 
     #[inline]
@@ -94,6 +93,13 @@ impl<T: Copy + Default, const N: usize> Row<T, N> {
             Row::Many(items) => items.truncate(to),
         }
     }
+}
+
+/// To twice the size, as vectors do, but not beyond what can be needed.
+#[cold]
+fn grow<T>(items: &mut Vec<T>, most: usize) {
+    let more = items.len().min(most.saturating_sub(items.len()));
+    items.reserve_exact(more.max(1));
 }
 
 #[cfg(test)]

@@ -111,14 +111,19 @@ impl Span {
     }
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "there are three of these, and there will be no more")]
 impl Stored {
     /// How many of the nodes after this one stand inside it.
-    pub(crate) fn inside(mut self) -> usize {
-        self.inside_mut().map_or(0, |inside| *inside as usize)
+    pub(crate) fn inside(&self) -> usize {
+        match self {
+            Stored::Document { inside } | Stored::Array { inside } | Stored::CodeWithScope { inside, .. } => {
+                *inside as usize
+            }
+            _ => 0,
+        }
     }
 
     /// That number, of a value that can hold others.
-    #[allow(clippy::wildcard_enum_match_arm, reason = "there are three of these, and there will be no more")]
     pub(crate) fn inside_mut(&mut self) -> Option<&mut u32> {
         match self {
             Stored::Document { inside } | Stored::Array { inside } | Stored::CodeWithScope { inside, .. } => {
@@ -255,14 +260,14 @@ impl<'a> View<'a> {
 
     /// Steps over a value and whatever stands inside it, and looks at no text.
     #[inline]
-    pub(crate) fn step(&mut self) -> Option<(Node, View<'a>)> {
+    pub(crate) fn step(&mut self) -> Option<(&'a Node, View<'a>)> {
         let (node, rest) = self.nodes.split_first()?;
         if matches!(node.value, Stored::Refused(_)) {
             return None;
         }
         let (inside, rest) = rest.split_at_checked(node.value.inside())?;
         self.nodes = rest;
-        Some((*node, View { nodes: inside, bytes: self.bytes }))
+        Some((node, View { nodes: inside, bytes: self.bytes }))
     }
 
     pub(crate) fn next(&mut self) -> Option<(&'a str, Value<'a>)> {
