@@ -191,8 +191,7 @@ pub enum ErrorKind {
     TooLong,
     /// A payload that no number has.
     InvalidNumber,
-    /// A value in another form than the one in which every server writes it; what is odd about it. Servers read some of
-    /// these, and then look for an event that they never had.
+    /// A value in another form than the one in which servers write it, and by which they sort it; what is odd about it.
     NotCanonical(&'static str),
     /// A field is to sort as another type than its value has.
     SortByte {

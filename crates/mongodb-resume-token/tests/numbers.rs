@@ -129,7 +129,7 @@ fn without_type_bits_a_number_keeps_its_value() {
     }
 }
 
-/// Servers write each number in one way only, and would take any other for another event.
+/// Servers write each number in one way only.
 #[test]
 fn payloads_that_no_number_has_are_refused() {
     const NONE: &str = "a payload that no number has";
