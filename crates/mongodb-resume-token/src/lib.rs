@@ -78,8 +78,9 @@
 //! *n* bytes (twice as many digits) takes 2 *n* of memory where texts fill it, and in the dearest case, an array of values
 //! of one byte each, 34 *n*, up to 68 *n* while it is read.
 //!
-//! Servers write each value in one way; what is written in another is refused. One thing is not looked at: where a decimal
-//! lies beside a double, whether that is the nearest double below, with the right mark on it.
+//! Servers write each value in one way; what is written in another is refused. Three things are not looked at: where a
+//! decimal lies beside a double, whether that is the nearest double below, with the right mark on it; whether `_typeBits` tells
+//! its length in the shortest way; and in the form of 3.6, whether null stands for a missing document key.
 //!
 //! # Features
 //!
