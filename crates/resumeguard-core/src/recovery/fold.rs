@@ -28,6 +28,8 @@ pub struct Taken {
     pub at_ms: i64,
     /// How it ended, and when; `None` while nobody knows.
     pub outcome: Option<(Outcome, i64)>,
+    /// `false` where it ended without being taken: nothing of it can be there.
+    pub acted: bool,
 }
 
 impl Taken {
@@ -37,11 +39,7 @@ impl Taken {
 
     /// It was carried out, or may have been in part.
     fn may_have_changed(&self) -> bool {
-        self.step.changes()
-            && match &self.outcome {
-                Some((outcome, _)) => matches!(outcome, Outcome::Done { .. } | Outcome::Failed { .. }),
-                None => true,
-            }
+        self.acted && self.step.changes() && !matches!(self.outcome, Some((Outcome::NotNeeded { .. }, _)))
     }
 }
 
@@ -287,7 +285,7 @@ impl Attempt {
     }
 
     fn took(&self, step: &Step) -> bool {
-        self.taken.iter().any(|taken| taken.phase == Phase::Forward && taken.step == *step)
+        self.taken.iter().any(|taken| taken.phase == Phase::Forward && taken.acted && taken.step == *step)
     }
 }
 
@@ -372,6 +370,22 @@ impl Ledger {
                     will: will.clone(),
                     at_ms,
                     outcome: None,
+                    acted: true,
+                };
+                if let Some(attempt) = self.open(attempt) {
+                    attempt.taken.push(taken);
+                }
+            }
+            Event::Skipped { attempt, phase, index, round, step, outcome } => {
+                let taken = Taken {
+                    phase: *phase,
+                    index: *index,
+                    round: *round,
+                    step: step.clone(),
+                    will: Will::default(),
+                    at_ms,
+                    outcome: Some((outcome.clone(), at_ms)),
+                    acted: false,
                 };
                 if let Some(attempt) = self.open(attempt) {
                     attempt.taken.push(taken);
