@@ -1,6 +1,7 @@
 //! What can be wrong with the file: one line each, with what to do.
 
-use rusqlite::ErrorCode;
+use super::schema;
+use crate::database::{self, Unclaimed, Unfit};
 use std::path::Path;
 
 /// Why the history cannot be kept or read.
@@ -68,8 +69,23 @@ impl HistoryError {
 
     /// The content of the file is not what SQLite wrote.
     pub(super) fn is_damage(&self) -> bool {
-        matches!(self, Self::Sqlite { cause, .. }
-            if matches!(cause.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)))
+        matches!(self, Self::Sqlite { cause, .. } if database::is_damage(cause))
+    }
+
+    pub(super) fn unclaimed(directory: &Path, why: Unclaimed) -> Self {
+        match why {
+            Unclaimed::InUse => Self::InUse(directory.display().to_string()),
+            Unclaimed::Failed(cause) => Self::unopenable(&directory.join(super::file::NAME), cause),
+        }
+    }
+
+    pub(super) fn unfit(path: &Path, why: Unfit) -> Self {
+        let known = schema::FORM.newest();
+        match why {
+            Unfit::Foreign => Self::Foreign(path.display().to_string()),
+            Unfit::Newer(found) => Self::Newer { path: path.display().to_string(), found, known },
+            Unfit::Sqlite(cause) => Self::sqlite(path, cause),
+        }
     }
 }
 
@@ -81,13 +97,5 @@ fn kept(aside: Option<&str>) -> String {
 }
 
 fn advice(cause: &rusqlite::Error) -> &'static str {
-    match cause.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => "free space on its disk",
-        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            "make the file and its directory writable for this user"
-        }
-        Some(ErrorCode::SystemIoFailure) => "look at its disk: is it full or failing?",
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "close whatever else has it open",
-        _ => "if that stays, move it away: a new one is begun",
-    }
+    database::advice(cause).unwrap_or("if that stays, move it away: a new one is begun")
 }

@@ -25,7 +25,8 @@ pub fn read(directory: &Path, query: &Query) -> Result<Story, HistoryError> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(uri, flags).map_err(failed)?;
-    if schema::version(&connection, &path)? < schema::NEWEST {
+    let version = schema::FORM.version(&connection).map_err(|why| HistoryError::unfit(&path, why))?;
+    if version < schema::FORM.newest() {
         return Err(HistoryError::Foreign(path.display().to_string()));
     }
     Story::read(&connection, query).map_err(failed)

@@ -1,14 +1,14 @@
 //! The tables, by version.
 
 use super::HistoryError;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use crate::database::Form;
+use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use std::time::Duration;
 
-/// Marks the file as ours: `RSGD`.
-const APPLICATION_ID: i32 = 0x5253_4744;
+/// Marked with `RSGD`.
+pub(super) const FORM: Form = Form { application_id: 0x5253_4744, steps: &STEPS };
 
-/// What leads from one version to the next; the newest version is their number. A step that was released is never changed.
 const STEPS: [&str; 1] = ["
     -- `grade`: 0 any pass, 1 the first of its minute, 2 the first of its hour. `connectors` were seen, as many samples there are.
     -- Times are seconds since 1970 by our clock.
@@ -60,9 +60,6 @@ const STEPS: [&str; 1] = ["
     ) STRICT;
 "];
 
-/// Version of the newest schema.
-pub(super) const NEWEST: u32 = 1;
-
 /// How long a write waits for a reader of the same file.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -72,27 +69,9 @@ pub(super) fn open(path: &Path) -> Result<Connection, HistoryError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(PATIENCE).map_err(failed)?;
-    let version = version(&connection, path)?;
+    let version = FORM.version(&connection).map_err(|why| HistoryError::unfit(path, why))?;
     prepare(&mut connection, version).map_err(failed)?;
     Ok(connection)
-}
-
-/// The file's schema; 0 for an empty one.
-pub(super) fn version(connection: &Connection, path: &Path) -> Result<u32, HistoryError> {
-    let failed = |cause| HistoryError::sqlite(path, cause);
-    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
-    let (application, found) =
-        (pragma("application_id").map_err(failed)?, pragma("user_version").map_err(failed)?);
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
-    if application != APPLICATION_ID && (tables > 0 || application != 0) {
-        return Err(HistoryError::Foreign(path.display().to_string()));
-    }
-    let found = u32::try_from(found).unwrap_or(u32::MAX);
-    if found > NEWEST {
-        return Err(HistoryError::Newer { path: path.display().to_string(), found, known: NEWEST });
-    }
-    Ok(found)
 }
 
 /// A write-ahead log with `NORMAL`: whatever was committed outlives a kill; a loss of power may take the last passes and damages
@@ -106,19 +85,8 @@ fn prepare(connection: &mut Connection, version: u32) -> rusqlite::Result<()> {
     if version == 0 {
         connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL")?;
     }
-    if version < NEWEST {
-        upgrade(connection, version)?;
+    if version < FORM.newest() {
+        FORM.upgrade(connection, version, |_| Ok(()))?;
     }
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))
-}
-
-/// Every step or none: a kill in between leaves the older version.
-fn upgrade(connection: &mut Connection, version: u32) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for step in STEPS.iter().skip(usize::try_from(version).unwrap_or(STEPS.len())) {
-        transaction.execute_batch(step)?;
-    }
-    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", NEWEST)?;
-    transaction.commit()
 }

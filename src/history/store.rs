@@ -1,10 +1,10 @@
 //! The open file: one transaction a pass.
 
 use super::bounds::{self, Limits};
-use super::file::Claim;
 use super::record::{Bounds, DETAIL_BYTES, Happening, Record, Seen};
 use super::{HistoryError, memory, schema};
 use crate::config;
+use crate::database::Claim;
 use resumeguard_core::domain::{ConnectorId, Failure, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use std::collections::BTreeMap;
@@ -42,7 +42,8 @@ struct Entry {
 impl Store {
     /// Claims, opens and reads what the next pass must know.
     pub(super) fn open(config: &config::History) -> Result<Self, HistoryError> {
-        let claim = Claim::stake(&config.directory)?;
+        let claim = Claim::stake(&config.directory, "history")
+            .map_err(|why| HistoryError::unclaimed(&config.directory, why))?;
         let connection = schema::open(&claim.path)?;
         let known = Known::read(&connection).map_err(|cause| HistoryError::sqlite(&claim.path, cause))?;
         let limits = Limits {

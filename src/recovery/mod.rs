@@ -1,0 +1,3 @@
+//! Carrying plans out.
+
+pub mod freeze;
