@@ -3,6 +3,7 @@
 mod client;
 mod listing;
 mod offsets;
+mod single;
 
 pub use client::{Client, ConnectError};
 pub use listing::Listed;
