@@ -2,7 +2,8 @@
 
 use super::entry::Will;
 use super::{
-    Actor, AttemptId, Ended, Entry, Event, Outcome, Phase, Plan, PlanId, Saved, Step, Strategy, Stretch,
+    Actor, AttemptId, Ended, Entry, Event, Loses, Outcome, Phase, Plan, PlanId, Saved, Step, Strategy,
+    Stretch,
 };
 use crate::domain::{ConnectorId, ConnectorState};
 use std::collections::{BTreeMap, BTreeSet};
@@ -251,6 +252,10 @@ impl Attempt {
     /// What is not delivered, as far as the steps tell: from the plan's position to where the connector went on.
     #[must_use]
     pub fn stretch(&self) -> Option<Stretch> {
+        // Its live stream was proven to have delivered what its stored position does not show.
+        if self.plan.loses == Loses::Nothing {
+            return None;
+        }
         let from = self.plan.expects.token.as_ref()?.time?;
         let changed_where_it_goes_on = self.changed().any(|taken| {
             matches!(

@@ -249,5 +249,9 @@ fn the_stretch_lies_between_the_old_position_and_the_mark() {
         Some(Outcome::Done { says: String::new(), reached: Some(Timestamp { t: LAST, i: 1 }) }),
     );
     let stretch = Stretch { from: Timestamp { t: FIRST - 3600, i: 1 }, to: Timestamp { t: FIRST, i: 1 } };
-    assert_eq!(scene.ledger.attempt(&id).unwrap().stretch(), Some(stretch));
+    assert_eq!(scene.ledger.attempt(&id).unwrap().stretch(), Some(stretch)); // A stream that is proven to have carried it over has delivered all of it.
+    let plan = Plan { loses: Loses::Nothing, ..scene.plan() };
+    let id = attempt(&mut scene, plan);
+    took(&mut scene, &id, write_mark(), Will { text: Some(mark(FIRST)), ..Will::default() }, done());
+    assert_eq!(scene.ledger.attempt(&id).unwrap().stretch(), None);
 }
