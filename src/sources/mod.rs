@@ -10,6 +10,7 @@ pub mod mongodb;
 mod observer;
 mod prober;
 mod probing;
+mod reached;
 
 /// One line for all problems of a pass: the first, and how many more there are.
 fn summary(problems: &[String]) -> Result<(), String> {

@@ -217,8 +217,15 @@ impl Client {
     }
 
     /// A request with what every one of them carries, and nothing to bound it yet.
-    pub(crate) fn request(&self, method: Method, segments: &[&str]) -> Result<RequestBuilder, ConnectError> {
-        Ok(self.with_credentials(self.http.request(method, self.url(segments)?)))
+    pub(crate) fn request(
+        &self,
+        method: Method,
+        segments: &[&str],
+        query: Option<&str>,
+    ) -> Result<RequestBuilder, ConnectError> {
+        let mut url = self.url(segments)?;
+        url.set_query(query);
+        Ok(self.with_credentials(self.http.request(method, url)))
     }
 
     fn with_credentials(&self, request: RequestBuilder) -> RequestBuilder {

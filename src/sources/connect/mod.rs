@@ -5,6 +5,7 @@ mod listing;
 mod offsets;
 mod single;
 
+pub(crate) use client::message;
 pub use client::{Client, ConnectError};
 pub use listing::Listed;
 pub use offsets::parse_offsets;

@@ -74,6 +74,15 @@ pub async fn oldest(members: &[Reachable], selection: &Selection, deadline: Dura
     firsts?.into_iter().max().ok_or(Why::NoPrimary)
 }
 
+/// The newest entry of the same members: the smallest, which all of them have reached; `None` where one does not tell.
+pub async fn newest(members: &[Reachable], selection: &Selection, deadline: Duration) -> Option<Timestamp> {
+    let asked = selected(members, selection, deadline).await.into_iter().map(async |(_, client)| {
+        to_its_end(deadline, async move { commands::last(&client, deadline).await }).await?.ok()
+    });
+    let times: Option<Vec<_>> = join_all(asked).await.into_iter().collect();
+    times?.into_iter().map(|(time, _)| time).min()
+}
+
 /// The members that a connector may select now, with clients; none where one of them cannot be asked.
 pub async fn selected(
     members: &[Reachable],

@@ -232,6 +232,10 @@ impl Attempt {
     /// What is not delivered, as far as the steps tell: from the plan's position to where the connector went on.
     #[must_use]
     pub fn stretch(&self) -> Option<Stretch> {
+        // Its live stream was proven to have delivered what its stored position does not show.
+        if self.plan.loses == Loses::Nothing {
+            return None;
+        }
         let from = self.plan.expects.token.as_ref()?.time?;
         let changed_where_it_goes_on = self.changed().any(|taken| {
             matches!(
