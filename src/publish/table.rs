@@ -173,6 +173,10 @@ pub fn story(connector: &Connector, status: &Status) -> String {
         field("", format!("loses {}", plan.loses));
         plan.blockers.iter().for_each(|why| field("", format!("not now: {}", why.says)));
     }
+    let in_trouble = connector.verdict == "lost" || connector.tasks.iter().any(|task| task.state == "FAILED");
+    if connector.plan.is_none() && in_trouble {
+        field("recovery", format!("no plan so far; resumeguard recovery plan {id} looks twice"));
+    }
     for loss in &connector.losses {
         let cause = loss.cause.as_deref().unwrap_or("not proven");
         field("skipped", format!("{} ({cause}, tolerance {})", stretch(&loss.stretch), loss.tolerance));
