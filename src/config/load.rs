@@ -1,6 +1,7 @@
 //! Files, then the environment, then flags; one clear line for whatever is wrong with them.
 
-use super::raw::{RawConnect, RawHistory, RawMongodb};
+use super::raw::{RawConnect, RawHistory, RawHttp, RawMongodb};
+use super::recovery::{managed_by, recovery};
 use super::thresholds::thresholds;
 use super::{ByteSize, Config, ConnectCluster, Deployment, History, Poll, Raw, Secret, StatusTopic};
 use config::{Environment, File, FileFormat, Value, ValueKind};
@@ -139,6 +140,7 @@ fn from_flag(text: &str) -> Result<(String, RawConnect), ConfigError> {
         connector_hosts: vec!["*".to_owned()],
         kafka_bootstrap_servers: None,
         status_topic: None,
+        managed_by: None,
     };
     Ok((name, connect))
 }
@@ -153,6 +155,7 @@ fn validate(raw: &Raw) -> Result<Config, ConfigError> {
     if !(1..=64).contains(&poll.offsets_at_once) {
         return Err(ConfigError::at("poll.offsets_at_once", "must be from 1 to 64"));
     }
+    let history = history(&raw.history)?;
     let offset_flush = within("poll.offset_flush", raw.poll.offset_flush.0, 1, 86_400)?;
     Ok(Config {
         connect: raw.connect.iter().map(|(name, raw)| connect(name, raw)).collect::<Result<_, _>>()?,
@@ -165,8 +168,25 @@ fn validate(raw: &Raw) -> Result<Config, ConfigError> {
                 format!("`{}` is no address; write for example \"127.0.0.1:9286\"", raw.http.listen),
             )
         })?,
-        history: history(&raw.history)?,
+        recovery: recovery(&raw.recovery, history.as_ref())?,
+        history,
+        token: token(&raw.http)?,
     })
+}
+
+/// Whoever shows it may have connectors stopped and offsets changed: one that can be guessed is worse than none.
+fn token(raw: &RawHttp) -> Result<Option<Secret>, ConfigError> {
+    const LEAST: usize = 16;
+    let Some(token) = secret("http.token", raw.token.as_ref(), raw.token_file.as_deref())? else {
+        return Ok(None);
+    };
+    if token.expose().len() < LEAST || !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+        let problem = format!(
+            "must have at least {LEAST} characters, letters and digits; `openssl rand -hex 32` makes one"
+        );
+        return Err(ConfigError::at("http.token", problem));
+    }
+    Ok(Some(token))
 }
 
 /// From a tenth of a second, for those who test, to an hour.
@@ -253,6 +273,7 @@ fn connect(name: &str, raw: &RawConnect) -> Result<ConnectCluster, ConfigError> 
                 return Err(ConfigError::at(&key("status_topic"), "needs kafka_bootstrap_servers"));
             }
         },
+        managed_by: raw.managed_by.as_deref().map(|word| managed_by(&key("managed_by"), word)).transpose()?,
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod load;
 mod raw;
+mod recovery;
 mod secret;
 mod size;
 mod thresholds;
@@ -12,6 +13,7 @@ pub use secret::Secret;
 pub use size::ByteSize;
 
 use resumeguard_core::assess::Thresholds;
+use resumeguard_core::recovery::{ManagedBy, Policies};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,6 +37,36 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where what was seen is kept; `None` if nowhere.
     pub history: Option<History>,
+    /// By whom HTTP lets things be changed: whoever shows this. `None`: by nobody.
+    pub token: Option<Secret>,
+    /// What may be done about a connector in trouble.
+    pub recovery: Recovery,
+}
+
+/// What may be done about a connector in trouble.
+#[derive(Debug, Clone)]
+pub struct Recovery {
+    /// Where `journal.db`, `control.sock` and `freeze` are; `None`: nothing is ever done.
+    pub directory: Option<PathBuf>,
+    /// Who may have what done.
+    pub policies: Policies,
+    /// All recovery stands still.
+    pub freeze: bool,
+    /// Files that freeze recovery while they exist; the first is `freeze` in `directory`, where there is one.
+    pub freeze_files: Vec<PathBuf>,
+    /// Programs that are told.
+    pub hooks: Hooks,
+}
+
+/// Programs that are run before and after an attempt: argv, no shell.
+#[derive(Debug, Clone)]
+pub struct Hooks {
+    /// One that fails, or takes longer than `timeout`, keeps the attempt from being made.
+    pub before: Option<Vec<String>>,
+    /// Its outcome changes nothing.
+    pub after: Option<Vec<String>>,
+    /// How long one may take.
+    pub timeout: Duration,
 }
 
 /// Where and how much of what was seen is kept.
@@ -61,6 +93,8 @@ pub struct ConnectCluster {
     pub connector_hosts: Option<Vec<WildMatch>>,
     /// Its status topic, where it may be read.
     pub status_topic: Option<StatusTopic>,
+    /// Who keeps its connectors as they are; `None` where nobody has said.
+    pub managed_by: Option<ManagedBy>,
 }
 
 /// A Connect cluster's status topic.

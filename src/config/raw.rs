@@ -1,6 +1,7 @@
 //! The configuration as it is written. Unknown keys are refused; what is left out has the default shown in
 //! `config/resumeguard.toml` (a test proves that they are the same).
 
+use super::recovery::RawRecovery;
 use super::{ByteSize, Secret};
 use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,8 @@ pub struct Raw {
     pub http: RawHttp,
     /// `[history]`.
     pub history: RawHistory,
+    /// `[recovery]`.
+    pub recovery: RawRecovery,
 }
 
 /// `[connect.NAME]`.
@@ -55,6 +58,9 @@ pub struct RawConnect {
     /// The workers' `status.storage.topic`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_topic: Option<String>,
+    /// `none`, `strimzi` or `gitops`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub managed_by: Option<String>,
 }
 
 /// `[mongodb.NAME]`.
@@ -160,6 +166,12 @@ pub struct RawMute {
 pub struct RawHttp {
     /// Address to listen on.
     pub listen: String,
+    /// What a request that changes something must carry as its bearer token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<Secret>,
+    /// File that holds the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<String>,
 }
 
 /// `[history]`.
@@ -210,7 +222,7 @@ impl Default for RawThresholds {
 
 impl Default for RawHttp {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:9286".to_owned() }
+        Self { listen: "127.0.0.1:9286".to_owned(), token: None, token_file: None }
     }
 }
 
@@ -219,7 +231,7 @@ impl Default for RawHttp {
 pub struct HumanDuration(pub Duration);
 
 impl HumanDuration {
-    fn seconds(seconds: u64) -> Self {
+    pub(super) fn seconds(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }
 }
@@ -242,7 +254,7 @@ impl Serialize for HumanDuration {
 }
 
 /// A list, or one text with commas as an environment variable has to write it.
-fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+pub(super) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum ListOrText {

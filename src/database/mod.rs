@@ -11,13 +11,13 @@ use rusqlite::ErrorCode;
 
 /// What to do about an error that is the same for every file; `None` where that depends on the file.
 pub(crate) fn advice(cause: &rusqlite::Error) -> Option<&'static str> {
-    match cause.sqlite_error_code()? {
-        ErrorCode::DiskFull => Some("free space on its disk"),
-        ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied => {
+    match cause.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => Some("free space on its disk"),
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             Some("make the file and its directory writable for this user")
         }
-        ErrorCode::SystemIoFailure => Some("look at its disk: is it full or failing?"),
-        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Some("close whatever else has it open"),
+        Some(ErrorCode::SystemIoFailure) => Some("look at its disk: is it full or failing?"),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Some("close whatever else has it open"),
         _ => None,
     }
 }

@@ -6,6 +6,8 @@ mod error;
 mod keeper;
 mod schema;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use error::JournalError;
 

@@ -128,3 +128,157 @@ fn first_line(file: &Path) -> Option<String> {
     let line = line.trim();
     (!line.is_empty()).then(|| line.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use resumeguard_core::recovery::{Actor, Entry, Event};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Waits until that is so; how long it took.
+    fn until(clock: Clock, what: impl Fn() -> bool) -> Duration {
+        let begun = clock.uptime();
+        while !what() {
+            assert!(clock.uptime() - begun < Duration::from_secs(10), "not within ten seconds");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        clock.uptime() - begun
+    }
+
+    #[track_caller]
+    fn check(freeze: &Freeze, part: &str) {
+        let reason = freeze.reason(&Ledger::default()).unwrap_or_default();
+        assert!(reason.contains(part), "{part}: {reason:?}");
+    }
+
+    fn is_free(freeze: &Freeze) -> bool {
+        freeze.reason(&Ledger::default()).is_none()
+    }
+
+    #[test]
+    fn a_file_freezes_within_a_second_whatever_it_is_and_frees_when_it_goes() {
+        let (clock, directory) = (Clock::start(), tempfile::tempdir().unwrap());
+        let (other, file) = (directory.path().join("other"), directory.path().join("freeze"));
+        let freeze = Freeze::watch(vec![other, file.clone()], false, clock);
+        until(clock, || is_free(&freeze));
+        let second = Duration::from_secs(1);
+        std::fs::write(&file, "maintenance of rs0\u{7}\nsecond line").unwrap();
+        assert!(until(clock, || !is_free(&freeze)) < second);
+        check(&freeze, "freeze: maintenance of rs0");
+        assert!(!freeze.reason(&Ledger::default()).unwrap().contains(['\u{7}', '\n']));
+        std::fs::remove_file(&file).unwrap();
+        assert!(until(clock, || is_free(&freeze)) < second);
+        for make in [
+            (|file| std::fs::write(file, "")) as fn(&Path) -> std::io::Result<()>,
+            |file| std::fs::write(file, [0xff; 4096]),
+            |file| std::fs::create_dir(file),
+            |file| std::os::unix::fs::symlink("/nowhere/at/all", file),
+        ] {
+            make(&file).unwrap();
+            assert!(until(clock, || !is_free(&freeze)) < second);
+            std::fs::remove_dir(&file).or_else(|_| std::fs::remove_file(&file)).unwrap();
+            until(clock, || is_free(&freeze));
+        }
+        std::fs::write(&file, "").unwrap();
+        until(clock, || !is_free(&freeze));
+        check(&freeze, "freeze exists");
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_counts_as_frozen() {
+        let (clock, directory) = (Clock::start(), tempfile::tempdir().unwrap());
+        let plain = directory.path().join("plain");
+        std::fs::write(&plain, "").unwrap();
+        let loops = directory.path().join("loop");
+        std::os::unix::fs::symlink(&loops, &loops).unwrap();
+        for (file, part) in [
+            (plain.join("freeze"), "cannot be looked at (Not a directory"),
+            (loops.join("freeze"), "cannot be looked at ("),
+            (directory.path().join("x".repeat(300)), "cannot be looked at (File name too long"),
+            (directory.path().join("not/mounted/freeze"), "mounted cannot be looked at (No such file"),
+        ] {
+            let freeze = Freeze::watch(vec![file], false, clock);
+            until(clock, || !freeze.reason(&Ledger::default()).unwrap().contains("not been looked at yet"));
+            check(&freeze, part);
+        }
+    }
+
+    /// Root looks through a directory without permissions: the look is made by somebody else then.
+    #[test]
+    fn a_directory_that_may_not_be_looked_into_counts_as_frozen() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let closed = directory.path().join("closed");
+        std::fs::create_dir(&closed).unwrap();
+        std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).unwrap();
+        let found = look(&closed.join("freeze"));
+        std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o700)).unwrap();
+        if std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) == 0 {
+            assert_eq!(found, None);
+        } else {
+            assert!(found.unwrap().contains("Permission denied"));
+        }
+    }
+
+    /// No file system at hand can be made to hang.
+    #[test]
+    fn a_look_that_hangs_counts_as_frozen_within_a_second_and_no_caller_waits() {
+        let clock = Clock::start();
+        let (free, wait) = std::sync::mpsc::channel::<()>();
+        let looks = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&looks);
+        let hanging = move || {
+            if counted.fetch_add(1, Ordering::SeqCst) == 1 {
+                wait.recv().ok();
+            }
+            None
+        };
+        let freeze = Freeze::watch_by(hanging, false, clock);
+        until(clock, || looks.load(Ordering::SeqCst) == 2);
+        assert!(until(clock, || !is_free(&freeze)) < Duration::from_secs(1));
+        check(&freeze, "could not be looked at for");
+        free.send(()).unwrap();
+        until(clock, || is_free(&freeze));
+    }
+
+    #[test]
+    fn a_look_that_never_came_back_counts_as_frozen() {
+        let (_held, wait) = std::sync::mpsc::channel::<()>();
+        let freeze =
+            Freeze::watch_by(move || wait.recv().err().map(|_| String::new()), false, Clock::start());
+        check(&freeze, "have not been looked at yet");
+    }
+
+    #[test]
+    fn configuration_and_journal_freeze_as_well() {
+        let clock = Clock::start();
+        check(&Freeze::watch(Vec::new(), true, clock), "recovery.freeze is set in the configuration");
+        let freeze = Freeze::watch(Vec::new(), false, clock);
+        until(clock, || is_free(&freeze));
+        let by = Actor::Person("uid 7".into());
+        let frozen = Event::Frozen { by: by.clone(), reason: "audit".into() };
+        let mut ledger = Ledger::default();
+        ledger.apply(&Entry { seq: 1, at_ms: 0, event: frozen });
+        assert_eq!(freeze.reason(&ledger).as_deref(), Some("uid 7: audit"));
+        ledger.apply(&Entry { seq: 2, at_ms: 0, event: Event::Unfrozen { by, reason: "done".into() } });
+        assert_eq!(freeze.reason(&ledger), None);
+    }
+
+    #[test]
+    fn the_thread_ends_with_the_last_clone() {
+        let looks = Arc::new(());
+        let held = Arc::downgrade(&looks);
+        let freeze = Freeze::watch_by(
+            move || {
+                let _held = &looks;
+                None
+            },
+            false,
+            Clock::start(),
+        );
+        until(freeze.clock, || is_free(&freeze));
+        let clock = freeze.clock;
+        drop(freeze);
+        until(clock, || held.upgrade().is_none());
+    }
+}

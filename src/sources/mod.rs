@@ -3,6 +3,7 @@
 
 mod access;
 pub mod connect;
+mod details;
 pub mod kafka;
 mod meter;
 pub mod mongodb;

@@ -11,7 +11,10 @@ fn file(text: &str) -> tempfile::NamedTempFile {
     file
 }
 
-fn load_with(text: &str, environment: &[(&str, &str)]) -> Result<(Raw, resumeguard::config::Config), String> {
+pub(crate) fn load_with(
+    text: &str,
+    environment: &[(&str, &str)],
+) -> Result<(Raw, resumeguard::config::Config), String> {
     let file = file(text);
     let environment: HashMap<_, _> =
         environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -42,7 +45,7 @@ fn every_key_is_documented() {
         let is_key =
             bare.starts_with('[') || bare.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
         // Alternatives of one another: the first of each pair is enough.
-        let alternative = ["password_file", "uri_file"].iter().any(|key| bare.starts_with(key));
+        let alternative = ["password_file", "uri_file", "token"].iter().any(|key| bare.starts_with(key));
         if is_key && !alternative && !bare.starts_with("username =") | !switched_on.contains("username =") {
             switched_on.push_str(bare);
             switched_on.push('\n');
@@ -54,7 +57,7 @@ fn every_key_is_documented() {
     for key in keys {
         assert!(EXAMPLE.contains(&format!("{key} = ")), "{key} is not in config/resumeguard.toml");
     }
-    for key in ["password_file = ", "uri_file = "] {
+    for key in ["password_file = ", "uri_file = ", "token = ", "token_file = "] {
         assert!(EXAMPLE.contains(key));
     }
 }
@@ -68,7 +71,7 @@ fn unknown_keys_and_wrong_units_name_file_and_key() {
     );
     refused(
         "[nonsense]\na = 1",
-        "FILE: nonsense: unknown field `nonsense`, expected one of `connect`, `mongodb`, `poll`, `thresholds`, `mutes`, `http`, `history`",
+        "FILE: nonsense: unknown field `nonsense`, expected one of `connect`, `mongodb`, `poll`, `thresholds`, `mutes`, `http`, `history`, `recovery`",
     );
     refused(
         "[poll]\ninterval = \"15 parsecs\"",

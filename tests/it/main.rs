@@ -16,5 +16,7 @@ mod fake_connect;
 mod faults;
 mod golden;
 mod history;
+mod journal;
 mod probe;
+mod recovery;
 mod tidy;

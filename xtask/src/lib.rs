@@ -29,7 +29,7 @@ pub use clock::{Deadline, Seen, Stopwatch, wait_until};
 pub use connect::Connect;
 pub use connector::{ConnectorStatus, Instance, StoredOffset, Task};
 pub use identity::{Identity, stop, with_environment};
-pub use machine::{Need, ensure, fuzzer, promtool};
+pub use machine::{Need, ensure, fuzzer, mutator, promtool};
 pub use mongo::Mongo;
 pub use parts::Parts;
 pub use peers::Peers;

@@ -13,6 +13,9 @@ use crate::progress::Progress;
 /// Pinned so that its options stay what we know.
 const CARGO_FUZZ: &str = "cargo-fuzz@0.13.2";
 
+/// Pinned so that the same code has the same mutants, under the same names.
+const CARGO_MUTANTS: &str = "cargo-mutants@27.1.0";
+
 /// Something that the machine must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
@@ -165,6 +168,24 @@ pub async fn fuzzer(tools: &Path, progress: &Progress) -> Result<PathBuf> {
         step.done("built");
     }
     Ok(folder)
+}
+
+/// `cargo-mutants`, which is built into the cache: another version on the path would make other mutants.
+///
+/// # Errors
+/// When it does not build.
+pub async fn mutator(tools: &Path, progress: &Progress) -> Result<PathBuf> {
+    let lock_path = tools.join(".lock");
+    let _lock = tokio::task::spawn_blocking(move || Lock::wait(&lock_path)).await??;
+    let root = tools.join(CARGO_MUTANTS);
+    let program = root.join("bin/cargo-mutants");
+    if !program.exists() {
+        let step = progress.step(format!("build {CARGO_MUTANTS}"));
+        let root = root.display().to_string();
+        run("cargo", &["install", "--locked", "--root", &root, CARGO_MUTANTS], Path::new("/")).await?;
+        step.done("built");
+    }
+    Ok(program)
 }
 
 /// Runs a tool to its end; its output is shown only when it fails.

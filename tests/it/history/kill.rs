@@ -60,7 +60,7 @@ async fn written_to(state: &Path) {
 }
 
 /// Splitmix's step: good enough to spread the moments.
-fn next(seed: u64) -> u64 {
+pub(crate) fn next(seed: u64) -> u64 {
     let mixed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     mixed ^ (mixed >> 27)

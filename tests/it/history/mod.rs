@@ -1,7 +1,7 @@
 //! The history on its own: what is kept, for how long, and what becomes of it when the file is in trouble.
 
 mod bounds;
-mod kill;
+pub(crate) mod kill;
 mod memory;
 mod requests;
 mod trouble;

@@ -1,13 +1,62 @@
 //! One file a command, and what they share.
 
-pub(crate) mod bench_tokens;
+mod bench_tokens;
 mod cargo;
-pub(crate) mod ci;
+mod ci;
 mod daemon;
-pub(crate) mod demo;
-pub(crate) mod forecast;
-pub(crate) mod fuzz;
-pub(crate) mod interrupt;
-pub(crate) mod matrix;
-pub(crate) mod stack;
-pub(crate) mod test;
+mod demo;
+mod forecast;
+mod fuzz;
+mod interrupt;
+mod matrix;
+mod mutants;
+mod stack;
+mod test;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+use interrupt::guarded;
+
+/// What `cargo xtask` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Starts, stops and lists real stacks: MongoDB, Kafka, Kafka Connect with the MongoDB connector.
+    Stack {
+        #[command(subcommand)]
+        order: stack::Order,
+    },
+    /// Drives real connectors into every kind of trouble and lets the daemon watch them.
+    Demo(demo::Arguments),
+    /// Brings about every fault that the daemon must detect, on real parts, and measures how long it takes.
+    Matrix(matrix::Arguments),
+    /// Holds the outage budget against an oplog that really rolls, by steady load and by day and night.
+    Forecast(forecast::Arguments),
+    /// Runs every test, those on the real stack included.
+    Test(test::Arguments),
+    /// Checks format, lints and docs, then runs every test.
+    Ci(test::Arguments),
+    /// Sets the decoder of resume tokens beside npm's and the connector's own.
+    BenchTokens(bench_tokens::Arguments),
+    /// Fuzzes the decoder of resume tokens.
+    Fuzz(fuzz::Arguments),
+    /// Breaks the code in every small way and lists what no test notices. Takes an hour or two.
+    Mutants(mutants::Arguments),
+}
+
+impl Command {
+    pub(crate) async fn run(self) -> Result<ExitCode> {
+        match self {
+            Self::Stack { order } => guarded(stack::run(order)).await,
+            Self::Demo(arguments) => demo::run(arguments).await,
+            Self::Matrix(arguments) => Box::pin(guarded(matrix::run(arguments))).await,
+            Self::Forecast(arguments) => Box::pin(guarded(forecast::run(arguments))).await,
+            Self::Test(arguments) => guarded(test::run(arguments)).await,
+            Self::Ci(arguments) => guarded(ci::run(arguments)).await,
+            Self::BenchTokens(arguments) => guarded(bench_tokens::run(arguments)).await,
+            Self::Fuzz(arguments) => guarded(fuzz::run(arguments)).await,
+            Self::Mutants(arguments) => guarded(mutants::run(arguments)).await,
+        }
+    }
+}

@@ -195,6 +195,26 @@ mod tests {
         }
     }
 
+    /// A reading that the next pass may bring is not asked for.
+    #[test]
+    fn what_only_the_server_knows_is_asked() {
+        for why in Why::ALL {
+            let report = one(&unread(why, None));
+            assert_eq!(report.verdict, Verdict::Unknown(why));
+            let asks = [Why::OplogUnauthorized, Why::Sharded, Why::TokenIncomplete, Why::Contradictory]
+                .contains(&why);
+            assert_eq!(ask(&report), asks.then_some(Ask::ToKnow), "{why}");
+        }
+    }
+
+    /// A key that nobody may be writing any more is not judged, whatever the server says of what stands under it.
+    #[test]
+    fn an_answer_does_not_replace_the_wait_for_an_inferred_key() {
+        let mut facts = unread(Why::Sharded, answered(ProbeAnswer::Resumes));
+        facts.connectors[0].key = Some(LiveKey::Inferred);
+        check(&facts, Verdict::Unknown(Why::Sharded), OnRestart::Unknown);
+    }
+
     #[test]
     fn j6_an_old_answer_and_an_old_position_are_unknown() {
         let aged = |seconds| {

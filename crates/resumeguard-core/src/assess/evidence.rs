@@ -110,3 +110,96 @@ fn by_namespace(members: &[MemberFacts]) -> Option<ByNamespace<'_>> {
     }
     some.then_some(streams)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assess::story::{NAMESPACE, after, opened};
+    use crate::assess::tests::{FIRST, connector, facts, member, token};
+    use crate::domain::*;
+
+    fn source(source: &'static str, name: &str, up: bool) -> SourceFacts {
+        SourceFacts { source, name: name.into(), up, error: None }
+    }
+
+    fn watching(config: &[(&str, &str)]) -> ConnectorFacts {
+        let config = config.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        ConnectorFacts { settings: Settings::from_config(&config), ..connector(token(FIRST + 60_000, 0)) }
+    }
+
+    /// One connector on `shop.orders`, whose one stream the secondary shows.
+    fn one_stream() -> Facts {
+        let mut members = vec![member("a:1", Role::Primary, FIRST), member("b:1", Role::Secondary, FIRST)];
+        (members[0].streams, members[1].streams) = (Some(vec![]), opened(FIRST, after(FIRST)));
+        facts(watching(&NAMESPACE), members)
+    }
+
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut Facts), expected: &str) {
+        let mut facts = one_stream();
+        change(&mut facts);
+        let found = match Streams::of(&facts).living(&facts.connectors[0]) {
+            Living::Unseen => "unseen",
+            Living::Ambiguous => "ambiguous",
+            Living::None => "none",
+            Living::One(_) => "one",
+        };
+        assert_eq!(found, expected);
+    }
+
+    fn members(facts: &mut Facts) -> &mut Vec<MemberFacts> {
+        facts.deployments.get_mut("rs0").unwrap().members.as_mut().unwrap()
+    }
+
+    #[test]
+    fn a_stream_is_the_connectors_if_nobody_else_could_own_it() {
+        check(|_| {}, "one");
+        let beside = |config: &'static [(&str, &str)]| {
+            move |facts: &mut Facts| facts.connectors.push(watching(config))
+        };
+        check(beside(&[("database", "shop"), ("collection", "invoices")]), "one");
+        check(beside(&NAMESPACE), "ambiguous");
+        check(beside(&[("database", "${env:DB}")]), "ambiguous");
+        let elsewhere = ConnectorFacts { deployment: Ok("rs1".into()), ..watching(&NAMESPACE) };
+        check(|facts| facts.connectors.push(elsewhere), "one");
+        let nowhere = ConnectorFacts { deployment: Err(Why::UriPlaceholder), ..watching(&[]) };
+        check(|facts| facts.connectors.push(nowhere), "ambiguous");
+    }
+
+    #[test]
+    fn a_connect_cluster_that_cannot_be_read_may_own_any_stream() {
+        check(
+            |facts| facts.sources = vec![source("connect", "eu", true), source("mongodb", "rs1", false)],
+            "one",
+        );
+        check(|facts| facts.sources = vec![source("connect", "eu", false)], "ambiguous");
+    }
+
+    #[test]
+    fn what_cannot_be_seen_proves_nothing() {
+        check(|facts| members(facts)[1].streams = Some(vec![]), "none");
+        check(|facts| members(facts)[0].streams = None, "unseen");
+        check(|facts| members(facts).clear(), "unseen");
+        check(
+            |facts| {
+                let arbiter = MemberFacts { streams: None, ..member("c:1", Role::Arbiter, FIRST) };
+                members(facts).push(arbiter);
+            },
+            "one",
+        );
+        check(|facts| facts.connectors[0].settings.namespace = "${env:DB}".into(), "unseen");
+        check(|facts| facts.connectors[0].deployment = Err(Why::UriPlaceholder), "unseen");
+        check(|facts| facts.connectors[0].deployment = Ok("rs1".into()), "unseen");
+    }
+
+    #[test]
+    fn a_direct_connection_has_its_stream_on_one_member() {
+        let direct = |host: &str| {
+            let host = host.to_owned();
+            move |facts: &mut Facts| facts.connectors[0].selection = Ok(Selection::Direct(host))
+        };
+        check(direct("B:1"), "one");
+        check(direct("a:1"), "none");
+        check(|facts| facts.connectors[0].selection = Ok(Selection::Hidden), "one");
+    }
+}

@@ -10,6 +10,8 @@
 //! The budget is the shorter of both by the recent pace. Day and night differ: the range goes from the fastest to the
 //! slowest stretch of the same amount in the last eight days.
 
+#[cfg(test)]
+mod exact;
 mod oplog;
 mod pace;
 mod position;

@@ -242,7 +242,7 @@ fn against(
         (Ok(_), Ok(last)) if position.time <= last => {
             inside_the_window(binding, position, connector, thresholds, memory)
         }
-        (Ok(_), Ok(last)) => ahead_of_last(binding, position, last, memory),
+        (Ok(_), Ok(_)) => ahead_of_last(binding, position, memory),
         (Err(why), _) | (_, Err(why)) => Judgement::unknown(why, OnRestart::Unknown),
     }
 }
@@ -261,17 +261,11 @@ fn older_than_first(binding: &Binding<'_>, position: &Position, connector: &Conn
 }
 
 /// A position cannot be ahead of an entry read later, unless it belongs elsewhere or was made by hand.
-fn ahead_of_last(
-    binding: &Binding<'_>,
-    position: &Position,
-    last: Timestamp,
-    memory: &ConnectorMemory,
-) -> Judgement {
+fn ahead_of_last(binding: &Binding<'_>, position: &Position, memory: &ConnectorMemory) -> Judgement {
     let judgement = if memory.future_passes() + 1 < FUTURE_PASSES {
         Judgement::unknown(Why::PositionInFuture, OnRestart::Unknown)
     } else {
-        let known = numbers(binding, position, Verdict::Critical, OnRestart::Stalls);
-        Judgement { lag_seconds: Some(seconds(last, position.time)), ..known }
+        numbers(binding, position, Verdict::Critical, OnRestart::Stalls)
     };
     Judgement { in_future: true, ..judgement }
 }

@@ -48,3 +48,57 @@ impl Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assess::tests::{FIRST, member};
+    use crate::domain::{OplogSizes, Role, Why};
+
+    fn limited(size: u64, retention: u64) -> MemberFacts {
+        let sizes = OplogSizes {
+            size_bytes: Some(1),
+            max_size_bytes: Some(size),
+            min_retention_seconds: Some(retention).filter(|seconds| *seconds > 0),
+        };
+        MemberFacts { sizes, ..member("a:1", Role::Primary, FIRST) }
+    }
+
+    /// What is known to be lowered after readings of size and retention.
+    #[track_caller]
+    fn check(readings: &[(u64, u64)], size: Option<(u64, u64)>, retention: Option<(u64, u64)>) {
+        let read = |limits: Limits, (size, retention): &(u64, u64)| limits.after(&limited(*size, *retention));
+        let lowered = readings.iter().fold(Limits::default(), read).lowered();
+        let found = lowered.map(|lowered| (lowered.size, lowered.retention));
+        assert_eq!(found, (size.is_some() || retention.is_some()).then_some((size, retention)));
+    }
+
+    #[test]
+    fn a_size_or_a_retention_that_became_less() {
+        check(&[(900, 60)], None, None);
+        check(&[(900, 60), (900, 60)], None, None);
+        check(&[(900, 60), (901, 61)], None, None);
+        check(&[(900, 60), (899, 60)], Some((900, 899)), None);
+        check(&[(900, 60), (900, 59)], None, Some((60, 59)));
+        check(&[(900, 60), (900, 0)], None, Some((60, 0)));
+        check(&[(900, 60), (800, 50)], Some((900, 800)), Some((60, 50)));
+    }
+
+    #[test]
+    fn it_stays_known_until_both_are_what_they_were() {
+        check(&[(900, 60), (800, 50), (800, 50)], Some((900, 800)), Some((60, 50)));
+        check(&[(900, 60), (800, 50), (900, 50)], Some((900, 800)), Some((60, 50)));
+        check(&[(900, 60), (800, 50), (800, 60)], Some((900, 800)), Some((60, 50)));
+        check(&[(900, 60), (800, 50), (899, 60)], Some((900, 800)), Some((60, 50)));
+        check(&[(900, 60), (800, 50), (900, 60)], None, None);
+        check(&[(900, 60), (800, 60), (700, 60)], Some((800, 700)), None);
+    }
+
+    #[test]
+    fn what_could_not_be_read_was_not_lowered() {
+        let known = Limits::default().after(&limited(900, 60));
+        let unread = MemberFacts { sizes: OplogSizes::default(), ..limited(900, 60) };
+        let silent = MemberFacts { last: Err(Why::MemberUnreadable), ..limited(1, 1) };
+        assert_eq!((known.after(&unread), known.after(&silent)), (known, known));
+    }
+}

@@ -1,5 +1,8 @@
 //! What a pass remembers of the ones before: a bounded fold per connector.
 
+#[cfg(test)]
+mod tests;
+
 use super::collection::Behind;
 use super::continuity::Continuity;
 use super::evidence::Living;
@@ -369,7 +372,7 @@ impl ConnectorMemory {
 
     fn rewound_from_after(&self, connector: &ConnectorFacts) -> Option<Timestamp> {
         let Some(position) = connector.token_time() else { return self.rewound_from };
-        let before = self.stillness.map(|known| known.position).filter(|known| position < *known);
+        let before = self.stillness.map(|known| known.position);
         self.rewound_from.max(before).filter(|from| position < *from)
     }
 

@@ -16,6 +16,8 @@ mod progress;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod reported;
+#[cfg(test)]
 mod restored;
 #[cfg(test)]
 pub(crate) mod story;

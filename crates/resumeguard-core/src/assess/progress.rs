@@ -51,6 +51,10 @@ mod tests {
         assert_eq!(progress(&story), Progress::Unknown, "idle or stalled: nobody sees");
         story.pass(|facts| see(facts, Some(vec![]))).pass(|_| {});
         assert_eq!(progress(&story), Progress::Stalled);
+        story.pass(|facts| see(facts, None));
+        assert_eq!(progress(&story), Progress::Unknown, "nobody sees any more");
+        story.pass(|facts| see(facts, opened(AT, after(AT - 9)))).pass(|facts| see(facts, Some(vec![])));
+        assert_eq!(progress(&story), Progress::Unknown, "one pass may be a moment between two streams");
         story.pass(|facts| see(facts, opened(AT, after(AT - 9)))).pass(|facts| stored(facts, AT));
         assert_eq!(progress(&story), Progress::Rewound);
         story.pass(stop);

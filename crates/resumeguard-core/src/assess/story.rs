@@ -7,7 +7,7 @@ use crate::domain::*;
 /// A moment inside the window.
 pub(crate) const AT: u32 = FIRST + 10_000;
 
-const NAMESPACE: [(&str, &str); 2] = [("database", "shop"), ("collection", "orders")];
+pub(crate) const NAMESPACE: [(&str, &str); 2] = [("database", "shop"), ("collection", "orders")];
 
 /// One connector over several passes of 15 s.
 pub(crate) struct Story {

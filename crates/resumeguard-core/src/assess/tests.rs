@@ -130,8 +130,23 @@ fn j2_at_exactly_the_first_entry_only_5_0_and_newer_resume() {
         let facts = facts(connector(token(FIRST, 5)), members);
         assess(&Memory::default(), &facts, &thresholds, now(0)).0.connectors[0].verdict
     };
-    assert_eq!(judge(old), Verdict::Critical);
+    assert_eq!(judge(old.clone()), Verdict::Critical);
     assert_eq!(judge(replica_set()), Verdict::AtRisk);
+    check(&facts(connector(token(FIRST + 60_000, 5)), old), Verdict::Safe, OnRestart::Resumes);
+}
+
+#[test]
+fn numbers_of_an_oplog_and_of_one_that_holds_one_entry() {
+    let inside = one(&facts(connector(token(FIRST + 60_000, 0)), replica_set()));
+    assert_eq!((inside.headroom_ratio, inside.lag_seconds), (Some(0.6), Some(40_000)));
+    let mut one_entry = replica_set();
+    one_entry[0].first = Ok(FirstEntry { time: Timestamp { t: LAST, i: 1 }, initiating: false });
+    let alone = one(&facts(connector(token(LAST, 1)), one_entry));
+    assert_eq!(
+        (alone.headroom_seconds, alone.headroom_ratio),
+        (Some(0), None),
+        "of nothing there is no share"
+    );
 }
 
 #[test]
@@ -160,7 +175,11 @@ fn j3_the_worst_member_that_can_be_selected_decides() {
     reader.selection = Ok(Selection::Preference { preference: ReadPreference::Nearest, tag_sets: vec![] });
     check(&facts(reader.clone(), members.clone()), Verdict::Lost, OnRestart::Fails);
     reader.selection = Ok(Selection::Direct("c:1".into()));
-    check(&facts(reader, members), Verdict::Unknown(Why::NoMemberSelected), OnRestart::Unknown);
+    check(&facts(reader.clone(), members), Verdict::Unknown(Why::NoMemberSelected), OnRestart::Unknown);
+    check(&facts(reader, replica_set()), Verdict::Unknown(Why::NoMemberSelected), OnRestart::Unknown);
+    let nobody_writes = vec![member("b:1", Role::Secondary, FIRST)];
+    let reader = connector(token(FIRST + 49_000, 0));
+    check(&facts(reader, nobody_writes), Verdict::Unknown(Why::NoPrimary), OnRestart::Unknown);
 }
 
 #[test]
@@ -221,6 +240,31 @@ fn a_lagging_secondary_is_no_reason_to_see_the_future() {
     let (first, memory) = pass(&Memory::default(), &ahead, 0);
     assert_eq!(first.verdict, Verdict::Unknown(Why::MemberUnreadable));
     assert_eq!(pass(&memory, &ahead, 15).0.verdict, Verdict::Unknown(Why::MemberUnreadable));
+}
+
+#[test]
+fn a_position_between_a_lagging_members_last_entry_and_the_newest_is_inside() {
+    let mut members = vec![member("a:1", Role::Primary, FIRST), member("b:1", Role::Secondary, FIRST)];
+    members[1].last = Ok(Timestamp { t: LAST - 500, i: 0 });
+    let selection = Ok(Selection::Direct("b:1".into()));
+    let reader = ConnectorFacts { selection, ..connector(token(LAST, 1)) };
+    check(&facts(reader, members.clone()), Verdict::Safe, OnRestart::Resumes);
+    // Whoever is not ahead of the own member's last entry needs no other to tell.
+    members[1].last = Err(Why::MemberUnreadable);
+    check(&facts(connector(token(LAST, 1)), members), Verdict::Safe, OnRestart::Resumes);
+}
+
+#[test]
+fn rg001_is_of_running_connectors_only() {
+    let mut lost = facts(connector(token(FIRST - 7, 0)), replica_set());
+    lost.connectors[0].tasks[0].state = TaskState::Paused;
+    let (_, memory) = pass(&Memory::default(), &lost, 0);
+    let (paused, memory) = pass(&memory, &lost, 60);
+    assert_eq!(rules(&paused), ["RG004"]);
+    lost.connectors[0].tasks[0].state = TaskState::Running;
+    let (resumed, memory) = pass(&memory, &lost, 75);
+    assert_eq!(rules(&resumed), Vec::<&str>::new(), "it may still store a newer one");
+    assert_eq!(rules(&pass(&memory, &lost, 135).0), ["RG001"]);
 }
 
 #[test]
@@ -290,6 +334,7 @@ fn on_restart_follows_tolerance_and_startup_mode() {
     let start = "startup.mode.timestamp.start.at.operation.time";
     assert_eq!(with(lost(), &[all, timestamp]), OnRestart::Skips);
     assert_eq!(with(lost(), &[all, timestamp, (start, &inside)]), OnRestart::Replays);
+    assert_eq!(with(lost(), &[all, timestamp, (start, &FIRST.to_string())]), OnRestart::Replays);
     assert_eq!(with(lost(), &[all, timestamp, (start, &past)]), OnRestart::Fails);
     let none = || Err(Why::NoPosition);
     assert_eq!(with(none(), &[]), OnRestart::Skips);

@@ -343,6 +343,42 @@ mod tests {
     }
 
     #[test]
+    fn read_preferences_are_told_apart_however_they_are_written() {
+        let options =
+            ["primary", "PRIMARYPREFERRED", "secondary", "secondaryPreferred", "nearest", "unheard-of"];
+        let read = options.map(|value| {
+            let uri = format!("mongodb://h,i/?readPreference={value}");
+            let Selection::Preference { preference, .. } = ConnectionString::parse(&uri).unwrap().selection()
+            else {
+                panic!("{uri} names a preference")
+            };
+            preference
+        });
+        use ReadPreference::{Nearest, Primary, PrimaryPreferred, Secondary, SecondaryPreferred};
+        assert_eq!(read, [Primary, PrimaryPreferred, Secondary, SecondaryPreferred, Nearest, Primary]);
+    }
+
+    #[test]
+    fn the_replica_set_is_the_one_that_is_given() {
+        let set = |uri: &str| ConnectionString::parse(uri).unwrap().replica_set().map(str::to_owned);
+        assert_eq!(set("mongodb://h/?w=1&replicaSet=rs%2D0").as_deref(), Some("rs-0"));
+        assert_eq!(set("mongodb://h/?w=1"), None);
+    }
+
+    #[test]
+    fn hosts_without_a_port_have_the_usual_one() {
+        for (host, expected) in [
+            ("h", "h:27017"),
+            ("h:1", "h:1"),
+            ("[::1]", "[::1]:27017"),
+            ("[::1]:1", "[::1]:1"),
+            ("/tmp/mongodb-27017.sock", "/tmp/mongodb-27017.sock"),
+        ] {
+            assert_eq!(with_port(host), expected);
+        }
+    }
+
+    #[test]
     fn debug_shows_no_credentials() {
         let parsed = ConnectionString::parse("mongodb://user:hunter2@h/").unwrap();
         assert!(!format!("{parsed:?}").contains("hunter2"));

@@ -149,6 +149,9 @@ mod tests {
             StoredOffset::Copying
         );
         assert_eq!(parse(r#"{"_id":"{\"_id\": 5, \"copyingData\": true}"}"#), StoredOffset::Copying);
+        assert_eq!(parse(r#"{"_id":"{\"_id\": 5}","copy":"true"}"#), StoredOffset::Copying);
+        let heartbeat = r#"{"_id":"{\"_data\": \"826B03B3E1000000012B0229296E04\", \"copyingData\": false}","copy":"false"}"#;
+        assert!(matches!(parse(heartbeat), StoredOffset::Token(_)), "neither is true");
     }
 
     #[test]

@@ -284,6 +284,23 @@ mod tests {
         check(ReadPreference::Nearest, &[], &["a", "b", "c", "d"], &[]);
     }
 
+    /// What a mode that prefers falls back to while there is nobody of its first choice.
+    #[test]
+    fn a_preferred_role_that_nobody_has_leaves_the_other() {
+        let hosts = |preference, members: Vec<&MemberFacts>| {
+            let members: Vec<_> = members.into_iter().cloned().collect();
+            let selection = Selection::Preference { preference, tag_sets: vec![] };
+            let Candidates { now, later } = selection.candidates(&members);
+            [now, later].map(|members| members.iter().map(|m| m.host.clone()).collect::<Vec<_>>().join(" "))
+        };
+        let (primary, secondary) = (member("a:1", Role::Primary, "ny"), member("b:1", Role::Secondary, "ny"));
+        use ReadPreference::{PrimaryPreferred, SecondaryPreferred};
+        assert_eq!(hosts(PrimaryPreferred, vec![&secondary]), ["b:1", ""]);
+        assert_eq!(hosts(PrimaryPreferred, vec![&primary]), ["a:1", ""]);
+        assert_eq!(hosts(SecondaryPreferred, vec![&primary]), ["a:1", ""]);
+        assert_eq!(hosts(SecondaryPreferred, vec![&primary, &secondary]), ["b:1", "a:1"]);
+    }
+
     #[test]
     fn a_direct_connection_reaches_one_member_by_any_of_its_addresses() {
         let mut hidden = member("h:1", Role::Secondary, "ny");

@@ -140,6 +140,13 @@ mod tests {
     }
 
     #[test]
+    fn debug_shows_no_key() {
+        let ns = "mongodb://u:hunter2@h/db.c".to_owned();
+        let shown = format!("{:?}", StoredEntry { ns, offset: StoredOffset::Copying, text: None });
+        assert_eq!(shown, "StoredEntry { offset: Copying, .. }");
+    }
+
+    #[test]
     fn stale_keys_are_told_apart() {
         let stale = "mongodb://old:27017/db.c";
         check(

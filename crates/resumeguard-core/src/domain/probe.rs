@@ -95,20 +95,21 @@ impl ProbeAnswer {
     }
 
     /// Of the answers of several members that the connector may select, the one that decides: like the greatest `first`
-    /// in arithmetic, the one that helps least.
+    /// in arithmetic, the one that helps least. Whichever was asked first changes nothing.
     #[must_use]
     pub fn or_worse(self, other: Self) -> Self {
-        if other.badness() > self.badness() { other } else { self }
+        std::cmp::max_by_key(self, other, |answer| answer.badness())
     }
 
-    /// A member that holds too little decides (J3), then one that could not be asked.
-    fn badness(self) -> (u8, u8) {
+    /// A member that holds too little decides (J3), then one that refuses for another reason, then one that could not be
+    /// asked. Of two other reasons the code decides: it must be one and the same in every order.
+    fn badness(self) -> (u8, bool, Option<u32>) {
         match self {
-            Self::Resumes => (0, 0),
-            Self::NotContradicted => (1, 0),
-            Self::Inconclusive => (2, 0),
-            Self::Unauthorized => (3, 0),
-            Self::Refused(failure) => (4, u8::from(failure.class == FailureClass::HistoryLost)),
+            Self::Resumes => (0, false, None),
+            Self::NotContradicted => (1, false, None),
+            Self::Inconclusive => (2, false, None),
+            Self::Unauthorized => (3, false, None),
+            Self::Refused(Failure { code, class }) => (4, class == FailureClass::HistoryLost, code),
         }
     }
 }
@@ -151,6 +152,7 @@ mod tests {
             ProbeAnswer::NotContradicted,
             ProbeAnswer::Inconclusive,
             ProbeAnswer::Unauthorized,
+            ProbeAnswer::of_code(260),
             ProbeAnswer::of_code(280),
             lost,
         ];

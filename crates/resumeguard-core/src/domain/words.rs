@@ -61,6 +61,36 @@ fn settings_and_losses() {
 }
 
 #[test]
+fn tokens_members_and_what_a_verdict_stands_on() {
+    assert_eq!(
+        [TokenKind::Event, TokenKind::HighWaterMark].map(TokenKind::code),
+        ["event", "high-water-mark"]
+    );
+    let roles = [Role::Primary, Role::Secondary, Role::Arbiter, Role::Other];
+    assert_eq!(roles.map(Role::code), ["primary", "secondary", "arbiter", "other"]);
+    assert_eq!([Basis::Window, Basis::Probe].map(Basis::code), ["window", "probe"]);
+}
+
+#[test]
+fn every_reason_for_unknown_has_a_sentence_of_its_own() {
+    let sentences = Why::ALL.map(Why::sentence);
+    for (i, sentence) in sentences.iter().enumerate() {
+        assert!(sentence.len() > 20 && !sentences[..i].contains(sentence), "{sentence}");
+    }
+    assert_eq!(Why::PositionForeign.to_string(), "position_foreign", "it is shown as its word");
+}
+
+#[test]
+fn a_connector_that_cannot_be_read_keeps_its_name_and_nothing_else_is_known() {
+    let probe = Some(Probe { answer: ProbeAnswer::Resumes, age: Default::default(), margin_seconds: None });
+    let seen = ConnectorFacts { probe, ..connector(token(1_060_000, 0)) };
+    let unreadable = seen.unreadable();
+    let why = Why::ConnectUnreadable;
+    assert_eq!((unreadable.state, unreadable.offset, unreadable.probe), (Err(why), Err(why), None));
+    assert_eq!((unreadable.tasks, unreadable.id, unreadable.settings), (vec![], seen.id, seen.settings));
+}
+
+#[test]
 fn a_report_says_why_and_whether_anything_failed() {
     let well = one(&facts(connector(token(1_060_000, 0)), replica_set()));
     assert_eq!((well.why(), well.has_failed()), (None, false));

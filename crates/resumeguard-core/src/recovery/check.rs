@@ -1,11 +1,11 @@
 //! The world that was read again against the plan, immediately before a step, after one, and where nobody knows whether one
 //! was carried out.
 
+use super::attempt::{Attempt, Taken};
 use super::entry::Will;
-use super::fold::{Attempt, Taken};
 use super::plan::Fingerprint;
 use super::world::World;
-use super::{Mark, Outcome, Phase, Step};
+use super::{Mark, Outcome, Phase, Step, Strategy};
 use crate::domain::{ConnectorState, FailureClass, TaskState, Timestamp};
 use mongodb_resume_token::high_water_mark_v1;
 
@@ -417,6 +417,8 @@ fn position(attempt: &Attempt, world: &World) -> Seen {
     let time = world.under(&partition).and_then(super::world::RawOffset::time);
     match (time, world.oldest) {
         (Some(time), Ok(oldest)) if time >= oldest => Seen::Well { reached: Some(time) },
+        // A restart moves no position: whether there is one is judgement's concern, not the restart's.
+        (time, _) if attempt.plan.strategy == Strategy::Restart => Seen::Well { reached: time },
         // The stored position follows the stream at the next flush; an idle one keeps the mark, which ages.
         (Some(_), Ok(_)) => Seen::NotYet("its stored position is older than the oplog".to_owned()),
         (Some(_), Err(why)) => Seen::NotYet(why.sentence().to_owned()),

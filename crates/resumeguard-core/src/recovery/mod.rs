@@ -4,6 +4,7 @@
 //! [`check`] compares the world that was read again with the plan, immediately before each step; [`fold`] turns the
 //! journal's entries into attempts, and says what comes next. Whoever executes knows only steps.
 
+mod attempt;
 mod blockers;
 pub mod check;
 mod entry;
@@ -21,9 +22,10 @@ mod trigger;
 mod words;
 mod world;
 
+pub use attempt::{Attempt, Next, ROUNDS, Taken};
 pub use blockers::{Blocker, PASSES, Surroundings, blockers};
 pub use entry::{AttemptId, Ended, Entry, Event, Outcome, Saved, Stretch, Will};
-pub use fold::{Attempt, Ledger, Next, ROUNDS, Taken, Word};
+pub use fold::{Ledger, Word};
 pub use plan::{DECISIVE, Expects, Fingerprint, Loses, Plan, PlanId, StoredToken};
 pub use policy::{Policies, Policy, Rule, TolerateSettings};
 pub use round::{Around, Details, Planned, round};

@@ -1,5 +1,6 @@
 //! What can be done: the closed list that executor, journal and restore know.
 
+use crate::domain::ConnectorState;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -107,6 +108,42 @@ impl Step {
             Self::Verify => "verify",
             Self::RestoreOffset { .. } => "restore_offset",
             Self::ResizeOplog { .. } => "resize_oplog",
+        }
+    }
+
+    /// What makes a stopped connector what it was; nothing for one that was stopped.
+    #[must_use]
+    pub fn back_to(state: ConnectorState) -> Option<Self> {
+        match state {
+            ConnectorState::Stopped => None,
+            ConnectorState::Paused => Some(Self::Pause),
+            ConnectorState::Running
+            | ConnectorState::Failed
+            | ConnectorState::Unassigned
+            | ConnectorState::Restarting
+            | ConnectorState::Other => Some(Self::Resume),
+        }
+    }
+
+    /// The key under which it changes what is stored, where it does.
+    #[must_use]
+    pub fn partition(&self) -> Option<&str> {
+        match self {
+            Self::WriteMark { partition, .. }
+            | Self::RemoveOffset { partition }
+            | Self::RestoreOffset { partition } => Some(partition),
+            Self::Save
+            | Self::Stop
+            | Self::Configure { .. }
+            | Self::StartAtOldest { .. }
+            | Self::Resume
+            | Self::Pause
+            | Self::RestartTasks
+            | Self::InsertMarker { .. }
+            | Self::RemoveMarker { .. }
+            | Self::AwaitStored
+            | Self::Verify
+            | Self::ResizeOplog { .. } => None,
         }
     }
 

@@ -77,7 +77,7 @@ fn a_stream_that_ends_and_begins_at_once_loses_nothing() {
 
 #[test]
 fn a_lost_position_that_its_own_stream_carried_over_is_rescued() {
-    for start in [after(AT - 9), StreamStart::Now] {
+    for start in [after(AT - 9), after(AT), StreamStart::Now] {
         let mut story = Story::begin(AT, opened(AT - 5, start));
         story.pass(|facts| roll(facts, AT + 500)).pass(|facts| stored(facts, AT + 700));
         story.found(&[(Outcome::Rescued, AT, AT + 700)]);
@@ -299,6 +299,83 @@ fn a_stream_opened_after_the_loss_carried_nothing_over() {
         stored(facts, AT + 700);
     });
     story.found(&[(Outcome::Lost(LossCause::Altered), AT, AT + 550)]);
+}
+
+#[test]
+fn a_gap_is_closed_after_exactly_one_flush() {
+    // Noticed at 15 s, so known at 75 s and not a pass before.
+    let mut story = Story::begin(AT, opened(AT, after(AT - 9)));
+    story.pass(|facts| see(facts, opened(AT + 600, StreamStart::Now)));
+    story.pass(|_| {}).pass(|_| {}).pass(|_| {});
+    story.found(&[]);
+    story.pass(|_| {});
+    story.found(&[(Outcome::Lost(LossCause::Reopened), AT, AT + 600)]);
+    // What the old stream delivered is waited for as long, and counts though it is stored at the last moment.
+    let mut story = Story::begin(AT, opened(AT, after(AT - 9)));
+    story.pass(|facts| see(facts, opened(AT + 600, StreamStart::Now)));
+    story.pass(|_| {}).pass(|_| {}).pass(|facts| stored(facts, AT + 500));
+    story.found(&[]);
+    story.pass(|facts| stored(facts, AT + 590));
+    story.found(&[(Outcome::Lost(LossCause::Reopened), AT + 590, AT + 600)]);
+}
+
+#[test]
+fn a_stream_opened_twice_leaves_out_no_stretch_twice() {
+    let mut story = Story::begin(AT, opened(AT, after(AT - 9)));
+    story.pass(|facts| see(facts, opened(AT + 600, StreamStart::Now))).a_flush_goes_by();
+    story.pass(|facts| see(facts, opened(AT + 900, StreamStart::Now))).a_flush_goes_by();
+    let first = (Outcome::Lost(LossCause::Reopened), AT, AT + 600);
+    story.found(&[first, (Outcome::Lost(LossCause::Reopened), AT + 600, AT + 900)]);
+    assert_eq!(story.report().losses, BTreeMap::from([(LossCause::Reopened, (2, 900))]));
+}
+
+#[test]
+fn a_stream_that_ended_and_began_later_is_known_at_once() {
+    for (ended, found) in [(AT + 599, false), (AT + 598, true)] {
+        let mut story = Story::begin(AT, opened(AT, after(AT - 9)));
+        story.pass(|facts| see(facts, opened(AT + 600, StreamStart::Now))).pass(|facts| {
+            stored(facts, ended);
+            let Ok(StoredOffset::Token(position)) = &mut facts.connectors[0].offset else { unreachable!() };
+            position.ends = StreamEnd::Every;
+        });
+        let expected = [(Outcome::Lost(LossCause::Invalidated), ended, AT + 600)];
+        story.found(if found { &expected } else { &[] });
+    }
+}
+
+#[test]
+fn only_a_position_that_moves_while_nothing_runs_was_set_by_hand() {
+    let good = |rest: &dyn Fn(&mut Facts), then: &dyn Fn(&mut Facts)| {
+        let mut story = Story::begin(AT, None);
+        story.pass(rest).pass(rest).pass(|facts| {
+            then(facts);
+            stored(facts, AT + 500);
+        });
+        story.report().discontinuities.iter().map(|found| found.outcome).collect::<Vec<_>>()
+    };
+    assert_eq!(good(&stop, &|_| {}), [Outcome::Lost(LossCause::Altered)]);
+    assert_eq!(good(&fail, &|_| {}), [Outcome::Lost(LossCause::Altered)]);
+    assert_eq!(good(&stop, &run), [], "it goes on from where it stood");
+    // Between two workers, and while the last task ends, there may be somebody to store.
+    let no_tasks = |facts: &mut Facts| facts.connectors[0].tasks = vec![];
+    assert_eq!(good(&no_tasks, &|_| {}), []);
+    let stopping = |facts: &mut Facts| facts.connectors[0].state = Ok(ConnectorState::Stopped);
+    assert_eq!(good(&stopping, &|_| {}), []);
+}
+
+#[test]
+fn a_start_time_replays_only_where_it_counts_and_lies_before() {
+    let reset = |mode: &str, start: u32| {
+        let start = start.to_string();
+        let settings =
+            [("startup.mode", mode), ("startup.mode.timestamp.start.at.operation.time", start.as_str())];
+        let mut story = Story::with(AT, None, &settings);
+        story
+            .pass(|facts| facts.connectors[0].offset = Err(Why::NoPosition))
+            .pass(|facts| stored(facts, AT + 700));
+        story.report().losses.contains_key(&LossCause::Reset)
+    };
+    assert!(!reset("timestamp", AT) && reset("timestamp", AT + 1) && reset("latest", AT));
 }
 
 #[test]

@@ -61,7 +61,7 @@ impl Case<'_> {
         let read_now = self.connector.token_time().is_some() && self.connector.offset_age.is_zero();
         let still = self.memory.stands_still_for().filter(|_| read_now)?;
         let enough = self.thresholds.offset_flush + self.facts.interval * STILL_PASSES;
-        (still > 0 && still.unsigned_abs() >= enough.as_secs()).then_some(still)
+        u64::try_from(still).is_ok_and(|still| still >= enough.as_secs().max(1)).then_some(still)
     }
 
     /// A heartbeat is configured, and several of them have not moved the position.

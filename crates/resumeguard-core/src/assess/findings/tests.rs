@@ -168,6 +168,7 @@ fn rg002_and_rg003_a_position_that_stands_still_by_the_servers_clock() {
     check("0", 105, &["RG002"]);
     check("10000", 105, &["RG003"]);
     check("60000", 105, &[]);
+    check("60000", 180, &[]);
     check("60000", 181, &["RG003"]);
     // Where nothing happened there was nothing to move for: what is new was written just now.
     let quiet = facts(with_settings(token(LAST, 1), &[("heartbeat.interval.ms", "1000")]), replica_set());
@@ -207,8 +208,16 @@ fn rg016_warns_when_a_copy_outlasts_half_the_window() {
     let copying = facts(connector(Ok(StoredOffset::Copying)), replica_set());
     let (first, memory) = pass(&Memory::default(), &copying, 0);
     assert_eq!((rules(&first), first.findings[0].severity), (vec!["RG016"], Severity::Info));
-    let (long, _) = pass(&memory, &later(&copying, 100_000), 15);
-    assert_eq!(long.findings[0].severity, Severity::Warning);
+    // The window of 100 000 s grows with what is written, as nothing is truncated.
+    let after = |seconds| pass(&memory, &later(&copying, seconds), 15).0.findings.remove(0);
+    assert_eq!(after(99_999).severity, Severity::Info);
+    assert_eq!(after(100_000).severity, Severity::Warning);
+    assert!(after(100_000).summary.contains("seen for 100000 s"), "{:?}", after(100_000));
+    // An oplog of one entry is no window to outlast.
+    let mut one_entry = replica_set();
+    one_entry[0].first = Ok(FirstEntry { time: Timestamp { t: LAST, i: 1 }, initiating: false });
+    let copying = facts(connector(Ok(StoredOffset::Copying)), one_entry);
+    assert_eq!(one(&copying).findings[0].severity, Severity::Info);
 }
 
 #[test]
@@ -255,6 +264,19 @@ fn with_streams(facts: &Facts, streams: Option<Vec<ChangeStream>>) -> Facts {
     facts
 }
 
+#[test]
+fn rg013_an_electable_member_that_begins_later() {
+    let beside = |first: u32, change: &dyn Fn(&mut MemberFacts)| {
+        let mut other = member("b:1", Role::Secondary, first);
+        change(&mut other);
+        let members = vec![member("a:1", Role::Primary, FIRST), other];
+        rules(&one(&facts(connector(token(FIRST + 60_000, 5)), members)))
+    };
+    assert_eq!(beside(FIRST + 60_001, &|_| {}), ["RG013"]);
+    assert_eq!(beside(FIRST + 60_000, &|_| {}), Vec::<&str>::new(), "its oldest entry is that very one");
+    assert_eq!(beside(FIRST + 60_001, &|member| member.electable = false), Vec::<&str>::new());
+}
+
 /// After an election the cursor stays where it was opened, on what is a secondary now.
 #[test]
 fn rg006_looks_at_every_member() {
@@ -270,10 +292,32 @@ fn rg006_looks_at_every_member() {
 
 #[test]
 fn rg006_is_silent_while_existing_data_is_copied() {
-    let copying = with_settings(Ok(StoredOffset::Copying), &[("startup.mode", "copy_existing")]);
-    let copying = with_streams(&facts(copying, replica_set()), Some(vec![]));
-    let (_, memory) = pass(&Memory::default(), &copying, 0);
-    assert_eq!(rules(&pass(&memory, &copying, 15).0), ["RG016"]);
+    let check = |offset: Observed<StoredOffset>, mode: &str, expected: &[&str]| {
+        let connector = with_settings(offset, &[("startup.mode", mode)]);
+        let without_a_stream = with_streams(&facts(connector, replica_set()), Some(vec![]));
+        let (_, memory) = pass(&Memory::default(), &without_a_stream, 0);
+        assert_eq!(rules(&pass(&memory, &without_a_stream, 15).0), expected, "{mode}");
+    };
+    check(Ok(StoredOffset::Copying), "copy_existing", &["RG016"]);
+    check(Ok(StoredOffset::Copying), "latest", &["RG016"]);
+    check(Err(Why::NoPosition), "copy_existing", &["RG010"]);
+    check(Err(Why::NoPosition), "latest", &["RG006", "RG010"]);
+    check(token(FIRST + 60_000, 0), "copy_existing", &["RG006"]);
+}
+
+#[test]
+fn rg006_counts_anew_after_a_stop() {
+    let running = facts(with_settings(token(FIRST + 60_000, 0), &[]), replica_set());
+    let dead = with_streams(&running, Some(vec![]));
+    let mut stopped = running.clone();
+    stopped.connectors[0].tasks = vec![];
+    let copying = facts(with_settings(Ok(StoredOffset::Copying), &[]), replica_set());
+    // What cannot be seen does not reset; a stop or a copy in that time does.
+    for (between, expected) in [(&running, &["RG006"][..]), (&stopped, &[]), (&copying, &[])] {
+        let (_, memory) = pass(&Memory::default(), &dead, 0);
+        let (_, memory) = pass(&memory, between, 15);
+        assert_eq!(rules(&pass(&memory, &dead, 30).0), expected);
+    }
 }
 
 fn stream(namespace: &str, created: u32) -> ChangeStream {

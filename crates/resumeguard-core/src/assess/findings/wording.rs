@@ -1,6 +1,6 @@
 //! What findings say where a number or a case decides over the words: people act on them.
 
-use crate::assess::story::fail;
+use crate::assess::story::*;
 use crate::assess::tests::*;
 use crate::assess::{Memory, Thresholds, assess};
 use crate::domain::*;
@@ -18,6 +18,69 @@ fn with_settings(offset: Observed<StoredOffset>, pairs: &[(&str, &str)]) -> Conn
     let config: BTreeMap<String, String> =
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     ConnectorFacts { settings: Settings::from_config(&config), ..connector(offset) }
+}
+
+#[test]
+fn rg001_a_stream_that_is_not_read_proves_nothing() {
+    let lost = with_settings(token(FIRST - 7, 0), &NAMESPACE);
+    let say = |seconds_ago: i64| {
+        let mut facts = facts(lost.clone(), replica_set());
+        see(
+            &mut facts,
+            opened(FIRST - 50, after(FIRST - 60)).map(|mut streams| {
+                streams[0].last_read = Some(i64::from(LAST) - seconds_ago);
+                streams
+            }),
+        );
+        let (_, memory) = pass(&Memory::default(), &facts, 0);
+        pass(&memory, &facts, 60).0.findings.remove(0).summary
+    };
+    assert!(say(60).contains("older than the oplog's oldest entry: any restart fails; "), "{}", say(60));
+    assert!(say(60).starts_with("RUNNING, but its stored position is 7 s older"), "{}", say(60));
+    assert!(say(60).ends_with("nothing is lost while it lives"), "{}", say(60));
+    assert!(say(61).ends_with("has not been read for a while"), "{}", say(61));
+}
+
+#[test]
+fn rg001_says_how_far_behind_even_within_the_second() {
+    let say = |offset| {
+        let facts = facts(connector(offset), replica_set());
+        let (_, memory) = pass(&Memory::default(), &facts, 0);
+        pass(&memory, &facts, 60).0.findings.remove(0).summary
+    };
+    assert!(say(token(FIRST, 4)).contains("is less than a second older"), "{}", say(token(FIRST, 4)));
+    assert!(say(token(FIRST - 1, 9)).contains("is 1 s older"), "{}", say(token(FIRST - 1, 9)));
+}
+
+#[test]
+fn rg008_names_the_last_loss_and_counts_the_others() {
+    let mut story = Story::begin(AT, opened(AT, after(AT - 9)));
+    let skip = |story: &mut Story, t: u32| {
+        story.pass(|facts| see(facts, opened(t, StreamStart::Now))).pass(|facts| stored(facts, t + 50));
+        let found = story.report().findings.iter().find(|finding| finding.rule == "RG008").unwrap();
+        found.summary.clone()
+    };
+    let once = skip(&mut story, AT + 600);
+    assert!(once.contains("600 s at the most") && once.ends_with("was delivered"), "{once}");
+    let twice = skip(&mut story, AT + 1000);
+    assert!(twice.contains("350 s at the most") && twice.ends_with("(the last of 2 of late)"), "{twice}");
+}
+
+#[test]
+fn rg019_says_how_far_back_an_old_position_lies() {
+    let found = |t| {
+        let mut story = Story::begin(t, None);
+        let connector = story.facts.connectors[0].clone();
+        story.pass(|facts| facts.connectors.clear()).pass(|facts| facts.connectors.push(connector));
+        let found = story.report().findings.iter().find(|finding| finding.rule == "RG019").cloned().unwrap();
+        (found.severity, found.summary)
+    };
+    let (severity, summary) = found(LAST - 500);
+    assert!(
+        severity == Severity::Warning && summary.contains(", 500 s behind the oplog's newest"),
+        "{summary}"
+    );
+    assert_eq!(found(FIRST - 1).0, Severity::Critical, "it is lost as well");
 }
 
 #[test]
@@ -113,6 +176,8 @@ fn rg012_a_window_below_the_need_and_one_that_was_lowered() {
     limits(&mut facts, Some(990 * mib), Some(7_200));
     let (none, memory) = rg012(&facts, &Memory::default(), 1);
     assert_eq!(none, None);
+    let (same, memory) = rg012(&facts, &memory, 1);
+    assert_eq!(same, None);
     limits(&mut facts, None, None);
     let (unread, memory) = rg012(&facts, &memory, 1);
     assert_eq!(unread, None, "what could not be read was not lowered");

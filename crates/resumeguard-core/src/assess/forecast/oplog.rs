@@ -121,7 +121,8 @@ impl OplogTrack {
         if before.value.size == size {
             return self.volumes.clone();
         }
-        let truncated = self.bytes_before(before, first);
+        // The bytes of the oldest entry's own second stand before it as well, and are still there.
+        let truncated = if first > before.value.first { self.bytes_before(before, first) } else { 0.0 };
         let growth = (size - before.value.size + truncated).max(0.0);
         self.volumes.after(at, Volume { first, size, written: before.value.written + growth })
     }
@@ -201,4 +202,118 @@ fn merged(a: Sample, b: Sample) -> Sample {
 #[expect(clippy::cast_precision_loss, reason = "sizes of oplogs fit 53 bits; beyond, the error is 1 in 2^53")]
 pub(super) fn as_f64(bytes: u64) -> f64 {
     bytes as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Newest entry, oldest entry, size.
+    fn sample((last, first, size): (u32, u32, u64)) -> Sample {
+        let at = |t| Timestamp { t, i: 1 };
+        let (last, first) = (at(last), at(first));
+        Sample { last, first, initiating: false, size_bytes: Some(size), max_size_bytes: Some(9000) }
+    }
+
+    fn track(readings: &[(u32, u32, u64)]) -> OplogTrack {
+        readings.iter().fold(OplogTrack::default(), |track, reading| track.after(sample(*reading)))
+    }
+
+    #[track_caller]
+    fn written(readings: &[(u32, u32, u64)], expected: &[(f64, f64)]) {
+        assert_eq!(track(readings).written(), expected);
+    }
+
+    #[test]
+    fn what_stands_after_a_position() {
+        // The first 1000 bytes were there before anybody looked; 200 and 300 were seen being written.
+        let track = track(&[(1000, 200, 1000), (1100, 200, 1200), (1200, 200, 1500)]);
+        for (position, after) in [
+            (1200, 0.0),
+            (1150, 150.0),
+            (1100, 300.0),
+            (1000, 500.0),
+            (600, 1000.0),
+            (200, 1500.0),
+            (100, 1500.0),
+        ] {
+            assert_eq!(track.bytes_after(position), Some(after), "{position}");
+        }
+        assert_eq!(track.bytes_after(1300), Some(0.0), "newer than the newest reading of the size");
+        assert_eq!(OplogTrack::default().bytes_after(1000), None);
+    }
+
+    #[test]
+    fn an_oplog_seen_from_its_first_entry_on() {
+        let track = track(&[(1000, 1000, 100), (1100, 1000, 300)]);
+        assert_eq!(track.bytes_after(1000), Some(200.0), "all but that entry itself");
+    }
+
+    #[test]
+    fn what_was_truncated_was_written_as_well() {
+        written(&[(1000, 0, 1000), (1100, 0, 1400)], &[(1000.0, 0.0), (1100.0, 400.0)]);
+        // Half of what was there at first is gone: 500 bytes.
+        written(&[(1000, 0, 1000), (1100, 500, 700)], &[(1000.0, 0.0), (1100.0, 200.0)]);
+        // And all of it, with half of the next 400: 1200 bytes.
+        let readings = [(1000, 0, 1000), (1100, 0, 1400), (1200, 1050, 700)];
+        written(&readings, &[(1000.0, 0.0), (1100.0, 400.0), (1200.0, 900.0)]);
+        written(&[(1000, 0, 1000), (1100, 0, 900)], &[(1000.0, 0.0), (1100.0, 0.0)]);
+    }
+
+    #[test]
+    fn a_size_is_taken_for_a_new_one_only_where_it_differs() {
+        written(&[(1000, 0, 1000), (1100, 0, 1000), (1200, 0, 1200)], &[(1000.0, 0.0), (1200.0, 200.0)]);
+    }
+
+    #[test]
+    fn two_readings_of_a_second_are_one() {
+        // The later one has seen the truncation.
+        let readings = [(1000, 0, 1000), (1100, 0, 1400), (1100, 500, 1400)];
+        written(&readings, &[(1000.0, 0.0), (1100.0, 900.0)]);
+        let begun = Sample { initiating: true, ..sample((1000, 0, 1000)) };
+        let both = [begun, sample((1000, 500, 900))];
+        for both in [both, [both[1], both[0]]] {
+            let track = both.iter().fold(OplogTrack::default(), |track, sample| track.after(*sample));
+            assert_eq!(track.newest(), Some(&sample((1000, 500, 1000))), "truncated, as one of them says");
+        }
+    }
+
+    #[test]
+    fn erosion_is_the_fastest_average_over_spans_around_the_window() {
+        // Every 100 s; the window is 500 s at last. Twice as fast from 4000 to 2000 s ago, within 16 windows; three times as
+        // fast long before.
+        let mut first = 0;
+        let readings = (0..=200_u32).map(|k| {
+            first += if k < 60 {
+                300
+            } else if (160..180).contains(&k) {
+                200
+            } else {
+                100
+            };
+            (14_800 + 100 * k, first, 1)
+        });
+        let erosion = track(&readings.collect::<Vec<_>>()).erosion().unwrap();
+        assert!((1.2..1.3).contains(&erosion), "(8000 + 2000) / 8000, not {erosion}");
+    }
+
+    #[test]
+    fn what_is_kept() {
+        let track = track(&[(1000, 100, 1000), (1010, 150, 1000), (1020, 150, 1100)]);
+        assert_eq!(track.points(), 3 + 2, "oldest entries and sizes");
+        assert_eq!(track.first_before(), Some(150));
+        assert_eq!(track.jumps(), [(1010.0, 150.0)]);
+        assert_eq!(OplogTrack::default().after(sample((1000, 100, 1))).first_before(), None);
+    }
+
+    #[test]
+    fn another_oplog_begins_anew() {
+        let points =
+            |last, first| track(&[(1000, 100, 1), (1100, 100, 1), (last, first, 1)]).firsts.points().len();
+        assert_eq!(points(1200, 100), 3);
+        assert_eq!(points(1200, 1100), 3, "what was the newest entry is the oldest");
+        assert_eq!(points(1200, 1101), 1, "nothing is left");
+        assert_eq!(points(1200, 99), 1, "it reaches back further");
+        assert_eq!(points(1099, 100), 1, "its clock went back");
+    }
 }

@@ -96,3 +96,90 @@ struct Over {
     /// By how much the lag grew, seconds.
     growth: f64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After readings of the newest entry's time and of the position.
+    fn track(readings: impl IntoIterator<Item = (u32, u32)>) -> PositionTrack {
+        let at = |t| Timestamp { t, i: 0 };
+        readings
+            .into_iter()
+            .fold(PositionTrack::default(), |track, (last, position)| track.after(at(last), at(position)))
+    }
+
+    /// Slowest, fastest, and whether it keeps up.
+    fn advance(readings: impl IntoIterator<Item = (u32, u32)>, horizon: f64) -> (f64, f64, bool) {
+        let Advance { slowest, fastest, keeps_up } = track(readings).advance(horizon).unwrap();
+        (slowest, fastest, keeps_up)
+    }
+
+    /// A reading every ten seconds, each with this much more than the one before.
+    fn every_ten_seconds(steps: impl IntoIterator<Item = u32>) -> Vec<(u32, u32)> {
+        let mut readings = vec![(0, 0)];
+        for step in steps {
+            let (at, position) = readings[readings.len() - 1];
+            readings.push((at + 10, position + step));
+        }
+        readings
+    }
+
+    #[test]
+    fn it_begins_anew_where_the_clock_or_the_position_went_back() {
+        assert_eq!(track([(10, 5), (20, 6), (30, 6)]).points(), 3);
+        assert_eq!(track([(10, 5), (20, 6), (15, 7)]).points(), 1);
+        assert_eq!(track([(10, 5), (20, 6), (30, 5)]).points(), 1);
+        assert_eq!(track([(10, 5)]).advance(100.0), None, "one reading shows no movement");
+    }
+
+    #[test]
+    fn a_pause_follows_the_longest_and_one_stop_at_most_doubles_it() {
+        let mut readings = vec![(0, 0), (80, 1)];
+        assert_eq!(track(readings.clone()).pause, None, "it has moved once");
+        for (at, pause) in [(160, 80), (240, 80), (315, 75), (316, 66), (1316, 132)] {
+            readings.push((at, at));
+            assert_eq!(track(readings.clone()).pause, Some(pause), "at {at}");
+        }
+        // Twice within a second of the server's clock.
+        assert_eq!(track([(0, 0), (80, 1), (160, 2), (160, 3)]).pause, Some(80));
+    }
+
+    #[test]
+    fn the_advance_over_the_way_ahead_and_over_a_64th_of_it() {
+        // Over 640 s, from 360 on: 12 s. Over ten, from 991 on: the same 12.
+        let readings = [(0, 0), (360, 0), (991, 0), (994, 12), (1000, 12)];
+        assert_eq!(advance(readings, 640.0), (12.0 / 640.0, 12.0 / 9.0, true));
+        // One second less far back, and the standstill since 991 is all there is.
+        assert_eq!(advance(readings, 639.0), (12.0 / 9.0, 12.0 / 9.0, true));
+    }
+
+    #[test]
+    fn a_span_holds_ten_pauses() {
+        // Two a second, once ten, at last half a second a second. The position is stored every ten seconds: whatever is
+        // asked for, the last hundred seconds count, and the step at their beginning with them.
+        let steps = [20].repeat(10).into_iter().chain([100]).chain([5].repeat(9));
+        assert_eq!(advance(every_ten_seconds(steps), 1.0), (1.45, 1.45, true));
+    }
+
+    #[test]
+    fn catching_up_is_more_than_one_pause() {
+        let behind =
+            |last: u32| every_ten_seconds([1].repeat(100).into_iter().chain([11].repeat(9)).chain([last]));
+        assert!(!advance(behind(11), 1100.0).2, "ten seconds won in a hundred may be where it was read");
+        assert!(advance(behind(12), 1100.0).2);
+    }
+
+    #[test]
+    fn it_keeps_up_only_if_it_does_so_lately_as_well() {
+        let ahead = |stands: usize| every_ten_seconds([12].repeat(100).into_iter().chain([0].repeat(stands)));
+        assert!(advance(ahead(0), 1000.0).2);
+        assert!(!advance(ahead(11), 1110.0).2, "it has stood for longer than a pause");
+    }
+
+    #[test]
+    fn one_that_was_not_seen_moving_since_a_gap_in_the_readings_does_not_keep_up() {
+        let readings = [(0, 0), (10, 1), (20, 2), (5000, 2), (5005, 2)];
+        assert_eq!(advance(readings, 1.0), (0.0, 0.0, false));
+    }
+}

@@ -72,3 +72,39 @@ impl<V: Copy, const GRAIN: u32, const CAP: usize> Track<V, GRAIN, CAP> {
         Self { points: newest_first }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moments<const GRAIN: u32, const CAP: usize>(readings: &[u32]) -> Vec<u32> {
+        let track =
+            readings.iter().fold(Track::<u32, GRAIN, CAP>::default(), |track, at| track.after(*at, 0));
+        track.points().iter().map(|point| point.at).collect()
+    }
+
+    #[test]
+    fn neighbours_stand_no_further_apart_than_a_share_of_their_age() {
+        // 92 is 8 s old at 100, and without it its neighbours stand 2 s apart: a quarter of that.
+        assert_eq!(moments::<4, 99>(&[91, 92, 93, 100]), [91, 93, 100]);
+        assert_eq!(moments::<4, 99>(&[90, 92, 93, 100]), [90, 92, 93, 100]);
+    }
+
+    #[test]
+    fn nothing_is_older_than_eight_days() {
+        const DAYS: u32 = 8 * 86_400;
+        assert_eq!(moments::<4, 99>(&[7, DAYS + 7]), [7, DAYS + 7]);
+        assert_eq!(moments::<4, 99>(&[7, DAYS + 8]), [DAYS + 8]);
+    }
+
+    #[test]
+    fn the_number_of_points_is_bounded_whatever_the_grain() {
+        assert_eq!(moments::<1000, 5>(&[1, 2, 3, 4, 5, 6, 7, 8]), [4, 5, 6, 7, 8]);
+    }
+
+    #[test]
+    fn a_newer_reading_of_a_second_takes_the_place_of_the_older() {
+        let track = Track::<u32, 4, 99>::default().after(5, 1).after(6, 2).after(6, 3);
+        assert_eq!(track.points(), [Point { at: 5, value: 1 }, Point { at: 6, value: 3 }]);
+    }
+}

@@ -1,7 +1,7 @@
 //! The documented cures, and the one that copies everything anew. All of them drop what is still in the oplog.
 
 use super::salvage::renamed;
-use super::{OWN_TOLERANCE, OWN_TOPIC, PARTITION, STARTUP_MODE, TOLERANCE, as_it_was, set};
+use super::{OWN_TOLERANCE, OWN_TOPIC, PARTITION, STARTUP_MODE, TOLERANCE, set};
 use crate::domain::Tolerance;
 use crate::recovery::{Blocker, Loses, Plan, Situation, Step, Trigger};
 
@@ -73,7 +73,7 @@ pub(super) fn reset(plan: Plan, situation: &Situation<'_>) -> Option<Plan> {
     let mut effects = Vec::new();
     let loses = up_to_now(&plan, situation);
     steps.push(removal(&plan, situation, &mut effects)?);
-    steps.extend(as_it_was(plan.expects.state));
+    steps.extend(Step::back_to(plan.expects.state));
     steps.push(Step::Verify);
     if situation.setting(STARTUP_MODE).is_some_and(|mode| !mode.eq_ignore_ascii_case("latest")) {
         effects.push(

@@ -154,19 +154,6 @@ fn hidden(key: &str, situation: &Situation<'_>) -> Option<Blocker> {
     value.contains("${").then(|| Blocker::SettingHidden { key: key.to_owned() })
 }
 
-/// Ends the connector as it was found, and says how it goes on from there.
-fn as_it_was(state: ConnectorState) -> Option<Step> {
-    match state {
-        ConnectorState::Stopped => None,
-        ConnectorState::Paused => Some(Step::Pause),
-        ConnectorState::Running
-        | ConnectorState::Failed
-        | ConnectorState::Unassigned
-        | ConnectorState::Restarting
-        | ConnectorState::Other => Some(Step::Resume),
-    }
-}
-
 fn set(pairs: &[(&str, Option<&str>)]) -> Step {
     let to = pairs.iter().map(|(key, value)| ((*key).to_owned(), value.map(str::to_owned)));
     Step::Configure { to: to.collect::<BTreeMap<_, _>>() }

@@ -1,6 +1,6 @@
 //! Resume at the oldest surviving entry: only what MongoDB itself has deleted is lost.
 
-use super::{HEARTBEAT, START_AT, STARTUP_MODE, as_it_was, bytes_from, set};
+use super::{HEARTBEAT, START_AT, STARTUP_MODE, bytes_from, set};
 use crate::domain::ConnectorState;
 use crate::recovery::{Loses, Mark, Plan, Policies, Situation, Step, Trigger};
 
@@ -40,7 +40,7 @@ fn by_offset(plan: &Plan, situation: &Situation<'_>, mark: Mark, policies: &Poli
     if let Some(heartbeat) = policies.set_heartbeat.filter(|_| without) {
         steps.push(set(&[(HEARTBEAT, Some(&heartbeat.as_millis().to_string()))]));
     }
-    steps.extend(as_it_was(plan.expects.state));
+    steps.extend(Step::back_to(plan.expects.state));
     steps.push(Step::Verify);
     steps
 }
@@ -55,7 +55,7 @@ fn by_configuration(plan: &Plan, situation: &Situation<'_>) -> Vec<Step> {
     }
     steps.push(Step::StartAtOldest { partition });
     if situation.capabilities().stop {
-        steps.extend(as_it_was(plan.expects.state));
+        steps.extend(Step::back_to(plan.expects.state));
     }
     // With the mode left in place, the next loss would replay from that time (RG020).
     steps.extend([Step::AwaitStored, set(&[before(STARTUP_MODE), before(START_AT)]), Step::Verify]);

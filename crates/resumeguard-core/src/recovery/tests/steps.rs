@@ -255,3 +255,52 @@ fn the_stretch_lies_between_the_old_position_and_the_mark() {
     took(&mut scene, &id, write_mark(), Will { text: Some(mark(FIRST)), ..Will::default() }, done());
     assert_eq!(scene.ledger.attempt(&id).unwrap().stretch(), None);
 }
+
+#[test]
+fn an_attempt_can_be_undone_later_by_what_it_saved() {
+    let mut scene = Scene::lost();
+    let plan = scene.plan();
+    let id = attempt(&mut scene, plan);
+    let heartbeat = ("heartbeat.interval.ms".to_owned(), Some("1000".to_owned()));
+    let config = BTreeMap::from([heartbeat]);
+    took(&mut scene, &id, write_mark(), Will { text: Some(mark(FIRST)), ..Will::default() }, done());
+    took(&mut scene, &id, Step::Configure { to: config.clone() }, Will { config, text: None }, done());
+    super::attempts::end(&mut scene, &id, Ended::Recovered);
+    let mut now = World { offsets: vec![offset(&mark(FIRST + 50))], ..world(&scene) };
+    now.config.insert("heartbeat.interval.ms".into(), "1000".into());
+    let plan = scene.ledger.attempt(&id).unwrap().restoring(&now).unwrap();
+    assert_eq!(codes(&plan), ["save", "stop", "restore_offset", "configure", "resume"]);
+    assert_eq!((plan.restores.clone(), plan.is_intact()), (Some(id.clone()), true));
+
+    // It is walked like any other: what stands there now is kept, the old offset goes back.
+    let second = open(&mut scene, plan);
+    let (state, offsets) = (ConnectorState::Running, now.offsets.clone());
+    let saved = Saved { state, config: now.config.clone(), offsets };
+    let event = Event::Saved { attempt: second.clone(), saved: Box::new(saved) };
+    scene.ledger.apply(&Entry { seq: 1, at_ms: 0, event });
+    let restore = Step::RestoreOffset { partition: NS.into() };
+    let stopped = World { state: Some(ConnectorState::Stopped), tasks: vec![], ..now.clone() };
+    let Check::Go(will) =
+        check(scene.ledger.attempt(&second).unwrap(), Phase::Forward, &restore, &stopped, 0)
+    else {
+        unreachable!()
+    };
+    assert_eq!(will.text.as_deref(), Some(STORED));
+    // If that fails, what was there before the restore goes back.
+    took(&mut scene, &second, restore.clone(), will, Some(Outcome::Failed { says: String::new() }));
+    let back = scene.ledger.attempt(&second).unwrap().put_back();
+    assert_eq!(back, [Step::Stop, restore]);
+
+    let as_saved = world(&scene);
+    assert!(
+        scene
+            .ledger
+            .attempt(&id)
+            .unwrap()
+            .restoring(&as_saved)
+            .unwrap_err()
+            .contains("nothing is to be put back")
+    );
+    let gone = World { state: None, ..as_saved };
+    assert!(scene.ledger.attempt(&id).unwrap().restoring(&gone).unwrap_err().contains("gone"));
+}

@@ -1,0 +1,325 @@
+//! One execution of a plan: what was done, what comes next, and what would put it back.
+
+use super::entry::Will;
+use super::world::{RawOffset, World};
+use super::{
+    Actor, AttemptId, Ended, Expects, Fingerprint, Loses, Outcome, Phase, Plan, Saved, Step, StoredToken,
+    Stretch,
+};
+use crate::domain::ConnectorState;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How often the steps of one attempt may be begun: an oplog that rolls faster than a connector starts cannot be outrun.
+pub const ROUNDS: u32 = 3;
+
+/// One step that was begun.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Taken {
+    /// On or back.
+    pub phase: Phase,
+    /// Number of the step.
+    pub index: usize,
+    /// How often the steps had been begun anew.
+    pub round: u32,
+    /// The step.
+    pub step: Step,
+    /// What it was going to store.
+    pub will: Will,
+    /// When it was begun, milliseconds since 1970.
+    pub at_ms: i64,
+    /// How it ended, and when; `None` while nobody knows.
+    pub outcome: Option<(Outcome, i64)>,
+    /// `false` where it ended without being taken: nothing of it can be there.
+    pub acted: bool,
+}
+
+impl Taken {
+    fn is_done(&self) -> bool {
+        matches!(self.outcome, Some((Outcome::Done { .. }, _)))
+    }
+
+    /// It was carried out, or may have been in part.
+    fn may_have_changed(&self) -> bool {
+        self.acted && self.step.changes() && !matches!(self.outcome, Some((Outcome::NotNeeded { .. }, _)))
+    }
+}
+
+/// One execution of a plan, as far as it has come.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attempt {
+    /// Its name.
+    pub id: AttemptId,
+    /// What is carried out.
+    pub plan: Plan,
+    /// Who wanted it.
+    pub by: Actor,
+    /// Why.
+    pub reason: String,
+    /// When it was begun, milliseconds since 1970.
+    pub begun_ms: i64,
+    /// What was there before.
+    pub saved: Option<Saved>,
+    /// What the attempt that this one restores had saved.
+    pub source: Option<Saved>,
+    /// Its steps, in the order in which they were begun.
+    pub taken: Vec<Taken>,
+    /// How it ended, with one line, and when.
+    pub ended: Option<(Ended, String, i64)>,
+    /// What is not delivered, once it has ended.
+    pub lost: Option<Stretch>,
+}
+
+/// What comes next in an attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// This step.
+    Do {
+        /// On or back.
+        phase: Phase,
+        /// Number of the step.
+        index: usize,
+        /// How often the steps were begun anew.
+        round: u32,
+        /// The step.
+        step: Step,
+    },
+    /// Nobody knows how the last step that was begun has ended: look at the world.
+    Resolve(Box<Taken>),
+    /// It ends.
+    End(Ended),
+    /// It has ended.
+    Nothing,
+}
+
+impl Attempt {
+    /// What comes next.
+    #[must_use]
+    pub fn next(&self) -> Next {
+        if self.ended.is_some() {
+            return Next::Nothing;
+        }
+        let Some(last) = self.taken.last() else { return self.forward(0, 0) };
+        let Some((outcome, _)) = &last.outcome else { return Next::Resolve(Box::new(last.clone())) };
+        if last.phase == Phase::Back {
+            return self.back(last.index.saturating_add(1));
+        }
+        match outcome {
+            Outcome::Done { .. } | Outcome::NotNeeded { .. } => {
+                self.forward(last.index.saturating_add(1), last.round)
+            }
+            Outcome::Again { .. } if last.round.saturating_add(1) < ROUNDS => {
+                self.forward(self.repeat_from(), last.round.saturating_add(1))
+            }
+            Outcome::Again { .. } | Outcome::Over { .. } | Outcome::Failed { .. } => self.back(0),
+        }
+    }
+
+    fn forward(&self, index: usize, round: u32) -> Next {
+        match self.plan.steps.get(index) {
+            Some(step) => Next::Do { phase: Phase::Forward, index, round, step: step.clone() },
+            None => Next::End(Ended::Recovered),
+        }
+    }
+
+    fn back(&self, index: usize) -> Next {
+        match self.put_back().get(index) {
+            Some(step) => Next::Do { phase: Phase::Back, index, round: 0, step: step.clone() },
+            None => Next::End(self.end_of_way_back()),
+        }
+    }
+
+    fn end_of_way_back(&self) -> Ended {
+        let back = self.taken.iter().filter(|taken| taken.phase == Phase::Back);
+        let mut outcomes = back.filter_map(|taken| taken.outcome.as_ref());
+        if outcomes.any(|(outcome, _)| matches!(outcome, Outcome::Failed { .. } | Outcome::Again { .. })) {
+            return Ended::NeedsPerson;
+        }
+        let over = self.taken.iter().any(|taken| matches!(taken.outcome, Some((Outcome::Over { .. }, _))));
+        if over { Ended::NotNeeded } else { Ended::PutBack }
+    }
+
+    /// The first step that can be repeated: what comes before it holds for all rounds.
+    fn repeat_from(&self) -> usize {
+        self.plan.steps.iter().position(|step| *step != Step::Save).unwrap_or(0)
+    }
+
+    /// Steps that lead on and changed something, or may have.
+    fn changed(&self) -> impl Iterator<Item = &Taken> {
+        self.taken.iter().filter(|taken| taken.phase == Phase::Forward && taken.may_have_changed())
+    }
+
+    /// What puts the connector back to where it was: a function of the steps that led on, so that it stays the same while it is
+    /// walked.
+    #[must_use]
+    pub fn put_back(&self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let namespaces: BTreeSet<&String> = self
+            .changed()
+            .filter_map(|taken| {
+                if let Step::InsertMarker { namespace } = &taken.step { Some(namespace) } else { None }
+            })
+            .collect();
+        for namespace in namespaces {
+            let removed = Step::RemoveMarker { namespace: namespace.clone() };
+            if !self.changed().any(|taken| taken.step == removed && taken.is_done()) {
+                steps.push(removed);
+            }
+        }
+        let partition = self.changed().find_map(|taken| taken.step.partition().map(str::to_owned));
+        let config = self.config_before();
+        let stopped = self.changed().any(|taken| taken.step == Step::Stop);
+        if let Some(partition) = partition {
+            steps.push(Step::Stop);
+            steps.push(Step::RestoreOffset { partition });
+        }
+        if !config.is_empty() {
+            steps.push(Step::Configure { to: config });
+        }
+        if stopped {
+            steps.extend(Step::back_to(self.plan.expects.state));
+        }
+        steps
+    }
+
+    /// Keys that this attempt has changed, with what they were.
+    fn config_before(&self) -> BTreeMap<String, Option<String>> {
+        let Some(saved) = &self.saved else { return BTreeMap::new() };
+        let keys = self.changed().flat_map(|taken| taken.will.config.keys());
+        let before = keys.map(|key| (key.clone(), saved.config.get(key).cloned()));
+        let now = self.expected_config();
+        before.filter(|(key, value)| now.as_ref().is_some_and(|now| now.get(key) != value.as_ref())).collect()
+    }
+
+    /// What the configuration must be by now: as it was saved, with what this attempt has changed.
+    #[must_use]
+    pub fn expected_config(&self) -> Option<BTreeMap<String, String>> {
+        let mut config = self.saved.as_ref()?.config.clone();
+        for taken in self.changed() {
+            for (key, value) in &taken.will.config {
+                match value {
+                    Some(value) => config.insert(key.clone(), value.clone()),
+                    None => config.remove(key),
+                };
+            }
+        }
+        Some(config)
+    }
+
+    /// Texts that this attempt has stored, or may have.
+    pub fn stored_texts(&self) -> impl Iterator<Item = &str> {
+        self.taken.iter().filter_map(|taken| taken.will.text.as_deref())
+    }
+
+    /// What was stored under this key before.
+    #[must_use]
+    pub fn saved_text(&self, partition: &str) -> Option<&str> {
+        self.saved.as_ref()?.offsets.iter().find(|offset| offset.ns() == Some(partition))?.text()
+    }
+
+    /// What the attempt that this one restores had found under this key; `None` where this one restores none.
+    #[must_use]
+    pub fn source_text(&self, partition: &str) -> Option<Option<&str>> {
+        let source = self.source.as_ref()?;
+        Some(
+            source
+                .offsets
+                .iter()
+                .find(|offset| offset.ns() == Some(partition))
+                .and_then(|offset| offset.text()),
+        )
+    }
+
+    /// What is not delivered, as far as the steps tell: from the plan's position to where the connector went on.
+    #[must_use]
+    pub fn stretch(&self) -> Option<Stretch> {
+        // Its live stream was proven to have delivered what its stored position does not show.
+        if self.plan.loses == super::Loses::Nothing {
+            return None;
+        }
+        let from = self.plan.expects.token.as_ref()?.time?;
+        let changed_where_it_goes_on = self.changed().any(|taken| {
+            matches!(
+                taken.step,
+                Step::WriteMark { .. }
+                    | Step::RemoveOffset { .. }
+                    | Step::StartAtOldest { .. }
+                    | Step::Configure { .. }
+            )
+        });
+        if !changed_where_it_goes_on {
+            return None;
+        }
+        let marks = self.taken.iter().rev().filter(|taken| taken.is_done());
+        let mark = marks.clone().find_map(|taken| taken.will.time());
+        let reached = marks.filter_map(|taken| match &taken.outcome {
+            Some((Outcome::Done { reached, .. }, _)) => *reached,
+            _ => None,
+        });
+        let to = mark.or_else(|| reached.min())?;
+        Some(Stretch { from, to }).filter(|stretch| stretch.from < stretch.to)
+    }
+
+    /// The plan that puts back what this attempt has replaced, in the world as it is now.
+    ///
+    /// # Errors
+    /// One line, where nothing was saved or nothing is to be put back.
+    pub fn restoring(&self, world: &World) -> Result<Plan, String> {
+        let (Some(saved), Some(state)) = (&self.saved, world.state) else {
+            return Err(if self.saved.is_none() {
+                "it has saved nothing: it changed nothing"
+            } else {
+                "the connector is gone"
+            }
+            .to_owned());
+        };
+        let partition = self.changed().find_map(|taken| taken.step.partition().map(str::to_owned));
+        let keys: BTreeSet<&String> = self.taken.iter().flat_map(|taken| taken.will.config.keys()).collect();
+        let to: BTreeMap<String, Option<String>> = keys
+            .into_iter()
+            .filter(|key| world.config.get(*key) != saved.config.get(*key))
+            .map(|key| (key.clone(), saved.config.get(key).cloned()))
+            .collect();
+        let stored = partition.as_deref().and_then(|partition| world.under(partition));
+        let same = partition
+            .as_deref()
+            .is_none_or(|partition| stored.and_then(RawOffset::text) == self.saved_text(partition));
+        if same && to.is_empty() {
+            return Err("nothing is to be put back: offset and settings are as they were saved".to_owned());
+        }
+        let mut steps = vec![Step::Save];
+        if let Some(partition) = partition.clone().filter(|_| !same) {
+            steps.extend([Step::Stop, Step::RestoreOffset { partition }]);
+        }
+        steps.extend((!to.is_empty()).then_some(Step::Configure { to }));
+        if !same {
+            steps.extend(Step::back_to(state));
+        }
+        let token = stored.and_then(|stored| {
+            Some(StoredToken { time: stored.time(), text: Fingerprint::of_text(stored.text()?) })
+        });
+        let plan = Plan {
+            expects: Expects { token, state, config: Fingerprint::of_config(&world.config), partition },
+            steps,
+            restores: Some(self.id.clone()),
+            loses: Loses::Unknown,
+            rescans_bytes: None,
+            effects: vec!["it goes on from the position that was saved, wherever that leads".to_owned()],
+            ..self.plan.clone()
+        };
+        Ok(plan.named())
+    }
+
+    /// It has stopped the connector and not started it again.
+    #[must_use]
+    pub fn leaves_it_stopped(&self) -> bool {
+        let last = self.taken.iter().rev().find(|taken| {
+            matches!(taken.step, Step::Stop | Step::Resume | Step::Pause) && taken.may_have_changed()
+        });
+        last.is_some_and(|taken| taken.step == Step::Stop)
+            && self.plan.expects.state != ConnectorState::Stopped
+    }
+
+    pub(super) fn took(&self, step: &Step) -> bool {
+        self.taken.iter().any(|taken| taken.phase == Phase::Forward && taken.acted && taken.step == *step)
+    }
+}
