@@ -80,34 +80,15 @@ impl Ledger {
                 }
             }
             Event::Intent { attempt, phase, index, round, step, will } => {
-                let taken = Taken {
-                    phase: *phase,
-                    index: *index,
-                    round: *round,
-                    step: step.clone(),
-                    will: will.clone(),
-                    at_ms,
-                    outcome: None,
-                    acted: true,
-                };
-                if let Some(attempt) = self.open(attempt) {
-                    attempt.taken.push(taken);
-                }
+                let (step, will) = (step.clone(), will.clone());
+                let (phase, index, round) = (*phase, *index, *round);
+                let acted = Taken { phase, index, round, step, will, at_ms, outcome: None, acted: true };
+                self.took(attempt, acted);
             }
             Event::Skipped { attempt, phase, index, round, step, outcome } => {
-                let taken = Taken {
-                    phase: *phase,
-                    index: *index,
-                    round: *round,
-                    step: step.clone(),
-                    will: Will::default(),
-                    at_ms,
-                    outcome: Some((outcome.clone(), at_ms)),
-                    acted: false,
-                };
-                if let Some(attempt) = self.open(attempt) {
-                    attempt.taken.push(taken);
-                }
+                let (step, outcome) = (step.clone(), Some((outcome.clone(), at_ms)));
+                let (phase, index, round, will) = (*phase, *index, *round, Will::default());
+                self.took(attempt, Taken { phase, index, round, step, will, at_ms, outcome, acted: false });
             }
             Event::Outcome { attempt, outcome } => {
                 let last = self.open(attempt).and_then(|attempt| attempt.taken.last_mut());
@@ -127,6 +108,12 @@ impl Ledger {
     fn word(&mut self, plan: &PlanId, by: &Actor, reason: &str, at_ms: i64, approves: bool) {
         let word = Word { by: by.clone(), reason: reason.to_owned(), at_ms, approves };
         self.words.insert(plan.clone(), word);
+    }
+
+    fn took(&mut self, attempt: &AttemptId, taken: Taken) {
+        if let Some(attempt) = self.open(attempt) {
+            attempt.taken.push(taken);
+        }
     }
 
     fn open(&mut self, id: &AttemptId) -> Option<&mut Attempt> {
