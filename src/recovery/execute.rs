@@ -1,10 +1,12 @@
 //! The loop: what the ledger says comes next is looked at, written down and done, until the attempt has ended.
 
 use super::walk::Walk;
-use super::{Freeze, Hooks, Reach};
+use super::{Freeze, Reach, world};
 use crate::clock::Clock;
+use crate::config::Hooks;
 use crate::journal::{Journal, JournalError};
-use resumeguard_core::recovery::{Actor, AttemptId, Ended, Event, Plan};
+use resumeguard_core::domain::ConnectorId;
+use resumeguard_core::recovery::{Actor, AttemptId, Ended, Event, Plan, World};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +52,16 @@ impl Executor {
         self.journal.append(begun).await?;
         tracing::warn!(%connector, %attempt, strategy, %by, "recovery begins");
         Ok(attempt)
+    }
+
+    /// One connector and its deployment as they are now.
+    ///
+    /// # Errors
+    /// What keeps them from being read, one line.
+    pub async fn look(&self, connector: &ConnectorId) -> Result<World, String> {
+        let hands = self.reach.load().get(connector).cloned();
+        let hands = hands.ok_or("it was not seen in the last pass")?;
+        world::read(&hands, &connector.connector, &self.clock).await
     }
 
     /// Walks an attempt to its end, also one that another process has left open. It waits while recovery is frozen; apart from that

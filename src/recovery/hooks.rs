@@ -1,27 +1,11 @@
 //! Commands that a person wants run before and after an attempt: argv without a shell, and no secret.
 
+use crate::config::Hooks;
 use resumeguard_core::recovery::{Attempt, Ended, Stretch};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::Command;
-
-/// What is configured.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hooks {
-    /// Run before the first change; where it fails, nothing is changed.
-    pub before: Option<Vec<String>>,
-    /// Run when an attempt has ended.
-    pub after: Option<Vec<String>>,
-    /// How long each may take.
-    pub timeout: Duration,
-}
-
-impl Default for Hooks {
-    fn default() -> Self {
-        Self { before: None, after: None, timeout: Duration::from_secs(30) }
-    }
-}
 
 /// Of our own environment, which may hold passwords, a command gets these alone.
 const INHERITED: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];

@@ -3,6 +3,7 @@
 //! The core says what comes next and whether it may be; nothing outside is changed but by [`actions`].
 
 mod actions;
+mod desk;
 mod execute;
 mod failpoint;
 pub mod freeze;
@@ -17,7 +18,7 @@ mod wait;
 mod walk;
 mod world;
 
+pub use desk::{Desk, Refused};
 pub use execute::{Executor, Settings};
 pub use freeze::Freeze;
 pub use hands::{Hands, Reach};
-pub use hooks::Hooks;

@@ -233,7 +233,7 @@ impl Attempt {
     #[must_use]
     pub fn stretch(&self) -> Option<Stretch> {
         // Its live stream was proven to have delivered what its stored position does not show.
-        if self.plan.loses == super::Loses::Nothing {
+        if self.plan.loses == Loses::Nothing {
             return None;
         }
         let from = self.plan.expects.token.as_ref()?.time?;
