@@ -111,7 +111,7 @@ impl Watch {
             subjects: metrics::subjects(snapshot).into(),
             own: own.into(),
             status: json.into(),
-            page: page::render(&status, self.interval.as_secs().max(1)).into(),
+            page: page::render(&status, &Default::default(), self.interval.as_secs().max(1)).into(),
         }
     }
 }

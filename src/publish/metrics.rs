@@ -1,11 +1,13 @@
 //! Every metric that resumeguard exports. The text beside a name is its HELP.
 
 use super::families::{Family, encode};
+use super::recovery::{Seen, State};
 use crate::sources::Meter;
 use prometheus::core::Collector;
 use resumeguard_core::domain::{
     ConnectorReport, ConnectorState, OnRestart, OplogReport, Snapshot, TaskState, Verdict,
 };
+use resumeguard_core::recovery::{Blocker, Mode, Strategy};
 
 /// What the daemon counts of itself.
 #[derive(Debug)]
@@ -237,6 +239,49 @@ pub fn own<'a>(meters: impl Iterator<Item = &'a Meter>, own: &Own) -> Vec<u8> {
     encode(vec![up, reads, failures, success, durations, pass, passes, build])
 }
 
+/// Metrics of plans; they go stale with the pass that they were made after.
+#[must_use]
+#[rustfmt::skip]
+pub fn plans(seen: &Seen<'_>) -> Vec<u8> {
+    let mut plans = Family::gauge("recovery_plans", "Connectors in trouble by how far their plan is: blocked, discarded, awaits_approval (and nothing else keeps it), approved (begins after the next pass), ready (policy lets it begin).");
+    for state in State::ALL {
+        let count = seen.plans.iter().filter(|planned| seen.state_of(planned) == state).count();
+        plans.add(&[("state", state.code())], length_as_f64(count));
+    }
+    let mut blocked = Family::gauge("recovery_blocked", "Plans that are kept from being carried out, by what keeps them; one plan may have several reasons.");
+    for reason in Blocker::CODES {
+        let holds = |blocker: &Blocker| blocker.code() == reason;
+        let count = seen.plans.iter().filter(|planned| planned.blockers.iter().any(holds)).count();
+        blocked.add(&[("reason", reason)], length_as_f64(count));
+    }
+    encode(vec![plans, blocked])
+}
+
+/// Metrics of recovery itself; counters are those of the journal, so they outlive a restart.
+#[must_use]
+#[rustfmt::skip]
+pub fn recovery(seen: &Seen<'_>) -> Vec<u8> {
+    let mut mode = Family::gauge("recovery_mode", "The most that recovery may do to any connector: 1 for the mode that holds, 0 for the others.");
+    for one in Mode::ALL {
+        mode.add(&[("mode", one.code())], one_if(seen.mode == one));
+    }
+    let mut frozen = Family::gauge("recovery_frozen", "Whether all recovery is stopped, by configuration, file, command or API.");
+    frozen.add(&[], one_if(seen.frozen.is_some()));
+    let mut attempts = Family::counter("recovery_attempts_total", "Attempts at recovering a connector that were begun, by strategy.");
+    let mut failures = Family::counter("recovery_failures_total", "Attempts that failed, whether or not everything could be put back, by strategy.");
+    for strategy in Strategy::ALL {
+        let of_it = || seen.ledger.attempts.iter().filter(|attempt| attempt.plan.strategy == strategy);
+        let failed = of_it().filter(|attempt| attempt.ended.as_ref().is_some_and(|(ended, _, _)| ended.is_failure()));
+        attempts.add(&[("strategy", strategy.code())], length_as_f64(of_it().count()));
+        failures.add(&[("strategy", strategy.code())], length_as_f64(failed.count()));
+    }
+    let mut open = Family::gauge("recovery_in_progress", "Attempts that have been begun and have not ended.");
+    open.add(&[], length_as_f64(seen.ledger.open_attempts().count()));
+    let mut success = Family::gauge("recovery_last_success_timestamp_seconds", "When an attempt last brought its connector back, seconds since 1970; absent until one has.");
+    success.add_known(&[], seen.ledger.last_success_ms().map(|ms| as_f64(ms.div_euclid(1000))));
+    encode(vec![mode, frozen, attempts, failures, open, success])
+}
+
 /// The customary `process_*` metrics of this process. Reads `/proc`.
 #[must_use]
 pub fn process() -> Vec<u8> {
@@ -254,6 +299,11 @@ fn one_if(condition: bool) -> f64 {
 
 #[expect(clippy::cast_precision_loss, reason = "seconds, far below 2^53")]
 fn as_f64(value: i64) -> f64 {
+    value as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts, far below 2^53")]
+fn length_as_f64(value: usize) -> f64 {
     value as f64
 }
 

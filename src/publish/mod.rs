@@ -5,6 +5,7 @@ pub mod http;
 mod log;
 pub mod metrics;
 pub mod page;
+pub mod recovery;
 pub mod status;
 pub mod story;
 pub mod table;

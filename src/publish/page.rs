@@ -1,5 +1,6 @@
 //! A plain `/` that lists verdicts; works without JavaScript and loads nothing.
 
+use super::recovery::{Overview, PlannedFor, Tried};
 use super::status::{Connector, Status};
 use super::table::{known, sentence, state};
 use super::words::{duration, percent};
@@ -14,12 +15,15 @@ td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: 
 .verdict { font-weight: 600; white-space: nowrap } .lost, .critical { color: #c62828 } .at_risk { color: #b26a00 }
 .unknown { color: #6a1b9a } .safe { color: #2e7d32 }
 @media (prefers-color-scheme: dark) { .lost, .critical { color: #ff8a80 } .at_risk { color: #ffcc80 } .unknown { color: #ce93d8 } .safe { color: #a5d6a7 } }
-small { display: block; opacity: .8 }
+small { display: block; opacity: .8 } details { margin: .6rem 0 } summary { cursor: pointer }
 ";
+
+/// Attempts that the page lists.
+const ATTEMPTS: usize = 20;
 
 /// Draws the page; it asks to be loaded again after `refresh_seconds`.
 #[must_use]
-pub fn render(status: &Status, refresh_seconds: u64) -> String {
+pub fn render(status: &Status, recovery: &Overview, refresh_seconds: u64) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -34,6 +38,8 @@ pub fn render(status: &Status, refresh_seconds: u64) -> String {
                 h1 { "resumeguard" }
                 p { "Judged at " time datetime=(status.at) { (status.at) } ", worst first." }
                 (connectors(status))
+                (plans(recovery))
+                (attempts(recovery))
                 (oplogs(status))
                 (sources(status))
                 p { a href="/metrics" { "/metrics" } " · " a href="/api/v1/status" { "/api/v1/status" } }
@@ -73,6 +79,57 @@ fn row(connector: &Connector) -> Markup {
                     div { b { (finding.rule) } " " (finding.summary) small { (finding.advice) } }
                 }
             }
+        }
+    }
+}
+
+fn plans(recovery: &Overview) -> Markup {
+    html! {
+        h2 { "Recovery" }
+        p { "Mode " b { (recovery.mode) } "."
+            @if let Some(reason) = &recovery.frozen { " " b class="critical" { "Frozen" } ": " (reason) "." }
+            @if let Some(reason) = &recovery.no_journal { " No journal: " (reason) "." }
+        }
+        @for planned in &recovery.plans { (plan(planned)) }
+    }
+}
+
+fn plan(planned: &PlannedFor) -> Markup {
+    let plan = &planned.plan;
+    html! {
+        details {
+            summary { b { (planned.id()) } ": " (plan.strategy) ", " (plan.state.replace('_', " ")) "; loses " (plan.loses) }
+            ol { @for step in &plan.steps { li { (step) } } }
+            ul {
+                @for why in &plan.blockers { li { "Not now: " (why.says) } }
+                @for effect in &plan.effects { li { "Also: " (effect) } }
+                @for other in &planned.alternatives { li { "Or " (other.strategy) " (plan " (other.id) "), which loses " (other.loses) } }
+            }
+            small { "Plan " (plan.id) ", for " (planned.trigger) "." }
+        }
+    }
+}
+
+fn attempts(recovery: &Overview) -> Markup {
+    html! {
+        @if !recovery.attempts.is_empty() {
+            div class="scroll" { table {
+                thead { tr { th { "Attempt" } th { "Connector" } th { "Strategy" } th { "Outcome" } th { "Lost" } th { "By" } } }
+                tbody { @for attempt in recovery.attempts.iter().take(ATTEMPTS) { (attempt_row(attempt)) } }
+            } }
+        }
+    }
+}
+
+fn attempt_row(attempt: &Tried) -> Markup {
+    html! {
+        tr {
+            td { (attempt.attempt) small { (attempt.begun) } }
+            td { (attempt.connect_cluster) "/" (attempt.connector) }
+            td { (attempt.strategy) @if let Some(restored) = &attempt.restores { small { "restores " (restored) } } }
+            td { (attempt.outcome.as_deref().unwrap_or("under way")) small { (attempt.says.as_deref().unwrap_or("")) } }
+            td class="number" { (known(attempt.lost.as_ref().map(|lost| duration(lost.seconds)))) }
+            td { (attempt.by) small { (attempt.reason) } }
         }
     }
 }

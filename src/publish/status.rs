@@ -1,6 +1,7 @@
 //! The JSON of `status --json` and `GET /api/v1/status`; the table and the page are drawn from it too. Names are a
 //! contract. What is not known is `null`.
 
+use super::recovery::{Obstacle, Overview};
 use super::words;
 use resumeguard_core::domain::{
     ConnectorReport, Discontinuity, OplogReport, Outcome, Snapshot, SourceFacts, TaskFacts, Timestamp,
@@ -53,10 +54,21 @@ pub struct Connector {
     pub outage_budget_range: Option<Range>,
     pub seconds_until_lost: Option<Range>,
     pub findings: Vec<Finding>,
-    pub plan: Option<serde_json::Value>,
+    pub plan: Option<Plan>,
     pub progress: String,
     pub losses: Vec<Loss>,
     pub rescued: Vec<Stretch>,
+}
+
+/// What recovery would do about a connector; `/api/v1/recovery` says more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the contract names the fields; their meaning stands at recovery's Proposal")]
+pub struct Plan {
+    pub id: String,
+    pub strategy: String,
+    pub state: String,
+    pub loses: String,
+    pub blockers: Vec<Obstacle>,
 }
 
 /// One task.
@@ -176,6 +188,28 @@ impl Status {
             oplogs: snapshot.oplogs.iter().map(oplog).collect(),
             sources: snapshot.sources.iter().map(source).collect(),
         }
+    }
+
+    /// The same, with what recovery would do.
+    #[must_use]
+    pub fn with_plans(mut self, overview: &Overview) -> Self {
+        for planned in &overview.plans {
+            let its = |connector: &&mut Connector| {
+                connector.connector == planned.connector
+                    && connector.connect_cluster == planned.connect_cluster
+            };
+            if let Some(connector) = self.connectors.iter_mut().find(its) {
+                let plan = planned.plan.clone();
+                connector.plan = Some(Plan {
+                    id: plan.id,
+                    strategy: plan.strategy,
+                    state: plan.state,
+                    loses: plan.loses,
+                    blockers: plan.blockers,
+                });
+            }
+        }
+        self
     }
 }
 

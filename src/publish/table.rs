@@ -1,6 +1,6 @@
 //! The terminal's picture of a status: a table worst first, and one connector's story.
 
-use super::status::{Connector, Status, Stretch};
+use super::status::{Connector, Plan, Status, Stretch};
 use super::words::{duration, percent};
 use comfy_table::{CellAlignment, Table, presets};
 use resumeguard_core::domain::Why;
@@ -40,6 +40,21 @@ pub fn fleet(status: &Status) -> String {
         out.push_str(&table.trim_fmt());
         out.push('\n');
     }
+    for connector in &status.connectors {
+        if let Some(plan) = &connector.plan {
+            let (cluster, name) = (&connector.connect_cluster, &connector.connector);
+            let _infallible = write!(
+                out,
+                "\nplan {}: {} for {cluster}/{name}, {}",
+                plan.id,
+                plan.strategy,
+                plan_state(plan)
+            );
+        }
+    }
+    if status.connectors.iter().any(|connector| connector.plan.is_some()) {
+        out.push_str("\n(resumeguard recovery plan says what each does and loses)\n");
+    }
     let mut whys: Vec<&str> = status.connectors.iter().filter_map(|c| c.why.as_deref()).collect();
     whys.sort_unstable();
     whys.dedup();
@@ -70,6 +85,13 @@ fn row(connector: &Connector) -> [String; 9] {
         connector.on_restart.clone(),
         known((!findings.is_empty()).then(|| findings.join(" "))),
     ]
+}
+
+/// How far a plan is, and what keeps it.
+pub(super) fn plan_state(plan: &Plan) -> String {
+    let why: Vec<&str> = plan.blockers.iter().map(|why| why.blocker.as_str()).collect();
+    let why = if why.is_empty() { String::new() } else { format!(" ({})", why.join(", ")) };
+    format!("{}{why}", plan.state.replace('_', " "))
 }
 
 /// The connector's state, and its task's where that says more.
@@ -146,6 +168,11 @@ pub fn story(connector: &Connector, status: &Status) -> String {
         field("basis", "MongoDB was asked".to_owned());
     }
     field("on restart", connector.on_restart.clone());
+    if let Some(plan) = &connector.plan {
+        field("recovery", format!("{} ({}), {}", plan.strategy, plan.id, plan.state.replace('_', " ")));
+        field("", format!("loses {}", plan.loses));
+        plan.blockers.iter().for_each(|why| field("", format!("not now: {}", why.says)));
+    }
     for loss in &connector.losses {
         let cause = loss.cause.as_deref().unwrap_or("not proven");
         field("skipped", format!("{} ({cause}, tolerance {})", stretch(&loss.stretch), loss.tolerance));

@@ -3,12 +3,14 @@
 
 mod access;
 pub mod connect;
+mod details;
 pub mod kafka;
 mod meter;
 pub mod mongodb;
 mod observer;
 mod prober;
 mod probing;
+mod reached;
 
 /// One line for all problems of a pass: the first, and how many more there are.
 fn summary(problems: &[String]) -> Result<(), String> {

@@ -102,7 +102,7 @@ impl Observer {
     }
 
     /// Every connector of the clusters that can be read.
-    fn listing(&self) -> HashMap<(&str, &str), (&ConnectReader, &Listed)> {
+    pub(super) fn listing(&self) -> HashMap<(&str, &str), (&ConnectReader, &Listed)> {
         let readable = self.connects.iter().filter(|connect| connect.is_readable());
         let mut listing = HashMap::new();
         for connect in readable {

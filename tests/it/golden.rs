@@ -1,9 +1,10 @@
-//! The whole page of metrics, held against a file: a name or label that changes is a change of contract.
+//! The whole page of metrics, held against a file: a name or label that changes is a change of contract. And every text
+//! that a person reads.
 
 use resumeguard::clock::Clock;
 use resumeguard::publish::metrics;
 use resumeguard::publish::status::{Status, Tokens};
-use resumeguard::publish::{page, table};
+use resumeguard::publish::{page, recovery, table};
 use resumeguard::sources::Meter;
 use resumeguard_core::assess::forecast::Range;
 use resumeguard_core::domain::*;
@@ -155,23 +156,48 @@ fn golden_metrics() {
     // The one figure that the clock decides.
     meter.last_success = Some(1_700_011_505);
     let own = metrics::Own::default();
-    let page = [metrics::subjects(&snapshot()), metrics::own([&meter].into_iter(), &own)].concat();
+    let (plans, ledger) = (crate::recovery::sample::plans(), crate::recovery::sample::ledger());
+    let seen = crate::recovery::sample::seen(&plans, &ledger);
+    let subjects = [metrics::subjects(&snapshot()), metrics::plans(&seen)].concat();
+    let page = [subjects, metrics::own([&meter].into_iter(), &own), metrics::recovery(&seen)].concat();
     same_as_file("metrics.prom", &String::from_utf8(page).unwrap());
 }
 
 #[test]
 fn golden_status_table_and_story() {
-    let status = Status::new(&snapshot(), Tokens::Shown);
+    let status = Status::new(&snapshot(), Tokens::Shown).with_plans(&overview());
     same_as_file("status.json", &(serde_json::to_string_pretty(&status).unwrap() + "\n"));
     let text = table::fleet(&status) + "\n---\n" + &table::story(&status.connectors[0], &status);
     same_as_file("status.txt", &text);
+}
+
+fn overview() -> recovery::Overview {
+    let (plans, ledger) = (crate::recovery::sample::plans(), crate::recovery::sample::ledger());
+    crate::recovery::sample::seen(&plans, &ledger).overview()
+}
+
+#[test]
+fn golden_plans_and_attempts() {
+    let overview = overview();
+    let ledger = crate::recovery::sample::ledger();
+    let stories = ledger.attempts.iter().map(|one| recovery::told(&ledger, &one.id).unwrap());
+    let stories: Vec<_> = stories.collect();
+    let all = recovery::overview(&overview, |_| true) + "\n---\n" + &recovery::attempts(&overview.attempts);
+    let all = stories.iter().fold(all, |all, told| all + "\n---\n" + &recovery::story(told));
+    same_as_file("recovery.txt", &all);
+    let json = serde_json::json!({ "overview": overview, "attempt": stories[0] });
+    same_as_file("recovery.json", &(serde_json::to_string_pretty(&json).unwrap() + "\n"));
+    // Saved offsets and configurations hold tokens and passwords.
+    assert!(!all.contains("826B03") && !json.to_string().contains("826B03"), "{all}");
+    assert!(!all.contains("hunter2") && !json.to_string().contains("hunter2"), "{all}");
 }
 
 #[test]
 fn the_page_escapes_names_and_hides_tokens() {
     let hidden = Status::new(&snapshot(), Tokens::Hidden);
     assert_eq!(hidden.connectors[0].position.as_ref().unwrap().token, None);
-    let page = page::render(&hidden, 15);
+    let page = page::render(&hidden, &overview(), 15);
     assert!(page.contains("&lt;script&gt;") && !page.contains("<script>"), "{page}");
-    assert!(!page.contains("826B03B3E1"), "{page}");
+    assert!(!page.contains("826B03B3E1") && !page.contains("hunter2"), "{page}");
+    assert!(page.contains("for &lt;b&gt;fun") && !page.contains("<b>fun"), "{page}");
 }

@@ -15,8 +15,8 @@ const UUID_SUBTYPE: u8 = 4;
 /// Type byte and time, three numbers of whatever form, and a boolean.
 const LONGEST_HEADER: usize = PREFIX + 3 * 17 + 1;
 
-/// What is kept of a token counts in 32 bits, and may be twice as long as the token.
-const LONGEST: usize = i32::MAX as usize;
+/// In bytes. Servers take 16 MiB for a whole document, and the digits of a token are twice its bytes.
+pub(crate) const LONGEST: usize = 32 << 20;
 
 /// Most tokens are shorter than this, and are decoded without taking memory for their bytes.
 const SHORT: usize = 256;
@@ -90,17 +90,43 @@ impl TokenDocument {
     /// # Errors
     /// See [`ErrorKind`]; the error tells the byte and the field.
     pub fn decode(&self) -> Result<Token, Error> {
-        strictly(|token| self.read(token))
+        strictly(|token| self.read(self.type_bits.as_deref(), token))
     }
 
     /// Decodes what a damaged token still tells. Of a sound one as much as [`decode`](Self::decode).
+    ///
+    /// Type bits that do not fit the token are left out, as if it had come without: the error tells of them.
+    ///
+    /// ```
+    /// # use mongodb_resume_token::{Field, TokenData, TokenDocument};
+    /// let data = "826B03DBBC000000042B022C0100296E5A10043CEF45D252B04391B0DD08B2DD38D615461E5F6964002B0A0004";
+    /// let token = TokenDocument { data: TokenData::Hex(data.into()), type_bits: Some(vec![0x82, 0xC0]) };
+    /// let partial = token.decode_lenient();
+    /// assert_eq!(partial.error.map(|error| error.field()), Some(Field::TypeBits));
+    /// assert_eq!(partial.token.cluster_time.map(|time| time.t), Some(1795414972));
+    /// assert!(partial.token.identifier.is_some());
+    /// ```
     #[must_use]
     pub fn decode_lenient(&self) -> Partial {
-        leniently(|token| self.read(token))
+        let partial = leniently(|token| self.read(self.type_bits.as_deref(), token));
+        match &partial.error {
+            Some(error) if self.type_bits.is_some() => self.without_type_bits(error).unwrap_or(partial),
+            _ => partial,
+        }
     }
 
-    fn read(&self, token: &mut Token) -> Result<(), Error> {
-        let type_bits = self.type_bits.as_deref();
+    /// What the token tells by itself, if that is more: type bits may be damaged where it is sound.
+    #[cold]
+    fn without_type_bits(&self, error: &Error) -> Option<Partial> {
+        let alone = leniently(|token| self.read(None, token));
+        let tells_more = match &alone.error {
+            None => true,
+            Some(next) => error.field() == Field::TypeBits || next.offset() > error.offset(),
+        };
+        tells_more.then(|| Partial { error: Some(error.clone()), ..alone })
+    }
+
+    fn read(&self, type_bits: Option<&[u8]>, token: &mut Token) -> Result<(), Error> {
         match &self.data {
             TokenData::Hex(text) => read_hex(text, type_bits, token),
             TokenData::Binary(bytes) => read_bytes(Form::Binary, bytes, type_bits, token),
@@ -148,6 +174,9 @@ fn read_hex(text: &str, type_bits: Option<&[u8]>, token: &mut Token) -> Result<(
 
 #[inline(never)]
 fn read_long(text: &str, type_bits: Option<&[u8]>, token: &mut Token) -> Result<(), Error> {
+    if text.len() / 2 > LONGEST {
+        return Err(without_digits(text, too_long(), token));
+    }
     let mut bytes = vec![0; text.len() / 2];
     match hex::decode(text, &mut bytes) {
         Ok(()) => read_bytes(Form::Hex, &bytes, type_bits, token),
@@ -162,12 +191,17 @@ fn without_digits(text: &str, error: Error, token: &mut Token) -> Error {
     error
 }
 
+#[cold]
+fn too_long() -> Error {
+    Error::new(ErrorKind::TooLong, LONGEST, Field::Data)
+}
+
 fn read_bytes(form: Form, bytes: &[u8], type_bits: Option<&[u8]>, token: &mut Token) -> Result<(), Error> {
-    if bytes.len() > LONGEST {
-        return Err(Error::new(ErrorKind::TooLong, LONGEST, Field::Data));
-    }
     if !begins_with_time(form, bytes, token)? {
         return Ok(());
+    }
+    if bytes.len() > LONGEST {
+        return Err(too_long());
     }
     let mut values = Values::new(Reader::new(bytes, PREFIX, Field::Version));
     if let Some(type_bits) = type_bits {

@@ -13,7 +13,8 @@ impl Token {
     ///
     /// # Errors
     /// [`ErrorKind::Unwritable`] for other vendors' formats, for a token that lacks what its format demands or has what it
-    /// cannot hold, and for a name with a zero in it; [`ErrorKind::TooDeep`].
+    /// cannot hold, and for a name with a zero in it; [`ErrorKind::TooDeep`]; the [refusal](crate::Document::refusal) of
+    /// an identifier that lacks what was pushed.
     ///
     /// ```
     /// # use mongodb_resume_token::{Timestamp, Token, TokenDocument, high_water_mark_v1};
@@ -128,6 +129,7 @@ fn write_index(writer: &mut Writer, index: u32) -> Result<(), Error> {
 }
 
 fn write_identifier(writer: &mut Writer, identifier: &Identifier) -> Result<(), Error> {
+    identifier.document().view().whole()?;
     writer.bytes.push(byte::OBJECT);
-    writer.document(identifier.document().view(), 0)
+    writer.document(identifier.document().view(), 0).map_err(Error::joined)
 }

@@ -1,4 +1,4 @@
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// Why a token could not be read or written: what was found, at which byte, in which field.
 ///
@@ -18,19 +18,29 @@ struct Detail {
     field: Field,
     /// Names from the identifier's root to the value, joined by dots; often empty.
     path: String,
+    /// The names around the value, innermost first, until [`Error::joined`] makes the path of them.
+    around: Vec<String>,
 }
 
 impl Error {
     #[cold]
     pub(crate) fn new(kind: ErrorKind, offset: usize, field: Field) -> Error {
-        Error(Box::new(Detail { kind, offset, field, path: String::new() }))
+        Error(Box::new(Detail { kind, offset, field, path: String::new(), around: Vec::new() }))
     }
 
     /// The same error, seen from the document or array around it.
     #[cold]
-    pub(crate) fn within(mut self, name: &str) -> Error {
-        let dot = if self.0.path.is_empty() { "" } else { "." };
-        self.0.path = format!("{name}{dot}{}", self.0.path);
+    pub(crate) fn within(mut self, name: impl Into<String>) -> Error {
+        self.0.around.push(name.into());
+        self
+    }
+
+    /// The same error with its path, seen from the root. All names at once: one by one each would move those before it.
+    #[cold]
+    pub(crate) fn joined(mut self) -> Error {
+        let mut names = std::mem::take(&mut self.0.around);
+        names.reverse();
+        self.0.path = names.join(".");
         self
     }
 
@@ -53,7 +63,8 @@ impl Error {
         self.0.field
     }
 
-    /// Where inside the identifier, as names and array indexes joined by dots; empty elsewhere.
+    /// Where inside the identifier, as names and array indexes joined by dots; empty elsewhere. Names stand as they are
+    /// here, while `Display` escapes line ends and the like.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.0.path
@@ -62,7 +73,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Detail { kind, offset, field, path } = &*self.0;
+        let Detail { kind, offset, field, path, around: _ } = &*self.0;
         if *field == Field::Document {
             return write!(f, "{kind}");
         }
@@ -71,7 +82,11 @@ impl fmt::Display for Error {
             false if *field == Field::TypeBits => ", for ",
             false => ".",
         };
-        write!(f, "{kind}, at byte {offset}, in {field}{link}{path}")
+        write!(f, "{kind}, at byte {offset}, in {field}{link}")?;
+        // Names come from anywhere; the message is for logs and terminals.
+        path.chars().try_for_each(|c| {
+            if c.is_control() { write!(f, "{}", c.escape_debug()) } else { f.write_char(c) }
+        })
     }
 }
 
@@ -172,10 +187,19 @@ pub enum ErrorKind {
     },
     /// No BSON type has this type byte. The server answers 50811.
     UnknownType(u8),
-    /// More than 2 GiB of bytes, a hundred times what servers take.
+    /// More than 32 MiB of bytes, twice what servers take for a whole document.
     TooLong,
     /// A payload that no number has.
     InvalidNumber,
+    /// A value in another form than the one in which servers write it, and by which they sort it; what is odd about it.
+    NotCanonical(&'static str),
+    /// A field is to sort as another type than its value has.
+    SortByte {
+        /// The byte before the field's name.
+        found: u8,
+        /// The byte that goes with the value's type.
+        due: u8,
+    },
     /// A string or name that is not UTF-8, which MongoDB stores but Rust's strings do not.
     NotUtf8,
     /// More documents and arrays inside one another than the 200 that servers take. The server answers 15.
@@ -224,8 +248,12 @@ impl fmt::Display for ErrorKind {
                 write!(f, "{length} bytes of binary subtype {subtype}, not a UUID (16 bytes of subtype 4)")
             }
             ErrorKind::UnknownType(found) => write!(f, "no BSON type is written as 0x{found:02X}"),
-            ErrorKind::TooLong => f.write_str("a token of more than 2 GiB"),
+            ErrorKind::TooLong => f.write_str("more than 32 MiB"),
             ErrorKind::InvalidNumber => f.write_str("a payload that no number has"),
+            ErrorKind::NotCanonical(what) => f.write_str(what),
+            ErrorKind::SortByte { found, due } => {
+                write!(f, "a field that sorts as type 0x{found:02X}, with a value that sorts as 0x{due:02X}")
+            }
             ErrorKind::NotUtf8 => f.write_str("text that is not UTF-8"),
             ErrorKind::TooDeep => f.write_str("more than 200 documents inside one another"),
             ErrorKind::LeftOver => f.write_str("more bytes than the token has use for"),

@@ -129,20 +129,53 @@ fn without_type_bits_a_number_keeps_its_value() {
     }
 }
 
+/// Servers write each number in one way only.
 #[test]
 fn payloads_that_no_number_has_are_refused() {
-    for value in [
-        "2B00",                               // an integer of zero
-        "2B0100000000000000",                 // a fraction of zero
-        "32000000000000000300000000000000FF", // a continuation beside an integer that has room for a fraction
-        "330000000000000000",                 // a large number below 2^63
-        "2A4000000000000000",                 // a small number of zero
-        "2A00000000000000000000000000000000", // a decimal of zero
-        "2A3FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF", // a decimal of 35 digits
+    const NONE: &str = "a payload that no number has";
+    const LONGER: &str = "an integer in more bytes than it takes";
+    const EMPTY: &str = "an integer with room for a fraction that it has not";
+    for (value, reason) in [
+        ("2B00", NONE),                               // an integer of zero
+        ("330000000000000000", NONE),                 // a large number below 2^63
+        ("2A4000000000000000", NONE),                 // a small number of zero
+        ("2A00000000000000000000000000000000", NONE), // a decimal of zero
+        ("2A3FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF", NONE), // a decimal of 35 digits
+        ("2C0002", LONGER),
+        ("2D000200", LONGER),
+        ("26FFFD", LONGER), // −1
+        ("320000000000000002", LONGER),
+        ("32000000000000000300000000000000FF", LONGER), // a continuation beside an integer that has room for a fraction
+        ("2B0180000000000000", "a number below 1 in the form of greater ones"), // 0.5
+        ("2B0100000000000000", "a number below 1 in the form of greater ones"),
+        ("2B0300000000000000", EMPTY), // 1
+        ("27FCFFFFFFFFFFFFFF", EMPTY), // −1
+        ("2B0300000000000002", EMPTY), // 1, rounded up
+        ("314000000000000100", EMPTY), // 2^53
+        ("2AFFC0000000000000", "a number from 1 up in the form of lesser ones"), // 1
+        ("28003FFFFFFFFFFFFF", "a number from 1 up in the form of lesser ones"), // −1
     ] {
         for type_bits in [&[][..], &[0x40], &[0x82, 0xC0, 0x01]] {
             let error = document(value, type_bits).decode().map(|token| format!("{token:?}")).unwrap_err();
-            assert!(error.to_string().starts_with("a payload that no number has"), "{value} {error}");
+            assert_eq!(error.to_string(), format!("{reason}, at byte 41, in eventIdentifier._id"), "{value}");
         }
+    }
+}
+
+/// Beside each form that is refused stands the one that servers write.
+#[test]
+fn the_next_number_of_the_same_form_is_read() {
+    for (value, type_bits, text) in [
+        ("2C0100", &[][..], "Int32(128)"),
+        ("2B02", &[], "Int32(1)"),
+        ("2AFF80000000000000", &[0x40], "Double(0.5)"),
+        ("2AFFBFFFFFFFFFFFFC", &[0x40], "Double(0.9999999999999999)"),
+        ("2B0300000000000010", &[0x40], "Double(1.0000000000000002)"),
+        ("3140000000000000", &[0x40], "Double(9007199254740992.0)"),
+    ] {
+        let written = document(value, type_bits);
+        let token = written.decode().unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(format!("{:?}", id(&token)), format!("Some({text})"));
+        assert_eq!(token.encode().as_ref(), Ok(&written), "{text}");
     }
 }

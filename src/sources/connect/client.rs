@@ -4,7 +4,7 @@ use super::listing::{self, Listed};
 use super::offsets::parse_offsets;
 use crate::config::{ConnectCluster, Secret};
 use futures_util::StreamExt;
-use reqwest::{StatusCode, Url, header};
+use reqwest::{Method, RequestBuilder, StatusCode, Url, header};
 use resumeguard_core::domain::{StoredEntry, Why};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use std::time::Duration;
 const LISTING_LIMIT: usize = 96 << 20;
 
 /// Offsets of one connector: a handful of keys.
-const OFFSETS_LIMIT: usize = 4 << 20;
+pub(super) const OFFSETS_LIMIT: usize = 4 << 20;
 
 /// What went wrong with Connect, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -192,13 +192,18 @@ impl Client {
     /// # Errors
     /// Whatever keeps them from being read.
     pub async fn offsets(&self, name: &str, deadline: Duration) -> Result<Vec<StoredEntry>, ConnectError> {
-        // URL libraries normalise these away, so that the call would reach another resource.
-        if name == "." || name == ".." {
-            return Err(ConnectError::Unaddressable);
-        }
         let url = self.url(&["connectors", name, "offsets"])?;
-        match self.get(&url, deadline, OFFSETS_LIMIT).await {
-            Ok(body) => parse_offsets(&body).map_err(|error| wrong_form(&url, &error)),
+        let body = self.offsets_body(name, &url, deadline).await?;
+        parse_offsets(&body).map_err(|error| wrong_form(&url, &error))
+    }
+
+    pub(super) async fn offsets_body(
+        &self,
+        name: &str,
+        url: &Url,
+        deadline: Duration,
+    ) -> Result<Vec<u8>, ConnectError> {
+        match self.get(url, deadline, OFFSETS_LIMIT).await {
             // Jetty 12 answers an HTML page to such paths (Connect 4).
             Err(ConnectError::NotJson { status: 400, .. }) if name.contains(['/', '\\', '%']) => {
                 Err(ConnectError::Unaddressable)
@@ -207,22 +212,47 @@ impl Client {
             Err(ConnectError::Status { status: 404, message, .. }) if message.contains("HTTP 404") => {
                 Err(ConnectError::OffsetsUnsupported)
             }
-            Err(error) => Err(error),
+            other => other,
         }
     }
 
-    fn url(&self, segments: &[&str]) -> Result<Url, ConnectError> {
+    /// A request with what every one of them carries, and nothing to bound it yet.
+    pub(crate) fn request(
+        &self,
+        method: Method,
+        segments: &[&str],
+        query: Option<&str>,
+    ) -> Result<RequestBuilder, ConnectError> {
+        let mut url = self.url(segments)?;
+        url.set_query(query);
+        Ok(self.with_credentials(self.http.request(method, url)))
+    }
+
+    fn with_credentials(&self, request: RequestBuilder) -> RequestBuilder {
+        let request = request.header(header::ACCEPT, "application/json");
+        match &self.credentials {
+            Some((username, password)) => request.basic_auth(username, Some(password.expose())),
+            None => request,
+        }
+    }
+
+    pub(super) fn url(&self, segments: &[&str]) -> Result<Url, ConnectError> {
+        // URL libraries normalise these away, so that the call would reach another resource.
+        if segments.iter().any(|segment| [".", ".."].contains(segment)) {
+            return Err(ConnectError::Unaddressable);
+        }
         let mut url = self.base.clone();
         url.path_segments_mut().map_err(|()| ConnectError::Unaddressable)?.pop_if_empty().extend(segments);
         Ok(url)
     }
 
-    async fn get(&self, url: &Url, deadline: Duration, limit: usize) -> Result<Vec<u8>, ConnectError> {
-        let mut request =
-            self.http.get(url.clone()).header(header::ACCEPT, "application/json").timeout(deadline);
-        if let Some((username, password)) = &self.credentials {
-            request = request.basic_auth(username, Some(password.expose()));
-        }
+    pub(super) async fn get(
+        &self,
+        url: &Url,
+        deadline: Duration,
+        limit: usize,
+    ) -> Result<Vec<u8>, ConnectError> {
+        let request = self.with_credentials(self.http.get(url.clone())).timeout(deadline);
         let response = request.send().await.map_err(|error| self.transport(&error, deadline))?;
         let status = response.status();
         let is_json = response
@@ -278,12 +308,12 @@ impl Client {
     }
 }
 
-fn wrong_form(url: &Url, error: &serde_json::Error) -> ConnectError {
+pub(super) fn wrong_form(url: &Url, error: &serde_json::Error) -> ConnectError {
     ConnectError::WrongForm { url: url.to_string(), cause: error.to_string() }
 }
 
 /// Connect's own `message`, one line of at most 200 characters.
-fn message(body: &[u8]) -> String {
+pub(crate) fn message(body: &[u8]) -> String {
     let text = serde_json::from_slice::<serde_json::Value>(body)
         .ok()
         .and_then(|value| value.get("message")?.as_str().map(str::to_owned))

@@ -77,20 +77,30 @@ fn listed(name: String, entry: Entry) -> Option<Listed> {
     }
     // Everything else stays where it is: configurations hold secrets of all kinds.
     let config = config.into_iter().filter(|(key, _)| DECISIVE.contains(&key.as_str())).collect();
-    let tasks = status.tasks.iter().map(|task| {
-        let state = TaskState::parse(&task.state);
-        let failed = state == TaskState::Failed;
-        let failure = failed.then(|| Failure::of_trace(task.trace.as_deref().unwrap_or_default()));
-        TaskFacts { id: task.id, state, failure, worker: task.worker_id.clone(), started: None }
-    });
     Some(Listed {
-        tasks: tasks.collect(),
+        tasks: tasks_of(&status),
         name,
         class: MONGO_SOURCE.to_owned(),
         version: status.connector.version,
         state: ConnectorState::parse(&status.connector.state),
         config,
     })
+}
+
+fn tasks_of(status: &Status) -> Vec<TaskFacts> {
+    let tasks = status.tasks.iter().map(|task| {
+        let state = TaskState::parse(&task.state);
+        let failed = state == TaskState::Failed;
+        let failure = failed.then(|| Failure::of_trace(task.trace.as_deref().unwrap_or_default()));
+        TaskFacts { id: task.id, state, failure, worker: task.worker_id.clone(), started: None }
+    });
+    tasks.collect()
+}
+
+/// `GET /connectors/NAME/status`.
+pub(super) fn parse_status(body: &[u8]) -> Result<(ConnectorState, Vec<TaskFacts>), serde_json::Error> {
+    let status: Status = serde_json::from_slice(body)?;
+    Ok((ConnectorState::parse(&status.connector.state), tasks_of(&status)))
 }
 
 /// Versions by class; `None` where more than one is installed and the configuration decides between them.

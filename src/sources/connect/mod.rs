@@ -3,7 +3,9 @@
 mod client;
 mod listing;
 mod offsets;
+mod single;
 
+pub(crate) use client::message;
 pub use client::{Client, ConnectError};
 pub use listing::Listed;
 pub use offsets::parse_offsets;
@@ -14,6 +16,7 @@ use crate::sources::kafka::StatusTopic;
 use crate::sources::{Meter, summary};
 use futures_util::StreamExt;
 use resumeguard_core::domain::{Observed, StoredEntry, Why};
+use resumeguard_core::recovery::ManagedBy;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -38,6 +41,7 @@ pub struct ConnectReader {
     slow_lane: Duration,
     plugins_read_at: Option<Duration>,
     pass_began: Duration,
+    managed_by: Option<ManagedBy>,
     plugin_versions: HashMap<String, Option<String>>,
     /// The worker's own, where it could be read.
     worker_version: Option<String>,
@@ -69,6 +73,7 @@ impl ConnectReader {
             slow_lane: poll.sizes_every,
             plugins_read_at: None,
             pass_began: Duration::ZERO,
+            managed_by: cluster.managed_by,
             plugin_versions: HashMap::new(),
             worker_version: None,
             listed: Vec::new(),
@@ -95,6 +100,12 @@ impl ConnectReader {
     #[must_use]
     pub fn worker_version(&self) -> Option<&str> {
         self.worker_version.as_deref()
+    }
+
+    /// Who keeps its connectors as they are, where somebody has said so.
+    #[must_use]
+    pub fn managed_by(&self) -> Option<ManagedBy> {
+        self.managed_by
     }
 
     /// A client of the same Connect cluster.

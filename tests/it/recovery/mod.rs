@@ -2,3 +2,4 @@
 //! `tests/real`.
 
 mod config;
+pub(crate) mod sample;

@@ -8,7 +8,8 @@ impl Document {
     ///
     /// # Errors
     /// [`ErrorKind::Unwritable`] for a zero in a name or regular expression, and for sizes beyond BSON's 31 bits. Documents
-    /// that were decoded from a token of a server have neither.
+    /// that were decoded from a token of a server have neither. The [refusal](Document::refusal) of a document that lacks
+    /// what was pushed.
     ///
     /// ```
     /// # use mongodb_resume_token::{Document, Value};
@@ -27,6 +28,7 @@ impl DocumentRef<'_> {
     /// # Errors
     /// The same.
     pub fn to_bson(self) -> Result<Vec<u8>, Error> {
+        self.whole()?;
         let mut out = Vec::new();
         document(&mut out, self.iter())?;
         Ok(out)

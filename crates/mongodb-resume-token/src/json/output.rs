@@ -1,6 +1,6 @@
 //! Tokens and values as JSON: values as canonical Extended JSON, v2 of its specification.
 
-use serde::ser::SerializeMap;
+use serde::ser::{Error as _, SerializeMap};
 use serde::{Serialize, Serializer};
 
 use crate::json::base64;
@@ -54,7 +54,7 @@ impl DocumentRef<'_> {
     }
 }
 
-/// Writing JSON to memory fails only on names that are no strings; all are.
+/// Writing JSON to memory fails only on names that are no strings, and all are, and for a document that was refused a field.
 fn to_line(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
@@ -98,6 +98,7 @@ impl Serialize for Document {
 
 impl Serialize for DocumentRef<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.whole().map_err(S::Error::custom)?;
         serializer.collect_map(self.iter())
     }
 }

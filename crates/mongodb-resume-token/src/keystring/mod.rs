@@ -50,4 +50,40 @@ pub(crate) mod type_byte {
     pub(crate) const CODE: u8 = 0xA0;
     pub(crate) const CODE_WITH_SCOPE: u8 = 0xAA;
     pub(crate) const MAX_KEY: u8 = 0xF0;
+
+    /// The byte before the name of a field whose value has that type byte: the same for all numbers, and for both
+    /// booleans. 0 for what is no type byte.
+    pub(crate) const SORTS_AS: [u8; 256] = {
+        let mut table = [0; 256];
+        let mut number = NAN;
+        while number <= POSITIVE_LARGE {
+            table[number as usize] = NAN;
+            number += 1;
+        }
+        let others = [
+            MIN_KEY,
+            UNDEFINED,
+            NULL,
+            STRING,
+            OBJECT,
+            ARRAY,
+            BINARY,
+            OBJECT_ID,
+            FALSE,
+            DATE,
+            TIMESTAMP,
+            REGEX,
+            DB_POINTER,
+            CODE,
+            CODE_WITH_SCOPE,
+            MAX_KEY,
+        ];
+        let mut index = 0;
+        while index < others.len() {
+            table[others[index] as usize] = others[index];
+            index += 1;
+        }
+        table[TRUE as usize] = FALSE;
+        table
+    };
 }

@@ -72,7 +72,8 @@ impl Number {
     #[inline]
     pub(crate) fn read(reader: &mut Reader<'_>, type_byte: u8) -> Result<Number, Error> {
         let negative = type_byte < byte::ZERO;
-        let mut payload = Payload { reader, flip: if negative { u64::MAX } else { 0 } };
+        let start = reader.position() - 1;
+        let mut payload = Payload { reader, start, flip: if negative { u64::MAX } else { 0 } };
         let magnitude = match type_byte {
             byte::NAN => return Ok(Number { negative: false, magnitude: Magnitude::Nan }),
             byte::NEGATIVE_LARGE | byte::POSITIVE_LARGE => payload.large()?,
@@ -237,6 +238,8 @@ fn exactly_scaled_down(scaled: f64) -> Option<f64> {
 /// The bytes after the type byte; all of them inverted where the number is negative.
 struct Payload<'r, 'a> {
     reader: &'r mut Reader<'a>,
+    /// Where the type byte stands, for errors.
+    start: usize,
     flip: u64,
 }
 
@@ -270,13 +273,22 @@ impl Payload<'_, '_> {
         }
     }
 
+    #[cold]
+    fn odd(&self, what: &'static str) -> Error {
+        self.reader.error_at(ErrorKind::NotCanonical(what), self.start)
+    }
+
+    #[cold]
+    fn invalid(&self) -> Error {
+        self.reader.error_at(ErrorKind::InvalidNumber, self.start)
+    }
+
     fn raw_decimal(&mut self, high: u64) -> Result<Magnitude, Error> {
-        let start = self.reader.position();
         let bits = (u128::from(high) << 64) | u128::from(self.word()?);
         let decimal = Decimal128::from_bits(bits);
         match decimal.positive() {
             Some(_) => Ok(Magnitude::Decimal(decimal)),
-            None => Err(self.reader.error_at(ErrorKind::InvalidNumber, start - 8)),
+            None => Err(self.invalid()),
         }
     }
 
@@ -293,7 +305,7 @@ impl Payload<'_, '_> {
         let value = f64::from_bits((word >> 1) | BIT_62);
         let more = self.continuation(word & 1 == 1)?;
         if value < TWO_POW_63 || !value.is_finite() {
-            return Err(self.reader.error(ErrorKind::InvalidNumber));
+            return Err(self.invalid());
         }
         Ok(Magnitude::Double(value, more))
     }
@@ -303,14 +315,20 @@ impl Payload<'_, '_> {
     fn small(&mut self) -> Result<Magnitude, Error> {
         let word = self.word()?;
         match word >> 62 {
-            3 => Ok(Magnitude::Double(f64::from_bits(word >> 2), self.marker(word)?)),
+            3 => {
+                let value = f64::from_bits(word >> 2);
+                if value >= 1.0 {
+                    return Err(self.odd("a number from 1 up in the form of lesser ones"));
+                }
+                Ok(Magnitude::Double(value, self.marker(word)?))
+            }
             0 => self.raw_decimal(word),
             _ => {
                 let scaled = f64::from_bits((word - BIT_62) >> 1);
                 let more = self.continuation(word & 1 == 1)?;
                 let value = scaled * DOWN_256;
                 if value == 0.0 {
-                    return Err(self.reader.error(ErrorKind::InvalidNumber));
+                    return Err(self.invalid());
                 }
                 let is_normal = scaled >= f64::MIN_POSITIVE * UP_256;
                 Ok(if is_normal {
@@ -328,31 +346,36 @@ impl Payload<'_, '_> {
     fn integer(&mut self, bytes: u8) -> Result<Magnitude, Error> {
         let word = self.short(bytes)?;
         let integer = word >> 1;
-        let invalid = |payload: &Self| payload.reader.error(ErrorKind::InvalidNumber);
+        if word == 0 {
+            return Err(self.invalid());
+        }
+        // The type byte says how many bytes there are, and the first of them is not there for nothing.
+        if word.leading_zeros() / 8 + u32::from(bytes) != 8 {
+            return Err(self.odd("an integer in more bytes than it takes"));
+        }
         if word & 1 == 0 {
-            return if integer == 0 {
-                Err(invalid(self))
-            } else {
-                Ok(Magnitude::Integer(integer, More::Nothing))
-            };
+            return Ok(Magnitude::Integer(integer, More::Nothing));
         }
         let fraction_bytes = 8 - bytes;
         if fraction_bytes == 0 {
             let more = self.continuation(true)?;
-            return if integer < TWO_POW_53 {
-                Err(invalid(self))
-            } else {
-                Ok(Magnitude::Integer(integer, more))
-            };
+            return Ok(Magnitude::Integer(integer, more));
         }
         let shift = 8 * u32::from(fraction_bytes);
         let fixed = (integer << shift) | self.short(fraction_bytes)?;
         let more = self.marker(fixed)?;
         let fixed = fixed & !3;
-        if integer >= TWO_POW_53 && fixed == integer << shift {
+        let has_fraction = fixed != integer << shift;
+        if integer == 0 {
+            return Err(self.odd("a number below 1 in the form of greater ones"));
+        }
+        if !has_fraction && !matches!(more, More::Continued(_)) {
+            return Err(self.odd("an integer with room for a fraction that it has not"));
+        }
+        if integer >= TWO_POW_53 && !has_fraction {
             return Ok(Magnitude::Integer(integer, more));
         }
-        let value = exact_double(fixed).ok_or_else(|| invalid(self))?;
+        let value = exact_double(fixed).ok_or_else(|| self.invalid())?;
         let scale = f64::from_bits(u64::from(1023 - shift) << 52);
         Ok(Magnitude::Double(value * scale, more))
     }

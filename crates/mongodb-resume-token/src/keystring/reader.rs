@@ -23,6 +23,11 @@ impl<'a> Reader<'a> {
         self.field = field;
     }
 
+    /// Of the whole token.
+    pub(crate) fn length(&self) -> usize {
+        self.length
+    }
+
     pub(crate) fn position(&self) -> usize {
         self.length - self.rest.len()
     }
@@ -84,10 +89,16 @@ impl<'a> Reader<'a> {
 
     /// One length byte, or 0xFF and four; the subtype; the bytes as they are.
     pub(crate) fn binary(&mut self) -> Result<(u8, &'a [u8]), Error> {
-        let length = match self.byte()? {
-            u8::MAX => u32::from_be_bytes(*self.chunk()?) as usize,
-            short => usize::from(short),
-        };
+        let start = self.position();
+        let first = self.byte()?;
+        let takes_five = first == u8::MAX;
+        let length =
+            if takes_five { u32::from_be_bytes(*self.chunk()?) as usize } else { usize::from(first) };
+        if length < usize::from(u8::MAX) && takes_five {
+            return Err(
+                self.error_at(ErrorKind::NotCanonical("a length in five bytes where one is enough"), start)
+            );
+        }
         let subtype = self.byte()?;
         Ok((subtype, self.take(length)?))
     }
@@ -147,7 +158,9 @@ impl<'a> Values<'a> {
             _ if self.type_bits.are_there() => return None,
             (byte::ZERO, rest) => return Some((0, rest)),
             (byte::POSITIVE_1_BYTE, [low, rest @ ..]) => (u16::from(*low), rest),
-            (byte::POSITIVE_2_BYTES, [high, low, rest @ ..]) => (u16::from_be_bytes([*high, *low]), rest),
+            (byte::POSITIVE_2_BYTES, [high, low, rest @ ..]) if *high != 0 => {
+                (u16::from_be_bytes([*high, *low]), rest)
+            }
             _ => return None,
         };
         // The lowest bit says that a fraction follows.

@@ -25,6 +25,15 @@ pub(crate) struct Tree<'t, 'a> {
     open: Open,
     /// The name of the value that is being read, if one is.
     name: Option<Span>,
+    /// Of the first field whose sort byte does not go with its value.
+    missorted: Option<Error>,
+}
+
+impl Stored {
+    /// Of a value that is open: the place of the one around it.
+    fn around(mut self) -> u32 {
+        self.inside_mut().map_or(ROOT, |around| *around)
+    }
 }
 
 /// The document or array whose values are being read.
@@ -43,8 +52,13 @@ impl<'t, 'a> Tree<'t, 'a> {
         let bytes = values.reader.rest();
         tape.bytes.extend_from_slice(bytes);
         let open = Open { place: ROOT, is_array: false, depth: 1 };
-        let mut tree = Tree { values, bytes, tape, open, name: None };
-        tree.grow().map_err(|error| tree.fell(error))
+        let mut tree = Tree { values, bytes, tape, open, name: None, missorted: None };
+        let outcome = tree.grow().map_err(|error| {
+            let error = tree.located(error);
+            tree.cut();
+            error
+        });
+        outcome.and_then(|()| tree.missorted.map_or(Ok(()), Err))
     }
 
     fn grow(&mut self) -> Result<(), Error> {
@@ -60,8 +74,6 @@ impl<'t, 'a> Tree<'t, 'a> {
                 self.close();
                 continue;
             }
-            // The first of a field's two type bytes is only for sorting: it is the same for all numbers, and for both
-            // booleans.
             let (name, type_byte) = if self.open.is_array {
                 self.name = Some(Span::default());
                 (Span::default(), first)
@@ -70,6 +82,10 @@ impl<'t, 'a> Tree<'t, 'a> {
                 self.name = Some(name);
                 let Some((&type_byte, after)) = after.split_first() else { return Err(self.short(after, 1)) };
                 rest = after;
+                // The first of a field's two type bytes is only for sorting.
+                if byte::SORTS_AS[usize::from(type_byte)] != first {
+                    self.missorted(first, type_byte, name, rest);
+                }
                 (name, type_byte)
             };
             rest = match type_byte {
@@ -108,7 +124,7 @@ impl<'t, 'a> Tree<'t, 'a> {
 
     #[inline(always)]
     fn push(&mut self, name: Span, value: Stored) {
-        self.tape.nodes.push(Node { name, value });
+        self.tape.nodes.push_one_of(Node { name, value }, self.bytes.len());
         self.name = None;
     }
 
@@ -147,7 +163,7 @@ impl<'t, 'a> Tree<'t, 'a> {
     /// Straight into its place.
     fn number(&mut self, name: Span, type_byte: u8) -> Result<(), Error> {
         let place = self.tape.nodes.len();
-        self.tape.nodes.push(Node { name, value: Stored::Null });
+        self.tape.nodes.push_one_of(Node { name, value: Stored::Null }, self.bytes.len());
         let read = match self.tape.nodes.as_mut_slice().last_mut() {
             Some(node) => self.values.any_number(type_byte, &mut node.value),
             None => Ok(()),
@@ -250,22 +266,25 @@ impl<'t, 'a> Tree<'t, 'a> {
             }
         }
         let text = &self.tape.bytes.as_slice()[place..];
-        if str::from_utf8(text).is_err() {
-            self.values.reader.go_on(start);
-            return Err(self.values.reader.error(ErrorKind::NotUtf8));
+        if let Err(error) = str::from_utf8(text) {
+            let sound = &text[..error.valid_up_to()];
+            // Each zero is two bytes in the token.
+            let zeros = sound.iter().filter(|byte| **byte == 0).count();
+            let bad = self.values.reader.length() - start.len() + sound.len() + zeros;
+            return Err(self.values.reader.error_at(ErrorKind::NotUtf8, bad));
         }
-        Ok((Span::of_token(place, text.len()), rest))
+        Ok((Span::new(place, text.len()), rest))
     }
 
     /// A part of the token, from the front of `rest` on.
     #[inline(always)]
     fn span(&self, rest: &[u8], length: usize) -> Span {
-        Span::of_token(self.bytes.len() - rest.len(), length)
+        Span::new(self.bytes.len() - rest.len(), length)
     }
 
     /// The bytes that were read last.
     fn span_before(&self, length: usize) -> Span {
-        Span::of_token(self.bytes.len() - self.values.reader.rest().len() - length, length)
+        Span::new(self.bytes.len() - self.values.reader.rest().len() - length, length)
     }
 
     #[cold]
@@ -278,6 +297,23 @@ impl<'t, 'a> Tree<'t, 'a> {
     fn short(&mut self, rest: &'a [u8], wanted: usize) -> Error {
         self.values.reader.go_on(rest);
         self.values.reader.truncated(wanted)
+    }
+
+    /// A field whose first byte does not go with its value. What is wrong with all that follows is told before it, for a
+    /// token that breaks off has a graver fault, and a value of no type is one in its own right.
+    #[cold]
+    fn missorted(&mut self, first: u8, type_byte: u8, name: Span, rest: &'a [u8]) {
+        let due = byte::SORTS_AS[usize::from(type_byte)];
+        if due == 0 || self.missorted.is_some() {
+            return;
+        }
+        let kind = match byte::SORTS_AS[usize::from(first)] {
+            0 => ErrorKind::UnknownType(first),
+            _ => ErrorKind::SortByte { found: first, due },
+        };
+        // Before both bytes, the name, and the zero behind it.
+        let start = self.values.reader.length() - rest.len() - name.of(self.bytes).len() - 3;
+        self.missorted = Some(self.located(self.values.reader.error_at(kind, start)));
     }
 
     /// A string without its end.
@@ -319,22 +355,30 @@ impl<'t, 'a> Tree<'t, 'a> {
         )
     }
 
-    /// Cuts off what is not whole, and tells the error where it was.
+    /// Tells the error in which value it was.
     #[cold]
-    fn fell(&mut self, mut error: Error) -> Error {
+    fn located(&self, mut error: Error) -> Error {
         if let Some(name) = self.name {
-            error = error.within(&self.label(self.tape.nodes.len(), name, self.open.place));
+            error = error.within(self.label(self.tape.nodes.len(), name, self.open.place));
         }
-        while let Some(Node { name, value }) =
-            self.tape.nodes.as_mut_slice().get_mut(self.open.place as usize)
-        {
-            let (place, name) = (self.open.place as usize, *name);
-            let around = value.inside_mut().map_or(ROOT, |inside| *inside);
-            error = error.within(&self.label(place, name, around));
-            self.tape.nodes.truncate(place);
-            self.open.place = around;
+        let mut place = self.open.place;
+        while let Some(Node { name, value }) = self.tape.nodes.as_slice().get(place as usize) {
+            let around = value.around();
+            error = error.within(self.label(place as usize, *name, around));
+            place = around;
         }
-        error
+        error.joined()
+    }
+
+    /// Cuts off what is not whole.
+    #[cold]
+    fn cut(&mut self) {
+        let mut place = self.open.place;
+        while let Some(Node { value, .. }) = self.tape.nodes.as_slice().get(place as usize) {
+            let around = value.around();
+            self.tape.nodes.truncate(place as usize);
+            place = around;
+        }
     }
 
     /// The name of the value at that place, or its index in the array that it stands in.

@@ -91,7 +91,7 @@ impl Writer {
     fn array(&mut self, values: ArrayRef<'_>, depth: usize) -> Result<(), Error> {
         let depth = self.deeper(depth)?;
         for (index, value) in values.iter().enumerate() {
-            self.value(value, depth).map_err(|error| error.within(&index.to_string()))?;
+            self.value(value, depth).map_err(|error| error.within(index.to_string()))?;
         }
         self.bytes.push(0);
         Ok(())

@@ -1,6 +1,8 @@
 use std::fmt;
+use std::iter::FusedIterator;
 
 use crate::Value;
+use crate::error::Error;
 use crate::value::tape::{Stored, Tape, View};
 
 /// Named values in the order in which they were written.
@@ -24,7 +26,7 @@ pub struct Document(Tape);
 pub struct DocumentRef<'a>(View<'a>);
 
 /// The fields of a document, in order.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Fields<'a>(View<'a>);
 
 impl Document {
@@ -53,9 +55,34 @@ impl Document {
 
     /// Adds a field at the end, even if there is one of that name.
     ///
-    /// A document holds up to 4 GiB, of which servers take 16 MB: a field that would make it longer is left out.
+    /// A document takes names, texts and bytes of 32 MiB in all and nests 200 deep, as tokens do; servers take 16 MiB and
+    /// as many levels. From the first field beyond that on it takes no more, and can no longer be written:
+    /// [`refusal`](Self::refusal), [`to_bson`](Self::to_bson), [`Token::encode`](crate::Token::encode) and what it is
+    /// pushed into say why, and `to_json` is empty.
+    ///
+    /// ```
+    /// # use mongodb_resume_token::{Document, Value};
+    /// let mut document = Document::new();
+    /// document.push("a", Value::Binary { subtype: 0, bytes: &vec![0; 40 << 20] });
+    /// assert_eq!(document.to_bson().unwrap_err().to_string(), "more than 32 MiB");
+    /// ```
     pub fn push<'v>(&mut self, name: &str, value: impl Into<Value<'v>>) {
         self.0.push(name, value.into());
+    }
+
+    /// Adds a field at the end, or leaves the document as it is.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooLong`](crate::ErrorKind::TooLong) and [`ErrorKind::TooDeep`](crate::ErrorKind::TooDeep), beyond
+    /// what [`push`](Self::push) takes.
+    pub fn try_push<'v>(&mut self, name: &str, value: impl Into<Value<'v>>) -> Result<(), Error> {
+        Ok(self.0.try_push(name, value.into())?)
+    }
+
+    /// Why the document lacks what was [pushed](Self::push), if it does.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Error> {
+        self.0.view().refusal().map(Error::from)
     }
 
     /// The first field of that name.
@@ -88,10 +115,14 @@ impl<'a> DocumentRef<'a> {
         DocumentRef(view)
     }
 
-    /// The first field of that name.
+    pub(crate) fn inner(self) -> View<'a> {
+        self.0
+    }
+
+    /// The first field of that name. Steps over those before it, and over what they hold at once.
     #[must_use]
     pub fn get(self, name: &str) -> Option<Value<'a>> {
-        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+        self.0.named(name)
     }
 
     /// The fields in order.
@@ -100,10 +131,10 @@ impl<'a> DocumentRef<'a> {
         Fields(self.0)
     }
 
-    /// How many fields there are, which takes counting them.
+    /// How many fields there are, which takes counting them: a step a field, whatever it holds.
     #[must_use]
     pub fn len(self) -> usize {
-        self.iter().count()
+        self.0.count()
     }
 
     /// Whether there are none.
@@ -112,10 +143,15 @@ impl<'a> DocumentRef<'a> {
         self.0.is_empty()
     }
 
+    /// What must hold before it is written.
+    pub(crate) fn whole(self) -> Result<(), Error> {
+        self.0.refusal().map_or(Ok(()), |refusal| Err(refusal.into()))
+    }
+
     /// A copy that borrows nothing.
     #[must_use]
     pub fn to_document(self) -> Document {
-        self.iter().collect()
+        Document(Tape::of(self.0))
     }
 }
 
@@ -124,6 +160,26 @@ impl<'a> Iterator for Fields<'a> {
 
     fn next(&mut self) -> Option<(&'a str, Value<'a>)> {
         self.0.next()
+    }
+
+    fn nth(&mut self, index: usize) -> Option<(&'a str, Value<'a>)> {
+        self.0.nth(index)
+    }
+
+    fn count(self) -> usize {
+        self.0.count()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl FusedIterator for Fields<'_> {}
+
+impl fmt::Debug for Fields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.clone()).finish()
     }
 }
 
@@ -157,7 +213,7 @@ impl<'v, N: AsRef<str>, V: Into<Value<'v>>> FromIterator<(N, V)> for Document {
 
 impl PartialEq for DocumentRef<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.iter().eq(other.iter())
+        self.0.refusal() == other.0.refusal() && self.iter().eq(other.iter())
     }
 }
 
@@ -169,7 +225,9 @@ impl PartialEq for Document {
 
 impl fmt::Debug for DocumentRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter()).finish()
+        let mut map = f.debug_map();
+        map.entries(self.iter());
+        if self.0.refusal().is_some() { map.finish_non_exhaustive() } else { map.finish() }
     }
 }
 

@@ -92,6 +92,24 @@ impl<'a> Value<'a> {
     pub fn as_document(self) -> Option<DocumentRef<'a>> {
         if let Value::Document(document) = self { Some(document) } else { None }
     }
+
+    /// The values, if this is an array.
+    #[must_use]
+    pub fn as_array(self) -> Option<ArrayRef<'a>> {
+        if let Value::Array(array) = self { Some(array) } else { None }
+    }
+}
+
+impl<'a> From<DocumentRef<'a>> for Value<'a> {
+    fn from(document: DocumentRef<'a>) -> Value<'a> {
+        Value::Document(document)
+    }
+}
+
+impl<'a> From<ArrayRef<'a>> for Value<'a> {
+    fn from(array: ArrayRef<'a>) -> Value<'a> {
+        Value::Array(array)
+    }
 }
 
 impl<'a> From<&'a Document> for Value<'a> {

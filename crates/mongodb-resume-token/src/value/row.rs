@@ -37,8 +37,13 @@ impl<T: Copy + Default, const N: usize> Row<T, N> {
         self.as_slice().len()
     }
 
-    #[inline]
     pub(crate) fn push(&mut self, item: T) {
+        self.push_one_of(item, usize::MAX);
+    }
+
+    /// Without room for more than `most` items, if it is known that there will be no more.
+    #[inline]
+    pub(crate) fn push_one_of(&mut self, item: T, most: usize) {
         match self {
             Row::Few { length, items } => match items.get_mut(usize::from(*length)) {
                 Some(place) => {
@@ -47,7 +52,12 @@ impl<T: Copy + Default, const N: usize> Row<T, N> {
                 }
                 None => self.extend_many(&[item]),
             },
-            Row::Many(items) => items.push(item),
+            Row::Many(items) => {
+                if items.len() == items.capacity() {
+                    grow(items, most);
+                }
+                items.push(item);
+            }
         }
     }
 
@@ -85,9 +95,26 @@ impl<T: Copy + Default, const N: usize> Row<T, N> {
     }
 }
 
+/// To twice the size, as vectors do, but not beyond what can be needed.
+#[cold]
+fn grow<T>(items: &mut Vec<T>, most: usize) {
+    let more = items.len().min(most.saturating_sub(items.len()));
+    items.reserve_exact(more.max(1));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_room_is_taken_for_items_that_cannot_come() {
+        for most in [70, 100, 129, 1000] {
+            let mut row = Row::<u8, 63>::default();
+            (0..most).for_each(|_| row.push_one_of(7, most));
+            assert_eq!(row.as_slice(), vec![7; most]);
+            assert!(matches!(row, Row::Many(items) if items.capacity() <= most.max(63 + 1 + ROOM)));
+        }
+    }
 
     #[test]
     fn few_and_many_items_are_the_same_items() {

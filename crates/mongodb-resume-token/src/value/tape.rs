@@ -9,6 +9,9 @@
 
 use std::ops::Range;
 
+use crate::decode::LONGEST;
+use crate::error::{Error, ErrorKind, Field};
+use crate::keystring::MAX_DEPTH;
 use crate::value::row::Row;
 use crate::{ArrayRef, Decimal128, DocumentRef, Timestamp, Value};
 
@@ -65,6 +68,15 @@ pub(crate) enum Stored {
         inside: u32,
     },
     MaxKey,
+    /// No value, but the last of a tape that was not given all it should have had.
+    Refused(Refusal),
+}
+
+/// Why a value was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    TooLong,
+    TooDeep,
 }
 
 /// The values of one document or array, and whatever stands inside them.
@@ -82,15 +94,9 @@ pub(crate) struct View<'a> {
 }
 
 impl Span {
-    /// `None` beyond 4 GiB.
-    fn new(start: usize, length: usize) -> Option<Span> {
-        u32::try_from(start.checked_add(length)?).ok()?;
-        Some(Span::of_token(start, length))
-    }
-
-    /// A part of a token, of whose length it was seen that 32 bits count it.
+    /// Of a row of bytes that 32 bits count.
     #[inline]
-    pub(crate) fn of_token(start: usize, length: usize) -> Span {
+    pub(crate) fn new(start: usize, length: usize) -> Span {
         Span(((start as u64) << 32) | length as u64)
     }
 
@@ -105,14 +111,19 @@ impl Span {
     }
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "there are three of these, and there will be no more")]
 impl Stored {
     /// How many of the nodes after this one stand inside it.
-    pub(crate) fn inside(mut self) -> usize {
-        self.inside_mut().map_or(0, |inside| *inside as usize)
+    pub(crate) fn inside(&self) -> usize {
+        match self {
+            Stored::Document { inside } | Stored::Array { inside } | Stored::CodeWithScope { inside, .. } => {
+                *inside as usize
+            }
+            _ => 0,
+        }
     }
 
     /// That number, of a value that can hold others.
-    #[allow(clippy::wildcard_enum_match_arm, reason = "there are three of these, and there will be no more")]
     pub(crate) fn inside_mut(&mut self) -> Option<&mut u32> {
         match self {
             Stored::Document { inside } | Stored::Array { inside } | Stored::CodeWithScope { inside, .. } => {
@@ -128,26 +139,62 @@ impl Tape {
         View { nodes: self.nodes.as_slice(), bytes: self.bytes.as_slice() }
     }
 
-    /// Adds a value at the end, with a copy of all that it borrows; or nothing, beyond 4 GiB.
+    /// Adds a value at the end, with a copy of all that it borrows; or notes that it was refused.
     pub(crate) fn push(&mut self, name: &str, value: Value<'_>) {
-        let (nodes, bytes) = (self.nodes.len(), self.bytes.len());
-        if self.try_push(name, value).is_none() {
-            self.nodes.truncate(nodes);
-            self.bytes.truncate(bytes);
+        if let Err(refusal) = self.try_push(name, value)
+            && self.view().refusal().is_none()
+        {
+            self.refuse(refusal);
         }
     }
 
-    fn try_push(&mut self, name: &str, value: Value<'_>) -> Option<()> {
-        let name = self.keep(name.as_bytes())?;
-        let place = self.nodes.len();
-        self.nodes.push(Node { name, value: Stored::Null });
-        let stored = self.store(value)?;
-        self.nodes.as_mut_slice().get_mut(place)?.value = stored;
-        Some(())
+    /// Adds a value at the end, with a copy of all that it borrows; or nothing.
+    pub(crate) fn try_push(&mut self, name: &str, value: Value<'_>) -> Result<(), Refusal> {
+        if let Some(refusal) = self.view().refusal() {
+            return Err(refusal);
+        }
+        let (nodes, bytes) = (self.nodes.len(), self.bytes.len());
+        let outcome = self.add(name, value, 1);
+        if outcome.is_err() {
+            self.nodes.truncate(nodes);
+            self.bytes.truncate(bytes);
+        }
+        outcome
     }
 
-    fn store(&mut self, value: Value<'_>) -> Option<Stored> {
-        Some(match value {
+    /// Whatever is seen in a view, and what it lacks.
+    pub(crate) fn of(mut view: View<'_>) -> Tape {
+        let mut tape = Tape::default();
+        let refusal = view.refusal();
+        while let Some((name, value)) = view.next() {
+            tape.push(name, value);
+        }
+        if let (Some(refusal), None) = (refusal, tape.view().refusal()) {
+            tape.refuse(refusal);
+        }
+        tape
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        self.nodes.push(Node { name: Span::default(), value: Stored::Refused(refusal) });
+    }
+
+    fn add(&mut self, name: &str, value: Value<'_>, depth: usize) -> Result<(), Refusal> {
+        let name = self.keep(name.as_bytes())?;
+        let place = self.nodes.len();
+        if place >= LONGEST {
+            return Err(Refusal::TooLong);
+        }
+        self.nodes.push(Node { name, value: Stored::Null });
+        let stored = self.store(value, depth)?;
+        if let Some(node) = self.nodes.as_mut_slice().get_mut(place) {
+            node.value = stored;
+        }
+        Ok(())
+    }
+
+    fn store(&mut self, value: Value<'_>, depth: usize) -> Result<Stored, Refusal> {
+        Ok(match value {
             Value::MinKey => Stored::MinKey,
             Value::Undefined => Stored::Undefined,
             Value::Null => Stored::Null,
@@ -159,9 +206,10 @@ impl Tape {
             Value::String(text) => Stored::String(self.keep(text.as_bytes())?),
             Value::Symbol(text) => Stored::Symbol(self.keep(text.as_bytes())?),
             Value::Code(code) => Stored::Code(self.keep(code.as_bytes())?),
-            Value::CodeWithScope { code, scope } => {
-                Stored::CodeWithScope { code: self.keep(code.as_bytes())?, inside: self.store_all(scope)? }
-            }
+            Value::CodeWithScope { code, scope } => Stored::CodeWithScope {
+                code: self.keep(code.as_bytes())?,
+                inside: self.add_all(scope.inner(), depth)?,
+            },
             Value::Binary { subtype, bytes } => Stored::Binary { subtype, bytes: self.keep(bytes)? },
             Value::ObjectId(id) => Stored::ObjectId(id),
             Value::DateTime(millis) => Stored::DateTime(millis),
@@ -173,41 +221,89 @@ impl Tape {
             Value::DbPointer { namespace, id } => {
                 Stored::DbPointer { namespace: self.keep(namespace.as_bytes())?, id }
             }
-            Value::Document(fields) => Stored::Document { inside: self.store_all(fields)? },
-            Value::Array(values) => {
-                Stored::Array { inside: self.store_all(values.iter().map(|value| ("", value)))? }
-            }
+            Value::Document(fields) => Stored::Document { inside: self.add_all(fields.inner(), depth)? },
+            Value::Array(values) => Stored::Array { inside: self.add_all(values.inner(), depth)? },
             Value::MaxKey => Stored::MaxKey,
         })
     }
 
     /// Adds what stands inside a value; how many nodes that took.
-    fn store_all<'v>(&mut self, fields: impl IntoIterator<Item = (&'v str, Value<'v>)>) -> Option<u32> {
-        let start = self.nodes.len();
-        for (name, value) in fields {
-            self.try_push(name, value)?;
+    fn add_all(&mut self, mut inside: View<'_>, depth: usize) -> Result<u32, Refusal> {
+        if depth >= MAX_DEPTH {
+            return Err(Refusal::TooDeep);
         }
-        u32::try_from(self.nodes.len() - start).ok()
+        if let Some(refusal) = inside.refusal() {
+            return Err(refusal);
+        }
+        let start = self.nodes.len();
+        while let Some((name, value)) = inside.next() {
+            self.add(name, value, depth + 1)?;
+        }
+        u32::try_from(self.nodes.len() - start).map_err(|_| Refusal::TooLong)
     }
 
-    fn keep(&mut self, bytes: &[u8]) -> Option<Span> {
-        let span = Span::new(self.bytes.len(), bytes.len())?;
+    fn keep(&mut self, bytes: &[u8]) -> Result<Span, Refusal> {
+        if bytes.len() > LONGEST.saturating_sub(self.bytes.len()) {
+            return Err(Refusal::TooLong);
+        }
+        let span = Span::new(self.bytes.len(), bytes.len());
         self.bytes.extend_from_slice(bytes);
-        Some(span)
+        Ok(span)
     }
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
+    /// Why this is not all that it should be, if it is not.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        if let Stored::Refused(refusal) = self.nodes.last()?.value { Some(refusal) } else { None }
     }
 
-    /// Steps over a value and whatever stands inside it.
-    pub(crate) fn next(&mut self) -> Option<(&'a str, Value<'a>)> {
+    /// Steps over a value and whatever stands inside it, and looks at no text.
+    #[inline]
+    pub(crate) fn step(&mut self) -> Option<(&'a Node, View<'a>)> {
         let (node, rest) = self.nodes.split_first()?;
+        if matches!(node.value, Stored::Refused(_)) {
+            return None;
+        }
         let (inside, rest) = rest.split_at_checked(node.value.inside())?;
         self.nodes = rest;
-        Some((self.text(node.name), self.value(node.value, View { nodes: inside, bytes: self.bytes })))
+        Some((node, View { nodes: inside, bytes: self.bytes }))
+    }
+
+    pub(crate) fn next(&mut self) -> Option<(&'a str, Value<'a>)> {
+        let (node, inside) = self.step()?;
+        Some((self.text(node.name), self.value(node.value, inside)))
+    }
+
+    /// The value after so many others.
+    pub(crate) fn nth(&mut self, index: usize) -> Option<(&'a str, Value<'a>)> {
+        for _ in 0..index {
+            self.step()?;
+        }
+        self.next()
+    }
+
+    /// The first value of that name.
+    pub(crate) fn named(mut self, name: &str) -> Option<Value<'a>> {
+        while let Some((node, inside)) = self.step() {
+            if self.bytes(node.name) == name.as_bytes() {
+                return Some(self.value(node.value, inside));
+            }
+        }
+        None
+    }
+
+    pub(crate) fn count(mut self) -> usize {
+        std::iter::from_fn(|| self.step()).count()
+    }
+
+    pub(crate) fn is_empty(mut self) -> bool {
+        self.step().is_none()
+    }
+
+    /// What is known of the number of values at a glance.
+    pub(crate) fn size_hint(&self) -> (usize, Option<usize>) {
+        (usize::from(!self.is_empty()), Some(self.nodes.len()))
     }
 
     /// The first value, and its name as bytes.
@@ -219,7 +315,8 @@ impl<'a> View<'a> {
         span.of(self.bytes)
     }
 
-    /// Spans of texts are spans of UTF-8: it was looked at before they were made.
+    /// Spans of texts are spans of UTF-8: it was looked at before they were made. Without `unsafe` it must be looked at
+    /// again here, which is why nothing that can do with bytes comes here.
     fn text(&self, span: Span) -> &'a str {
         str::from_utf8(self.bytes(span)).unwrap_or_default()
     }
@@ -251,7 +348,20 @@ impl<'a> View<'a> {
             Stored::Document { .. } => Value::Document(DocumentRef::new(inside)),
             Stored::Array { .. } => Value::Array(ArrayRef::new(inside)),
             Stored::MaxKey => Value::MaxKey,
+            // Never stepped on.
+            Stored::Refused(_) => Value::Undefined,
         }
+    }
+}
+
+impl From<Refusal> for Error {
+    #[cold]
+    fn from(refusal: Refusal) -> Error {
+        let kind = match refusal {
+            Refusal::TooLong => ErrorKind::TooLong,
+            Refusal::TooDeep => ErrorKind::TooDeep,
+        };
+        Error::new(kind, 0, Field::Document)
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Taken {
     pub at_ms: i64,
     /// How it ended, and when; `None` while nobody knows.
     pub outcome: Option<(Outcome, i64)>,
+    /// `false` where it ended without being taken: nothing of it can be there.
+    pub acted: bool,
 }
 
 impl Taken {
@@ -38,11 +40,7 @@ impl Taken {
 
     /// It was carried out, or may have been in part.
     fn may_have_changed(&self) -> bool {
-        self.step.changes()
-            && match &self.outcome {
-                Some((outcome, _)) => matches!(outcome, Outcome::Done { .. } | Outcome::Failed { .. }),
-                None => true,
-            }
+        self.acted && self.step.changes() && !matches!(self.outcome, Some((Outcome::NotNeeded { .. }, _)))
     }
 }
 
@@ -234,6 +232,10 @@ impl Attempt {
     /// What is not delivered, as far as the steps tell: from the plan's position to where the connector went on.
     #[must_use]
     pub fn stretch(&self) -> Option<Stretch> {
+        // Its live stream was proven to have delivered what its stored position does not show.
+        if self.plan.loses == Loses::Nothing {
+            return None;
+        }
         let from = self.plan.expects.token.as_ref()?.time?;
         let changed_where_it_goes_on = self.changed().any(|taken| {
             matches!(
@@ -318,6 +320,6 @@ impl Attempt {
     }
 
     pub(super) fn took(&self, step: &Step) -> bool {
-        self.taken.iter().any(|taken| taken.phase == Phase::Forward && taken.step == *step)
+        self.taken.iter().any(|taken| taken.phase == Phase::Forward && taken.acted && taken.step == *step)
     }
 }

@@ -5,7 +5,7 @@ use super::attempt::{Attempt, Taken};
 use super::entry::Will;
 use super::plan::Fingerprint;
 use super::world::World;
-use super::{Mark, Outcome, Phase, Step, Strategy};
+use super::{Mark, Outcome, Phase, Step, Strategy, Trigger};
 use crate::domain::{ConnectorState, FailureClass, TaskState, Timestamp};
 use mongodb_resume_token::high_water_mark_v1;
 
@@ -97,6 +97,10 @@ fn first_look(attempt: &Attempt, world: &World, state: ConnectorState) -> Check 
     if state != expects.state {
         let (was, is) = (expects.state.code(), state.code());
         return refuse(format!("it is {is}, and was {was} when the plan was made: somebody is at it"));
+    }
+    // What a live stream has delivered is known only while it lives.
+    if attempt.plan.trigger == Trigger::LostWhileRunning && !runs(world, state) {
+        return refuse("its task does not run any more: plan anew");
     }
     let Some(partition) = &expects.partition else { return go() };
     let stored = world.under(partition);

@@ -246,6 +246,22 @@ pub enum Event {
         #[serde(default)]
         will: Will,
     },
+    /// A step ends without being taken: what was seen makes it needless, or forbids it. One entry: where nothing was done, nobody
+    /// must wonder whether it was.
+    Skipped {
+        /// Of which attempt.
+        attempt: AttemptId,
+        /// On or back.
+        phase: Phase,
+        /// Number of the step.
+        index: usize,
+        /// How often the steps were begun anew.
+        round: u32,
+        /// The step.
+        step: Step,
+        /// How it ends.
+        outcome: Outcome,
+    },
     /// The step that was about to be taken has ended.
     Outcome {
         /// Of which attempt.
@@ -281,6 +297,7 @@ impl Event {
             Self::Begun { .. } => "begun",
             Self::Saved { .. } => "saved",
             Self::Intent { .. } => "intent",
+            Self::Skipped { .. } => "skipped",
             Self::Outcome { .. } => "outcome",
             Self::Ended { .. } => "ended",
         }
@@ -293,6 +310,7 @@ impl Event {
             Self::Begun { attempt, .. }
             | Self::Saved { attempt, .. }
             | Self::Intent { attempt, .. }
+            | Self::Skipped { attempt, .. }
             | Self::Outcome { attempt, .. }
             | Self::Ended { attempt, .. } => Some(attempt),
             Self::Opened
@@ -317,6 +335,7 @@ impl Event {
             | Self::Unfrozen { .. }
             | Self::Saved { .. }
             | Self::Intent { .. }
+            | Self::Skipped { .. }
             | Self::Outcome { .. }
             | Self::Ended { .. } => None,
         }

@@ -1,6 +1,7 @@
 //! From the journal's entries to attempts, words and waits. Total: any sequence of entries gives a state.
 
 use super::attempt::{Attempt, Taken};
+use super::entry::Will;
 use super::{Actor, AttemptId, Ended, Entry, Event, Plan, PlanId, Step, Strategy};
 use crate::domain::ConnectorId;
 use std::collections::BTreeMap;
@@ -87,6 +88,22 @@ impl Ledger {
                     will: will.clone(),
                     at_ms,
                     outcome: None,
+                    acted: true,
+                };
+                if let Some(attempt) = self.open(attempt) {
+                    attempt.taken.push(taken);
+                }
+            }
+            Event::Skipped { attempt, phase, index, round, step, outcome } => {
+                let taken = Taken {
+                    phase: *phase,
+                    index: *index,
+                    round: *round,
+                    step: step.clone(),
+                    will: Will::default(),
+                    at_ms,
+                    outcome: Some((outcome.clone(), at_ms)),
+                    acted: false,
                 };
                 if let Some(attempt) = self.open(attempt) {
                     attempt.taken.push(taken);

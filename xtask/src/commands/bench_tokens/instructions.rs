@@ -77,7 +77,7 @@ async fn count(progress: &Progress) -> Result<Counts> {
     let subject = build_example("decode_corpus", &step).await?;
     let (nothing, tokens) = instructions(&subject, "none").await?;
     let mut instructions_a_token = BTreeMap::new();
-    for level in ["time", "full"] {
+    for level in ["time", "full", "look"] {
         let (taken, _) = instructions(&subject, level).await?;
         instructions_a_token.insert(level.to_owned(), taken.saturating_sub(nothing) / tokens);
     }

@@ -17,6 +17,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 pub(crate) enum Level {
     Full,
     Time,
+    /// Full, with type bits: `DATA:TYPEBITS` where a token has some, the latter in base64. Only ours.
+    Whole,
 }
 
 impl Level {
@@ -24,6 +26,7 @@ impl Level {
         match self {
             Self::Full => "full",
             Self::Time => "time",
+            Self::Whole => "whole",
         }
     }
 }

@@ -111,6 +111,41 @@ fn whatever_fails_is_put_back() {
 }
 
 #[test]
+fn what_was_not_taken_is_not_put_back() {
+    let mut scene = Scene::lost();
+    let id = open(&mut scene, Scene::lost().plan());
+    let intent = |index, step: &Step| Event::Intent {
+        attempt: id.clone(),
+        phase: Phase::Forward,
+        index,
+        round: 0,
+        step: step.clone(),
+        will: Will::default(),
+    };
+    tell(&mut scene, intent(0, &Step::Save));
+    tell(&mut scene, Event::Outcome { attempt: id.clone(), outcome: done() });
+    // Somebody else has stopped it: it is left to them.
+    let refused = |outcome| Event::Skipped {
+        attempt: id.clone(),
+        phase: Phase::Forward,
+        index: 1,
+        round: 0,
+        step: Step::Stop,
+        outcome,
+    };
+    tell(&mut scene, refused(failed_step()));
+    let attempt = scene.ledger.attempt(&id).unwrap();
+    assert_eq!((attempt.next(), attempt.leaves_it_stopped()), (Next::End(Ended::PutBack), false));
+
+    let mut scene = Scene::lost();
+    open(&mut scene, Scene::lost().plan());
+    tell(&mut scene, intent(0, &Step::Stop));
+    tell(&mut scene, Event::Outcome { attempt: id.clone(), outcome: failed_step() });
+    let resumes = |next| matches!(next, Next::Do { phase: Phase::Back, step: Step::Resume, .. });
+    assert!(resumes(scene.ledger.attempt(&id).unwrap().next()), "one that was asked for is");
+}
+
+#[test]
 fn what_rolls_away_is_tried_three_times() {
     let (steps, ended) = walk(Scene::lost().plan(), |step, round| match step {
         "verify" if round < 2 => Outcome::Again { says: String::new() },

@@ -89,8 +89,16 @@ fn before_anything_is_changed_everything_must_be_as_planned() {
     ends(look(&other), "failed", "changed by somebody");
     let newer = World { offsets: vec![offset(&mark(FIRST + 9))], ..world.clone() };
     ends(look(&newer), "over", "newer position");
-    let still_lost = World { offsets: vec![offset(&mark(FIRST - 9))], ..world };
+    let still_lost = World { offsets: vec![offset(&mark(FIRST - 9))], ..world.clone() };
     ends(look(&still_lost), "failed", "plan anew");
+
+    // A plan that rests on a live stream does not outlive it.
+    let plan = Scene::running().plan();
+    let id = open(&mut scene, plan);
+    let attempt = scene.ledger.attempt(&id).unwrap();
+    let running = World { tasks: vec![task(TaskState::Running, None)], ..world.clone() };
+    assert_eq!(check(attempt, Phase::Forward, &Step::Save, &running, 0), Check::Go(Will::default()));
+    ends(check(attempt, Phase::Forward, &Step::Save, &world, 0), "failed", "does not run any more");
 }
 
 #[test]
@@ -250,6 +258,11 @@ fn the_stretch_lies_between_the_old_position_and_the_mark() {
     );
     let stretch = Stretch { from: Timestamp { t: FIRST - 3600, i: 1 }, to: Timestamp { t: FIRST, i: 1 } };
     assert_eq!(scene.ledger.attempt(&id).unwrap().stretch(), Some(stretch));
+    // A stream that is proven to have carried it over has delivered all of it.
+    let plan = Plan { loses: Loses::Nothing, ..scene.plan() };
+    let id = attempt(&mut scene, plan);
+    took(&mut scene, &id, write_mark(), Will { text: Some(mark(FIRST)), ..Will::default() }, done());
+    assert_eq!(scene.ledger.attempt(&id).unwrap().stretch(), None);
 }
 
 #[test]

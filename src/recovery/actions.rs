@@ -1,0 +1,264 @@
+//! The only place that changes anything outside: requests to Connect that write, commands to MongoDB that write.
+
+use super::Hands;
+use super::marker::Marker;
+use crate::clock::Clock;
+use crate::sources::connect::message;
+use crate::sources::mongodb::reach::to_its_end;
+use mongodb::bson::{Document, doc};
+use mongodb::error::{Error, ErrorKind, WriteFailure};
+use mongodb::options::{Acknowledgment, WriteConcern};
+use reqwest::{Method, StatusCode};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Connect itself answers 500 to what has not ended after 90 s (`RestServer.java`), and its word is better than none.
+const REQUEST: Duration = Duration::from_secs(95);
+
+/// How long a worker that refuses for the moment is asked again: rebalances take seconds, `scheduled.rebalance.max.delay.ms` is
+/// 5 min by default.
+const BUSY: Duration = Duration::from_secs(360);
+const FIRST_PAUSE: Duration = Duration::from_millis(300);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long a write to MongoDB may take, and how long the driver is waited for.
+const WRITE: Duration = Duration::from_secs(10);
+const DRIVER: Duration = Duration::from_secs(25);
+
+/// What came of sending something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// It was accepted.
+    Accepted,
+    /// It was refused, and nothing is changed.
+    Refused(String),
+    /// Nobody knows whether it is carried out.
+    Uncertain(String),
+    /// It was refused for the moment, and must not be sent again: recovery was frozen meanwhile.
+    Held,
+}
+
+/// Sends to one connector, as long as nobody has frozen recovery.
+pub(super) struct Writer<'a> {
+    pub(super) hands: &'a Hands,
+    pub(super) name: &'a str,
+    pub(super) clock: Clock,
+    pub(super) frozen: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl Writer<'_> {
+    /// `PUT …/stop`, `…/resume`, `…/pause`.
+    pub(super) async fn order(&self, verb: &str) -> Sent {
+        self.send(Method::PUT, verb, None, None).await
+    }
+
+    /// `POST …/restart`: what has failed, and nothing else.
+    pub(super) async fn restart_failed(&self) -> Sent {
+        self.send(Method::POST, "restart", Some("includeTasks=true&onlyFailed=true"), None).await
+    }
+
+    /// `PATCH …/offsets` of one partition, as it was found; `None` removes what is stored there.
+    pub(super) async fn store(
+        &self,
+        partition: &Map<String, Value>,
+        offset: Option<&Map<String, Value>>,
+    ) -> Sent {
+        let body = json!({ "offsets": [{ "partition": partition, "offset": offset }] });
+        self.send(Method::PATCH, "offsets", None, Some(&body)).await
+    }
+
+    /// `PATCH …/config` (3.8), or the whole configuration as it was read a moment ago with these keys changed.
+    pub(super) async fn configure(
+        &self,
+        read: &BTreeMap<String, String>,
+        to: &BTreeMap<String, Option<String>>,
+    ) -> Sent {
+        if self.hands.capabilities.patch_config {
+            return self.send(Method::PATCH, "config", None, Some(&json!(to))).await;
+        }
+        let mut config = read.clone();
+        for (key, value) in to {
+            match value {
+                Some(value) => config.insert(key.clone(), value.clone()),
+                None => config.remove(key),
+            };
+        }
+        self.send(Method::PUT, "config", None, Some(&json!(config))).await
+    }
+
+    /// Sends until the answer is not that of a worker that cannot now.
+    async fn send(&self, method: Method, verb: &str, query: Option<&str>, body: Option<&Value>) -> Sent {
+        let begun = self.clock.uptime();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let line = match self.send_once(method.clone(), verb, query, body).await {
+                Answer::Final(sent) => return sent,
+                Answer::NotNow(line) => line,
+            };
+            if self.clock.uptime().saturating_sub(begun) > BUSY {
+                return Sent::Refused(line);
+            }
+            tokio::time::sleep(pause).await;
+            if (self.frozen)() {
+                return Sent::Held;
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn send_once(
+        &self,
+        method: Method,
+        verb: &str,
+        query: Option<&str>,
+        body: Option<&Value>,
+    ) -> Answer {
+        let called = format!("{method} …/{verb}");
+        let request = match self.hands.connect.request(method, &["connectors", self.name, verb], query) {
+            Ok(request) => request.timeout(REQUEST),
+            Err(error) => return Answer::Final(Sent::Refused(error.to_string())),
+        };
+        let request = match body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        match request.send().await {
+            Ok(response) => {
+                let status = response.status();
+                // What is not read to its end says nothing less: the status counts.
+                let body = response.bytes().await.unwrap_or_default();
+                answer(&called, status, &message(&body))
+            }
+            // Nobody was there: nothing was sent.
+            Err(error) if error.is_connect() => {
+                Answer::NotNow(format!("{called}: no Kafka Connect answers there"))
+            }
+            Err(error) if error.is_timeout() => {
+                Answer::Final(Sent::Uncertain(format!("{called} was not answered within {REQUEST:.0?}")))
+            }
+            Err(_) => Answer::Final(Sent::Uncertain(format!("{called}: the connection was cut"))),
+        }
+    }
+}
+
+enum Answer {
+    Final(Sent),
+    /// Nothing was done: a moment later it may be.
+    NotNow(String),
+}
+
+/// What Connect's answer means. 409 while it rebalances; 500 after 90 s, and whatever stands before it answers 502 to 504, while
+/// the change may still be made.
+fn answer(called: &str, status: StatusCode, message: &str) -> Answer {
+    let line = format!("{called} was answered {}: {message}", status.as_u16());
+    match status.as_u16() {
+        200..=299 => Answer::Final(Sent::Accepted),
+        409 => Answer::NotNow(line),
+        // Its tasks are gone from the status a moment before the leader counts them as gone.
+        400 if message.contains("must be in the STOPPED state") => Answer::NotNow(line),
+        500..=599 => Answer::Final(Sent::Uncertain(line)),
+        _ => Answer::Final(Sent::Refused(line)),
+    }
+}
+
+/// Inserts a marker. One that is there already is as good.
+pub(super) async fn insert_marker(hands: &Hands, marker: &Marker) -> Sent {
+    let primary = match hands.primary().await {
+        Ok(primary) => primary,
+        Err(line) => return Sent::Refused(line),
+    };
+    let (database, collection) = marker.names();
+    let collection = primary.database(database).collection::<Document>(collection);
+    let document = marker.document.clone();
+    let insert = async move { collection.insert_one(document).write_concern(durable()).await.map(drop) };
+    match to_its_end(DRIVER, insert).await {
+        Some(Err(error)) if is_duplicate(&error) => Sent::Accepted,
+        outcome => written("the marker", outcome),
+    }
+}
+
+/// Removes a marker. One that is gone already is as good.
+pub(super) async fn remove_marker(hands: &Hands, marker: &Marker) -> Sent {
+    let primary = match hands.primary().await {
+        Ok(primary) => primary,
+        Err(line) => return Sent::Refused(line),
+    };
+    let (database, collection) = marker.names();
+    let collection = primary.database(database).collection::<Document>(collection);
+    let filter = doc! { "_id": marker.id() };
+    let delete = async move { collection.delete_one(filter).write_concern(durable()).await.map(drop) };
+    written("the marker's removal", to_its_end(DRIVER, delete).await)
+}
+
+/// `replSetResizeOplog` on the primary; the other members keep their size.
+pub(super) async fn resize_oplog(hands: &Hands, size_mb: u64) -> Sent {
+    let primary = match hands.primary().await {
+        Ok(primary) => primary,
+        Err(line) => return Sent::Refused(line),
+    };
+    // The command takes a double; sizes below 2^53 MB are exact.
+    #[expect(clippy::cast_precision_loss, reason = "sizes below 2^53")]
+    let command = doc! { "replSetResizeOplog": 1, "size": size_mb as f64, "maxTimeMS": millis(WRITE) };
+    let resize = async move { primary.database("admin").run_command(command).await.map(drop) };
+    written("replSetResizeOplog", to_its_end(DRIVER, resize).await)
+}
+
+fn written(what: &str, outcome: Option<Result<(), Error>>) -> Sent {
+    match outcome {
+        Some(Ok(())) => Sent::Accepted,
+        // The server's own text may quote the document.
+        Some(Err(error)) => match code(&error) {
+            Some(code) => Sent::Refused(format!("the server refused {what} with error {code}")),
+            None => Sent::Uncertain(format!("whether the server has taken {what} is not known")),
+        },
+        None => Sent::Uncertain(format!("{what} was not answered within {DRIVER:.0?}")),
+    }
+}
+
+fn code(error: &Error) -> Option<i32> {
+    match error.kind.as_ref() {
+        ErrorKind::Command(command) => Some(command.code),
+        ErrorKind::Write(WriteFailure::WriteError(write)) => Some(write.code),
+        _ => None,
+    }
+}
+
+/// `DuplicateKey`.
+fn is_duplicate(error: &Error) -> bool {
+    code(error) == Some(11000)
+}
+
+/// A change stream shows what a majority has, and so does a document that must not come back.
+fn durable() -> WriteConcern {
+    WriteConcern::builder().w(Acknowledgment::Majority).w_timeout(WRITE).build()
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_certain_or_said_not_to_be() {
+        let of = |status: u16, message: &str| match answer(
+            "PUT …/stop",
+            StatusCode::from_u16(status).unwrap(),
+            message,
+        ) {
+            Answer::NotNow(_) => "again",
+            Answer::Final(Sent::Accepted) => "accepted",
+            Answer::Final(Sent::Refused(_)) => "refused",
+            Answer::Final(Sent::Uncertain(_)) => "uncertain",
+            Answer::Final(Sent::Held) => "held",
+        };
+        assert_eq!([of(200, ""), of(202, ""), of(204, "")], ["accepted"; 3]);
+        assert_eq!([of(400, "no"), of(401, ""), of(403, ""), of(404, ""), of(405, "")], ["refused"; 5]);
+        assert_eq!([of(500, "Request timed out"), of(502, ""), of(503, ""), of(504, "")], ["uncertain"; 4]);
+        let early = "Connectors must be in the STOPPED state before their offsets can be modified.";
+        assert_eq!([of(409, "rebalance"), of(400, early)], ["again"; 2]);
+    }
+}

@@ -1,0 +1,68 @@
+//! What is needed to look at one connector, and to act on it.
+
+use crate::sources::mongodb::{Reachable, reach};
+use crate::sources::{Observer, connect};
+use arc_swap::ArcSwap;
+use mongodb::Client;
+use resumeguard_core::domain::{ConnectorId, Observed, Selection, Timestamp};
+use resumeguard_core::recovery::Capabilities;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Of every connector that somebody may want to act on, as of the last pass.
+pub type Reach = Arc<ArcSwap<BTreeMap<ConnectorId, Hands>>>;
+
+/// How long a member may take to answer.
+const MEMBER: Duration = Duration::from_secs(5);
+
+/// The ways to one connector and to its deployment.
+#[derive(Debug, Clone)]
+pub struct Hands {
+    /// Its Connect cluster.
+    pub connect: connect::Client,
+    /// What that can do.
+    pub capabilities: Capabilities,
+    /// Which members it may select.
+    pub selection: Observed<Selection>,
+    /// All members of its deployment.
+    pub members: Observed<Vec<Reachable>>,
+}
+
+impl Hands {
+    /// Those of one connector, from what the last pass has read; `None` where its Connect cluster is not watched. One that is
+    /// listed no more has them too: somebody has to see that it is gone.
+    #[must_use]
+    pub fn of(observer: &Observer, id: &ConnectorId) -> Option<Self> {
+        let (connect, version) = observer.connect_of(id)?;
+        let (selection, members) = observer.members_for(id);
+        let capabilities = Capabilities::of(version.unwrap_or_default());
+        Some(Self { connect, capabilities, selection, members })
+    }
+
+    /// The oldest entry of the oplog that it must resume from, now.
+    pub(super) async fn oldest(&self) -> Observed<Timestamp> {
+        let members = self.members.as_ref().map_err(|why| *why)?;
+        reach::oldest(members, self.selection.as_ref().map_err(|why| *why)?, MEMBER).await
+    }
+
+    /// The newest entry of that oplog, now; `None` where a member does not tell.
+    pub(super) async fn newest(&self) -> Option<Timestamp> {
+        reach::newest(self.members.as_ref().ok()?, self.selection.as_ref().ok()?, MEMBER).await
+    }
+
+    /// The members that it may select now.
+    pub(super) async fn selected(&self) -> Vec<(String, Client)> {
+        match (&self.members, &self.selection) {
+            (Ok(members), Ok(selection)) => reach::selected(members, selection, MEMBER).await,
+            _ => Vec::new(),
+        }
+    }
+
+    /// The member that takes writes now.
+    pub(super) async fn primary(&self) -> Result<Client, String> {
+        let members = self.members.as_ref().map_err(|why| why.sentence().to_owned())?;
+        let primary = reach::primary(members, MEMBER).await;
+        primary.ok_or_else(|| "no primary of its deployment answers".to_owned())
+    }
+}

@@ -1,0 +1,354 @@
+//! Taking one step: sent, and waited for until its effect shows.
+
+use super::actions::{self, Sent, Writer};
+use super::marker::Marker;
+use super::wait::Wait;
+use super::walk::{Turn, Walk};
+use super::{Hands, world};
+use resumeguard_core::domain::{ConnectorState, TaskFacts, TaskState, Timestamp};
+use resumeguard_core::recovery::check::{Seen, verified};
+use resumeguard_core::recovery::{Attempt, Outcome, Phase, RawOffset, Step, Will, World};
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+/// A worker gives its tasks `task.shutdown.graceful.timeout.ms` (5 s); a rebalance may come in between.
+const STOPS: Duration = Duration::from_secs(90);
+/// A task connects to MongoDB (`serverSelectionTimeoutMS` is 30 s) before it runs.
+const STARTS: Duration = Duration::from_secs(120);
+/// What was accepted is to be read at once, or a moment later.
+const SHOWS: Duration = Duration::from_secs(20);
+
+/// A task that failed before it was started anew shows its old failure until the new one reports.
+const OLD_FAILURE: Duration = Duration::from_secs(10);
+/// A task that ran before its configuration changed shows its old state until it is stopped.
+const OLD_RUN: Duration = Duration::from_secs(5);
+
+/// Since the task was last told to start.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Started {
+    at: Duration,
+    /// It was seen in a state that was none of before.
+    seen_unfailed: bool,
+    seen_not_running: bool,
+}
+
+impl Started {
+    pub(super) fn at(uptime: Duration) -> Self {
+        Self { at: uptime, seen_unfailed: false, seen_not_running: false }
+    }
+
+    /// One more look.
+    pub(super) fn see(&mut self, tasks: &[TaskFacts]) {
+        self.seen_unfailed |= tasks.iter().all(|task| task.state != TaskState::Failed);
+        self.seen_not_running |= tasks.iter().all(|task| task.state != TaskState::Running);
+    }
+
+    /// Whether a failure is one since.
+    pub(super) fn failure_counts(&self, uptime: Duration) -> bool {
+        self.seen_unfailed || uptime.saturating_sub(self.at) >= OLD_FAILURE
+    }
+
+    fn run_counts(&self, uptime: Duration) -> bool {
+        self.seen_not_running || uptime.saturating_sub(self.at) >= OLD_RUN
+    }
+}
+
+pub(super) fn done(says: impl Into<String>) -> Outcome {
+    Outcome::Done { says: says.into(), reached: None }
+}
+
+pub(super) fn failed(says: impl Into<String>) -> Outcome {
+    Outcome::Failed { says: says.into() }
+}
+
+impl Walk<'_> {
+    /// Takes a step; `None` where nobody can tell how it ended.
+    pub(super) async fn take(
+        &mut self,
+        attempt: &Attempt,
+        turn: &Turn,
+        will: &Will,
+        world: &World,
+        hands: &Hands,
+    ) -> Option<Outcome> {
+        match &turn.step {
+            Step::Save => return Some(done("its offsets and configuration are in the journal")),
+            Step::AwaitStored => return Some(self.await_stored(attempt, hands).await),
+            Step::Verify => return Some(self.verify(attempt, hands).await),
+            step if starts(step) => self.started = Started::at(self.uptime()),
+            _ => {}
+        }
+        match self.send(attempt, &turn.step, will, world, hands).await {
+            Sent::Accepted => Some(self.effect(attempt, turn, will, world, hands).await),
+            Sent::Refused(says) => Some(failed(says)),
+            Sent::Uncertain(line) => {
+                tracing::warn!(connector = %attempt.plan.connector, attempt = %attempt.id, step = turn.step.code(), "{line}: looking at what has come of it");
+                self.uncertain = Some(line);
+                None
+            }
+            Sent::Held => None,
+        }
+    }
+
+    async fn send(&self, attempt: &Attempt, step: &Step, will: &Will, world: &World, hands: &Hands) -> Sent {
+        let frozen = || self.frozen().is_some();
+        let name = &attempt.plan.connector.connector;
+        let writer = Writer { hands, name, clock: self.executor.clock, frozen: &frozen };
+        match step {
+            Step::Stop => writer.order("stop").await,
+            Step::Resume => writer.order("resume").await,
+            Step::Pause => writer.order("pause").await,
+            Step::RestartTasks => writer.restart_failed().await,
+            Step::WriteMark { partition, .. } => {
+                let text = will.text.clone().unwrap_or_default();
+                let offset = Map::from_iter([("_id".to_owned(), Value::String(text))]);
+                writer.store(&key(attempt, partition, world), Some(&offset)).await
+            }
+            Step::RemoveOffset { partition } => writer.store(&key(attempt, partition, world), None).await,
+            Step::RestoreOffset { partition } => {
+                let saved = saved(attempt, partition).and_then(|saved| saved.offset.as_ref());
+                writer.store(&key(attempt, partition, world), saved).await
+            }
+            Step::Configure { .. } | Step::StartAtOldest { .. } => {
+                self.configure(&writer, will, world, hands).await
+            }
+            Step::InsertMarker { namespace } => match self.marker(attempt, namespace) {
+                Ok(marker) => actions::insert_marker(hands, &marker).await,
+                Err(line) => Sent::Refused(line),
+            },
+            Step::RemoveMarker { namespace } => match self.marker(attempt, namespace) {
+                Ok(marker) => actions::remove_marker(hands, &marker).await,
+                Err(line) => Sent::Refused(line),
+            },
+            Step::ResizeOplog { size_mb } => actions::resize_oplog(hands, *size_mb).await,
+            Step::Save | Step::AwaitStored | Step::Verify => Sent::Accepted,
+        }
+    }
+
+    /// Where all of a configuration has to be put, it must be the one that was looked at: asking about a mark takes seconds.
+    async fn configure(&self, writer: &Writer<'_>, will: &Will, world: &World, hands: &Hands) -> Sent {
+        if !hands.capabilities.patch_config {
+            match hands.connect.config(writer.name, world::LOOK).await {
+                Ok(Some(config)) if config == world.config => {}
+                Ok(_) => {
+                    return Sent::Refused(
+                        "its configuration was changed by somebody at this moment".to_owned(),
+                    );
+                }
+                Err(error) => return Sent::Refused(error.to_string()),
+            }
+        }
+        writer.configure(&world.config, &will.config).await
+    }
+
+    fn marker(&self, attempt: &Attempt, namespace: &str) -> Result<Marker, String> {
+        Marker::new(&attempt.id, namespace, self.executor.settings.marker.as_ref())
+    }
+
+    /// Waits for what was accepted.
+    async fn effect(
+        &mut self,
+        attempt: &Attempt,
+        turn: &Turn,
+        will: &Will,
+        before: &World,
+        hands: &Hands,
+    ) -> Outcome {
+        match &turn.step {
+            Step::Stop => self.until_state(attempt, hands, ConnectorState::Stopped).await,
+            Step::Pause => self.until_state(attempt, hands, ConnectorState::Paused).await,
+            Step::Resume | Step::RestartTasks => self.until_started(attempt, turn, hands).await,
+            Step::WriteMark { partition, .. } | Step::RestoreOffset { partition } => {
+                self.until_stored(attempt, hands, partition, will.text.as_deref()).await
+            }
+            Step::RemoveOffset { partition } => self.until_stored(attempt, hands, partition, None).await,
+            Step::Configure { .. } | Step::StartAtOldest { .. } => {
+                let configured = self.until_configured(attempt, hands, will).await;
+                let stands = matches!(before.state, Some(ConnectorState::Stopped | ConnectorState::Paused));
+                if stands || turn.phase == Phase::Back || matches!(configured, Outcome::Failed { .. }) {
+                    return configured;
+                }
+                // A new configuration restarts what runs.
+                self.until_started(attempt, turn, hands).await
+            }
+            Step::InsertMarker { namespace } => done(format!("a marker stands in {namespace}")),
+            Step::RemoveMarker { namespace } => done(format!("no marker stands in {namespace} any more")),
+            Step::ResizeOplog { size_mb } => done(format!("the oplog may grow to {size_mb} MB")),
+            Step::Save | Step::AwaitStored | Step::Verify => done(""),
+        }
+    }
+
+    async fn until_state(&mut self, attempt: &Attempt, hands: &Hands, wanted: ConnectorState) -> Outcome {
+        let mut wait = Wait::new(self.executor.clock, STOPS);
+        loop {
+            let says = match world::status(hands, &attempt.plan.connector.connector).await {
+                Ok(Some((state, tasks))) => {
+                    let stands = wanted != ConnectorState::Stopped || tasks.is_empty();
+                    if state == wanted && stands {
+                        return done(format!("it is {}", wanted.code()));
+                    }
+                    wait.was_read();
+                    format!("it is {} with {} tasks", state.code(), tasks.len())
+                }
+                Ok(None) => {
+                    wait.was_read();
+                    "the connector is gone".to_owned()
+                }
+                Err(says) => says,
+            };
+            if !wait.goes_on().await {
+                return failed(format!("not {} within {}: {says}", wanted.code(), wait.limit()));
+            }
+        }
+    }
+
+    /// Until its task runs. On the way back it may fail as it did before.
+    async fn until_started(&mut self, attempt: &Attempt, turn: &Turn, hands: &Hands) -> Outcome {
+        let mut wait = Wait::new(self.executor.clock, STARTS);
+        loop {
+            let says = match world::status(hands, &attempt.plan.connector.connector).await {
+                Ok(Some((state, tasks))) => {
+                    wait.was_read();
+                    self.started.see(&tasks);
+                    if let Some(outcome) = self.started_as(attempt, turn, hands, state, &tasks).await {
+                        return outcome;
+                    }
+                    let states: Vec<&str> = tasks.iter().map(|task| task.state.code()).collect();
+                    format!("it is {}, its tasks are [{}]", state.code(), states.join(", "))
+                }
+                Ok(None) => {
+                    wait.was_read();
+                    "the connector is gone".to_owned()
+                }
+                Err(says) => says,
+            };
+            if !wait.goes_on().await {
+                return failed(format!("no task runs after {}: {says}", wait.limit()));
+            }
+        }
+    }
+
+    async fn started_as(
+        &mut self,
+        attempt: &Attempt,
+        turn: &Turn,
+        hands: &Hands,
+        state: ConnectorState,
+        tasks: &[TaskFacts],
+    ) -> Option<Outcome> {
+        let uptime = self.uptime();
+        let in_state = |wanted| tasks.iter().any(|task| task.state == wanted);
+        if in_state(TaskState::Failed) {
+            if !self.started.failure_counts(uptime) {
+                return None;
+            }
+            if turn.phase == Phase::Back {
+                return Some(done("its task was started, and failed"));
+            }
+            let world =
+                world::read(hands, &attempt.plan.connector.connector, &self.executor.clock).await.ok()?;
+            return match verified(attempt, &world) {
+                Seen::Rolled(says) => Some(Outcome::Again { says }),
+                Seen::Broken(says) => Some(failed(says)),
+                Seen::NotYet(says) if turn.step == Step::RestartTasks => Some(failed(says)),
+                // Seen in another state meanwhile, or it may yet be restarted by whoever does that.
+                Seen::NotYet(_) | Seen::Well { .. } => None,
+            };
+        }
+        if state != ConnectorState::Running
+            || !in_state(TaskState::Running)
+            || !self.started.run_counts(uptime)
+        {
+            return None;
+        }
+        // Without an offset it begins at the present: what was written up to now may not be delivered.
+        let reached = if dropped(attempt) { hands.newest().await } else { None };
+        Some(Outcome::Done { says: "its task runs".to_owned(), reached })
+    }
+
+    async fn until_stored(
+        &mut self,
+        attempt: &Attempt,
+        hands: &Hands,
+        partition: &str,
+        wanted: Option<&str>,
+    ) -> Outcome {
+        let mut wait = Wait::new(self.executor.clock, SHOWS);
+        let reached: Option<Timestamp> = None;
+        loop {
+            let says = match hands.connect.raw_offsets(&attempt.plan.connector.connector, world::LOOK).await {
+                Ok(offsets) => {
+                    wait.was_read();
+                    let stored = offsets
+                        .iter()
+                        .find(|stored| stored.ns() == Some(partition) && stored.offset.is_some());
+                    if stored.and_then(RawOffset::text) == wanted {
+                        let says = if wanted.is_some() { "it is stored" } else { "nothing is stored" };
+                        return Outcome::Done { says: format!("{says} under its live key"), reached };
+                    }
+                    "something else is stored under its live key".to_owned()
+                }
+                Err(error) => error.to_string(),
+            };
+            if !wait.goes_on().await {
+                return failed(format!("it was accepted, and {} later {says}", wait.limit()));
+            }
+        }
+    }
+
+    async fn until_configured(&mut self, attempt: &Attempt, hands: &Hands, will: &Will) -> Outcome {
+        let mut wait = Wait::new(self.executor.clock, SHOWS);
+        loop {
+            let says = match hands.connect.config(&attempt.plan.connector.connector, world::LOOK).await {
+                Ok(Some(config)) => {
+                    wait.was_read();
+                    if will.config.iter().all(|(key, value)| config.get(key) == value.as_ref()) {
+                        return done("it is configured so");
+                    }
+                    "it is configured otherwise".to_owned()
+                }
+                Ok(None) => {
+                    wait.was_read();
+                    "the connector is gone".to_owned()
+                }
+                Err(error) => error.to_string(),
+            };
+            if !wait.goes_on().await {
+                return failed(format!("it was accepted, and {} later {says}", wait.limit()));
+            }
+        }
+    }
+}
+
+/// Steps after which a task begins anew.
+fn starts(step: &Step) -> bool {
+    matches!(step, Step::Resume | Step::RestartTasks | Step::Configure { .. } | Step::StartAtOldest { .. })
+}
+
+/// It was left without an offset: the key's was removed, or the key has a new name and no start of its own.
+fn dropped(attempt: &Attempt) -> bool {
+    attempt.taken.iter().filter(|taken| taken.acted && taken.phase == Phase::Forward).any(
+        |taken| match &taken.step {
+            Step::RemoveOffset { .. } => true,
+            Step::Configure { to } => to.contains_key("offset.partition.name"),
+            _ => false,
+        },
+    )
+}
+
+/// What this attempt, or the one that it restores, has found under this key.
+fn saved<'a>(attempt: &'a Attempt, partition: &str) -> Option<&'a RawOffset> {
+    let from = attempt.source.as_ref().or(attempt.saved.as_ref())?;
+    from.offsets.iter().find(|offset| offset.ns() == Some(partition))
+}
+
+/// The key as it was found; one that is not there any more as it was saved. A key is never put together anew, except where there
+/// is none to be found.
+fn key(attempt: &Attempt, partition: &str, world: &World) -> Map<String, Value> {
+    let found = world.offsets.iter().find(|offset| offset.ns() == Some(partition));
+    let own = || attempt.saved.as_ref()?.offsets.iter().find(|offset| offset.ns() == Some(partition));
+    match found.or_else(own).or_else(|| saved(attempt, partition)) {
+        Some(known) => known.partition.clone(),
+        None => Map::from_iter([("ns".to_owned(), Value::String(partition.to_owned()))]),
+    }
+}

@@ -1,0 +1,323 @@
+//! One attempt on its way: frozen or not, what the world looks like, what is written down.
+
+use super::execute::Executor;
+use super::pace::Pace;
+use super::prepare::Prepared;
+use super::take::Started;
+use super::{Hands, failpoint, world};
+use crate::journal::JournalError;
+use resumeguard_core::recovery::check::resolve;
+use resumeguard_core::recovery::{
+    Attempt, AttemptId, Ended, Event, Next, Outcome, Phase, Saved, Step, Taken, World,
+};
+use std::time::Duration;
+
+/// Between two looks at something that is waited for.
+pub(super) const AGAIN: Duration = Duration::from_millis(400);
+
+/// How long a Connect cluster that cannot be read is waited for: longer than a worker takes to be replaced.
+pub(super) const PATIENCE: Duration = Duration::from_secs(600);
+
+/// How long a request of unknown outcome may still come into effect before it is sent again. The status of a worker lags its
+/// leader's by a second or two.
+const SETTLES: Duration = Duration::from_secs(15);
+
+/// How often one step is asked for when nobody knows whether it was taken.
+const TIMES: u32 = 4;
+
+/// Where a step stands in its attempt.
+#[derive(Debug, Clone)]
+pub(super) struct Turn {
+    pub(super) phase: Phase,
+    pub(super) index: usize,
+    pub(super) round: u32,
+    pub(super) step: Step,
+}
+
+/// What came of looking.
+enum Look {
+    Seen(Box<(Hands, World)>),
+    Frozen,
+    Not(String),
+}
+
+/// One attempt on its way.
+pub(super) struct Walk<'a> {
+    pub(super) executor: &'a Executor,
+    id: AttemptId,
+    /// As of the last look: whoever refreshes them may have forgotten a connector that is gone.
+    hands: Option<Hands>,
+    pub(super) pace: Pace,
+    pub(super) started: Started,
+    before_hook_ran: bool,
+    times: u32,
+    /// What was answered when the outcome of the last request could not be known.
+    pub(super) uncertain: Option<String>,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(executor: &'a Executor, id: AttemptId) -> Self {
+        let started = Started::at(executor.clock.uptime());
+        Self {
+            executor,
+            id,
+            hands: None,
+            pace: Pace::default(),
+            started,
+            before_hook_ran: false,
+            times: 0,
+            uncertain: None,
+        }
+    }
+
+    pub(super) fn uptime(&self) -> Duration {
+        self.executor.clock.uptime()
+    }
+
+    fn attempt(&self) -> Option<Attempt> {
+        self.executor.journal.ledger().attempt(&self.id).cloned()
+    }
+
+    /// One move; `Some` once it has ended.
+    pub(super) async fn advance(&mut self) -> Result<Option<Ended>, JournalError> {
+        let Some(attempt) = self.attempt() else {
+            tracing::error!(attempt = %self.id, "the journal knows no such attempt");
+            return Ok(Some(Ended::NotNeeded));
+        };
+        match attempt.next() {
+            Next::Nothing => Ok(attempt.ended.map(|(ended, _, _)| ended)),
+            Next::End(ended) => self.end(&attempt, ended).await.map(Some),
+            Next::Do { phase, index, round, step } => {
+                self.turn(&attempt, Turn { phase, index, round, step }).await.map(|()| None)
+            }
+            Next::Resolve(taken) => self.resolve(attempt, &taken).await.map(|()| None),
+        }
+    }
+
+    /// A step that is begun.
+    async fn turn(&mut self, attempt: &Attempt, turn: Turn) -> Result<(), JournalError> {
+        self.times = 0;
+        self.until_unfrozen(attempt).await;
+        match self.look(attempt).await {
+            Look::Seen(seen) => self.attend(attempt, turn, &seen.0, seen.1, false).await,
+            Look::Frozen => Ok(()),
+            Look::Not(says) => self.close(attempt, &turn, Outcome::Failed { says }, false).await,
+        }
+    }
+
+    /// A step of which nobody knows how it ended: the world tells, or it is taken again.
+    async fn resolve(&mut self, attempt: Attempt, taken: &Taken) -> Result<(), JournalError> {
+        let turn =
+            Turn { phase: taken.phase, index: taken.index, round: taken.round, step: taken.step.clone() };
+        let begun = self.uptime();
+        let seen = loop {
+            self.until_unfrozen(&attempt).await;
+            let seen = match self.look(&attempt).await {
+                Look::Seen(seen) => seen,
+                Look::Frozen => continue,
+                Look::Not(says) => return self.close(&attempt, &turn, Outcome::Failed { says }, true).await,
+            };
+            // What is not to be seen yet may still come.
+            let settled = !shows(&turn.step) || self.uptime().saturating_sub(begun) >= SETTLES;
+            match resolve(&attempt, taken, &seen.1) {
+                Some(outcome) if settled || !matches!(outcome, Outcome::Failed { .. }) => {
+                    return self.close(&attempt, &turn, outcome, true).await;
+                }
+                None if settled => break seen,
+                Some(_) | None => tokio::time::sleep(AGAIN).await,
+            }
+        };
+        self.times += 1;
+        if self.times >= TIMES {
+            let last = self.uncertain.take().unwrap_or_else(|| "it was never seen to be taken".to_owned());
+            let outcome = Outcome::Failed { says: format!("asked for {TIMES} times: {last}") };
+            return self.close(&attempt, &turn, outcome, true).await;
+        }
+        // It was not taken: what comes next is decided as if it had never been begun.
+        let mut before = attempt;
+        before.taken.pop();
+        self.attend(&before, turn, &seen.0, seen.1, true).await
+    }
+
+    /// Decides about a step in this world; if it may be, writes it down and takes it.
+    async fn attend(
+        &mut self,
+        attempt: &Attempt,
+        turn: Turn,
+        hands: &Hands,
+        world: World,
+        begun: bool,
+    ) -> Result<(), JournalError> {
+        if let Err(says) = self.before_hook(attempt, &turn).await {
+            return self.close(attempt, &turn, Outcome::Failed { says }, begun).await;
+        }
+        let (will, world) = match self.prepare(attempt, &turn, hands, world).await {
+            Prepared::Go(will, world) => (will, *world),
+            Prepared::Ends(outcome) => return self.close(attempt, &turn, outcome, begun).await,
+            Prepared::LookAgain => return Ok(()),
+        };
+        // The last moment at which nothing has been done.
+        if self.frozen().is_some() {
+            return Ok(());
+        }
+        failpoint::reached(&turn.step, failpoint::BEFORE_INTENT);
+        let Turn { phase, index, round, step } = turn.clone();
+        let intent =
+            Event::Intent { attempt: self.id.clone(), phase, index, round, step, will: will.clone() };
+        self.executor.journal.append(intent).await?;
+        failpoint::reached(&turn.step, failpoint::AFTER_INTENT);
+        if turn.step == Step::Save {
+            self.save(&world).await?;
+        }
+        let Some(attempt) = self.attempt() else { return Ok(()) };
+        let outcome = self.take(&attempt, &turn, &will, &world, hands).await;
+        failpoint::reached(&turn.step, failpoint::AFTER_EFFECT);
+        match outcome {
+            Some(outcome) => self.close(&attempt, &turn, outcome, true).await,
+            // The next move looks at the world.
+            None => Ok(()),
+        }
+    }
+
+    async fn save(&self, world: &World) -> Result<(), JournalError> {
+        let Some(state) = world.state else { return Ok(()) };
+        let saved = Saved { state, config: world.config.clone(), offsets: world.offsets.clone() };
+        let event = Event::Saved { attempt: self.id.clone(), saved: Box::new(saved) };
+        self.executor.journal.append(event).await.map(drop)
+    }
+
+    /// Writes down how a step ended, and whether it was `begun` at all.
+    async fn close(
+        &mut self,
+        attempt: &Attempt,
+        turn: &Turn,
+        outcome: Outcome,
+        begun: bool,
+    ) -> Result<(), JournalError> {
+        let (id, Turn { phase, index, round, step }) = (self.id.clone(), turn.clone());
+        let event = if begun {
+            Event::Outcome { attempt: id, outcome: outcome.clone() }
+        } else {
+            Event::Skipped { attempt: id, phase, index, round, step, outcome: outcome.clone() }
+        };
+        self.executor.journal.append(event).await?;
+        let (connector, step) = (&attempt.plan.connector, turn.step.code());
+        let back = turn.phase == Phase::Back;
+        tracing::info!(%connector, attempt = %self.id, step, back, outcome = outcome.code(), "{}", outcome.says());
+        Ok(())
+    }
+
+    async fn end(&mut self, attempt: &Attempt, ended: Ended) -> Result<Ended, JournalError> {
+        let (says, lost) = (conclusion(attempt, ended), attempt.stretch());
+        let event = Event::Ended { attempt: self.id.clone(), ended, says: says.clone(), lost };
+        self.executor.journal.append(event).await?;
+        let (connector, strategy) = (&attempt.plan.connector, attempt.plan.strategy.code());
+        let lost_seconds = lost.map_or(0, |lost| i64::from(lost.to.t) - i64::from(lost.from.t));
+        if ended.is_failure() {
+            tracing::error!(%connector, attempt = %self.id, strategy, ended = ended.code(), "recovery failed: {says}");
+        } else {
+            tracing::warn!(%connector, attempt = %self.id, strategy, ended = ended.code(), lost_seconds, "recovery ended: {says}");
+        }
+        self.executor.settings.hooks.after(attempt, ended, lost).await;
+        Ok(ended)
+    }
+
+    /// Before the first change of an attempt, a person's command may still say no.
+    async fn before_hook(&mut self, attempt: &Attempt, turn: &Turn) -> Result<(), String> {
+        let changed = attempt.taken.iter().any(|taken| taken.acted && taken.step.changes());
+        if self.before_hook_ran || changed || !turn.step.changes() || turn.phase == Phase::Back {
+            return Ok(());
+        }
+        self.before_hook_ran = true;
+        self.executor.settings.hooks.before(attempt).await
+    }
+
+    /// Why nothing may be done now.
+    pub(super) fn frozen(&self) -> Option<String> {
+        self.executor.freeze.reason(&self.executor.journal.ledger())
+    }
+
+    async fn until_unfrozen(&self, attempt: &Attempt) {
+        let Some(reason) = self.frozen() else { return };
+        let (connector, attempt_id) = (&attempt.plan.connector, &self.id);
+        if attempt.leaves_it_stopped() {
+            tracing::warn!(%connector, attempt = %attempt_id, reason, "recovery is frozen: this connector stands STOPPED until it is unfrozen, or somebody resumes it");
+        } else {
+            tracing::warn!(%connector, attempt = %attempt_id, reason, "recovery is frozen: this attempt waits");
+        }
+        while self.frozen().is_some() {
+            tokio::time::sleep(AGAIN).await;
+        }
+        tracing::info!(%connector, attempt = %attempt_id, "recovery is not frozen any more: everything is read again");
+    }
+
+    /// Reads the connector and its deployment, again and again where that fails.
+    async fn look(&mut self, attempt: &Attempt) -> Look {
+        let begun = self.uptime();
+        loop {
+            let says = match self.seen(attempt).await {
+                Ok(seen) => return Look::Seen(Box::new(seen)),
+                Err(says) => says,
+            };
+            if self.uptime().saturating_sub(begun) > PATIENCE {
+                return Look::Not(format!(
+                    "it could not be looked at for {} min: {says}",
+                    PATIENCE.as_secs() / 60
+                ));
+            }
+            tokio::time::sleep(AGAIN).await;
+            if self.frozen().is_some() {
+                return Look::Frozen;
+            }
+        }
+    }
+
+    async fn seen(&mut self, attempt: &Attempt) -> Result<(Hands, World), String> {
+        let id = &attempt.plan.connector;
+        if let Some(hands) = self.executor.reach.load().get(id) {
+            self.hands = Some(hands.clone());
+        }
+        let hands = self.hands.clone().ok_or_else(|| "its Connect cluster is not watched".to_owned())?;
+        let world = world::read(&hands, &id.connector, &self.executor.clock).await?;
+        self.note(&world);
+        Ok((hands, world))
+    }
+
+    /// Everything that a look tells besides itself.
+    pub(super) fn note(&mut self, world: &World) {
+        if let Ok(oldest) = world.oldest {
+            self.pace.note(self.executor.clock.uptime(), oldest);
+        }
+        self.started.see(&world.tasks);
+    }
+}
+
+/// Whether the world shows that a step was taken.
+fn shows(step: &Step) -> bool {
+    match step {
+        Step::Stop
+        | Step::WriteMark { .. }
+        | Step::RemoveOffset { .. }
+        | Step::Configure { .. }
+        | Step::StartAtOldest { .. }
+        | Step::Resume
+        | Step::Pause
+        | Step::RestoreOffset { .. } => true,
+        Step::Save
+        | Step::RestartTasks
+        | Step::InsertMarker { .. }
+        | Step::RemoveMarker { .. }
+        | Step::AwaitStored
+        | Step::Verify
+        | Step::ResizeOplog { .. } => false,
+    }
+}
+
+/// The line that says why it ended as it did: of what went wrong the first, else of what was done the last.
+fn conclusion(attempt: &Attempt, ended: Ended) -> String {
+    let outcomes = || attempt.taken.iter().filter_map(|taken| Some((taken, &taken.outcome.as_ref()?.0)));
+    let wrong = |outcome: &Outcome| matches!(outcome, Outcome::Failed { .. } | Outcome::Over { .. });
+    let first_wrong = outcomes().find(|(_, outcome)| wrong(outcome));
+    let tells = if ended == Ended::Recovered { None } else { first_wrong }.or_else(|| outcomes().last());
+    tells.map_or_else(String::new, |(taken, outcome)| format!("{}: {}", taken.step.code(), outcome.says()))
+}
