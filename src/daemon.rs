@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::history::{Happening, History, Reader};
 use crate::publish::status::{Status, Tokens};
 use crate::publish::{Board, Published, VerdictLog, http, metrics, page};
+use crate::recovery::{Desk, Hands};
 use crate::sources::Observer;
 use anyhow::Context as _;
 use resumeguard_core::assess::{Memory, Thresholds, assess};
@@ -22,6 +23,7 @@ pub struct Watch {
     thresholds: Thresholds,
     memory: Arc<Memory>,
     history: Option<History>,
+    desk: Option<Desk>,
     own: metrics::Own,
     interval: Duration,
 }
@@ -38,6 +40,7 @@ impl Watch {
             thresholds: config.thresholds.clone(),
             memory: Arc::default(),
             history: None,
+            desk: None,
             own: metrics::Own::default(),
             interval: config.poll.interval,
         })
@@ -66,6 +69,12 @@ impl Watch {
         Ok((watch, clock))
     }
 
+    /// Makes plans after each pass, and has carried out what may be.
+    #[must_use]
+    pub fn recovering(self, desk: Desk) -> Self {
+        Self { desk: Some(desk), ..self }
+    }
+
     /// Who answers what was seen, where that is kept.
     #[must_use]
     pub fn reader(&self) -> Option<Reader> {
@@ -84,6 +93,9 @@ impl Watch {
             happenings(&snapshot).for_each(|happening| history.tell(happening));
             history.keep(&snapshot, &self.memory, now);
         }
+        if let Some(desk) = &self.desk {
+            desk.plan(&snapshot, &facts, self.observer.details(&self.clock));
+        }
         self.own.passes += 1;
         self.own.durations.observe(self.clock.uptime().saturating_sub(begun).as_secs_f64());
         snapshot
@@ -95,23 +107,33 @@ impl Watch {
         self.observer.ask(snapshot, &self.thresholds, &self.clock);
     }
 
+    /// Has begun, or gone on with, what may be done after the last pass.
+    pub fn recover(&self) {
+        let Some(desk) = &self.desk else { return };
+        let wanted = desk.wants_hands().into_iter();
+        desk.reach(wanted.filter_map(|id| Some((id.clone(), Hands::of(&self.observer, &id)?))).collect());
+        desk.act();
+    }
+
     /// Renders a pass.
     #[must_use]
     pub fn render(&self, snapshot: &Snapshot) -> Published {
         // Nobody can be told apart yet, so nobody sees tokens.
-        let status = Status::new(snapshot, Tokens::Hidden);
+        let overview = self.desk.as_ref().map(|desk| desk.show(|seen| seen.overview())).unwrap_or_default();
+        let status = Status::new(snapshot, Tokens::Hidden).with_plans(&overview);
         let json = serde_json::to_vec(&status).unwrap_or_else(|error| {
             tracing::error!(%error, "the status could not be written as JSON");
             Vec::new()
         });
         let meters = self.observer.meters().chain(self.history.as_ref().map(History::meter));
-        let own = [metrics::own(meters, &self.own), metrics::process()].concat();
+        let plans = self.desk.as_ref().map(|desk| desk.show(metrics::plans)).unwrap_or_default();
+        let recovery = self.desk.as_ref().map(|desk| desk.show(metrics::recovery)).unwrap_or_default();
         Published {
             at: self.clock.uptime(),
-            subjects: metrics::subjects(snapshot).into(),
-            own: own.into(),
+            subjects: [metrics::subjects(snapshot), plans].concat().into(),
+            own: [metrics::own(meters, &self.own), recovery, metrics::process()].concat().into(),
             status: json.into(),
-            page: page::render(&status, &Default::default(), self.interval.as_secs().max(1)).into(),
+            page: page::render(&status, &overview, self.interval.as_secs().max(1)).into(),
         }
     }
 }
@@ -147,8 +169,13 @@ pub async fn run(config: &Config, clock: Clock) -> anyhow::Result<()> {
     let listen = listener.local_addr().unwrap_or(config.listen);
     tracing::info!(%listen, connect_clusters = config.connect.len(), "watching");
     // A disk that does not answer must not keep it from stopping either.
-    let (mut watch, clock) = tokio::select! {
-        resumed = Watch::resumed(config, clock) => resumed?,
+    let opened = async {
+        let (watch, clock) = Watch::resumed(config, clock).await?;
+        let desk = Desk::open(config, clock).await;
+        anyhow::Ok((watch.recovering(desk.clone()), clock, desk))
+    };
+    let (mut watch, clock, desk) = tokio::select! {
+        opened = opened => opened?,
         signal = &mut stop => {
             tracing::info!(signal, "stopping");
             return Ok(());
@@ -165,6 +192,7 @@ pub async fn run(config: &Config, clock: Clock) -> anyhow::Result<()> {
             ticks.tick().await;
             let snapshot = watch.pass().await;
             log.pass(&snapshot);
+            watch.recover();
             board.put(watch.render(&snapshot));
             watch.ask(&snapshot);
         }
@@ -177,6 +205,7 @@ pub async fn run(config: &Config, clock: Clock) -> anyhow::Result<()> {
             Ok(())
         }
     };
+    desk.close().await;
     if let Some(reader) = reader {
         reader.close().await;
     }

@@ -5,6 +5,7 @@ use super::{Executor, Freeze, Hands, Reach, Settings};
 use crate::clock::Clock;
 use crate::config::{Config, Recovery};
 use crate::journal::Journal;
+use crate::publish::recovery::Seen;
 use arc_swap::ArcSwap;
 use resumeguard_core::domain::{ConnectorId, Facts, Snapshot};
 use resumeguard_core::recovery::{
@@ -187,6 +188,21 @@ impl Desk {
         self.0.plans.store(Arc::new(plans));
     }
 
+    /// Everything that people and programs are shown of it, as it stands now.
+    pub fn show<T>(&self, render: impl FnOnce(&Seen<'_>) -> T) -> T {
+        let (plans, ledger) = (self.plans(), self.ledger());
+        let (frozen, no_journal) = (self.frozen(), self.no_journal());
+        render(&Seen {
+            mode: self.mode(),
+            frozen: frozen.as_deref(),
+            no_journal: no_journal.as_deref(),
+            plans: &plans,
+            ledger: &ledger,
+            approval_expires: self.0.policies.approval_expires,
+            now_ms: self.now_ms(),
+        })
+    }
+
     /// Connectors that the next moments may need hands for: in trouble, or once worked at.
     #[must_use]
     pub fn wants_hands(&self) -> BTreeSet<ConnectorId> {
@@ -211,7 +227,7 @@ impl Desk {
         }
         for planned in self.plans().iter() {
             if let Some((plan, by, reason)) = self.may_begin(planned) {
-                self.walk(&plan.connector.connect_cluster.clone(), Walk::Begin(plan, by, reason));
+                self.walk(&plan.connector.connect_cluster.clone(), Walk::Begin(Box::new(plan), by, reason));
             }
         }
     }
@@ -244,7 +260,7 @@ impl Desk {
         tokio::spawn(async move {
             let walked = match walk {
                 Walk::On(id) => executor.drive(&id).await.map(|_| ()),
-                Walk::Begin(plan, by, reason) => match executor.begin(plan, by, reason).await {
+                Walk::Begin(plan, by, reason) => match executor.begin(*plan, by, reason).await {
                     Ok(id) => executor.drive(&id).await.map(|_| ()),
                     Err(error) => Err(error),
                 },
@@ -429,7 +445,7 @@ enum Walk {
     /// An attempt that was begun.
     On(AttemptId),
     /// A plan.
-    Begin(Plan, Actor, String),
+    Begin(Box<Plan>, Actor, String),
 }
 
 /// The chosen plan and the others, each with what blocks it.

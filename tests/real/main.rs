@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod auto;
 mod daemon;
 mod election;
 mod gate;

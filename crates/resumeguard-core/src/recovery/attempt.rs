@@ -34,6 +34,12 @@ pub struct Taken {
 }
 
 impl Taken {
+    /// One that was begun, and of which nothing else is known.
+    pub(super) fn new(phase: Phase, index: usize, round: u32, step: &Step, at_ms: i64) -> Self {
+        let (step, will) = (step.clone(), Will::default());
+        Self { phase, index, round, step, will, at_ms, outcome: None, acted: true }
+    }
+
     fn is_done(&self) -> bool {
         matches!(self.outcome, Some((Outcome::Done { .. }, _)))
     }

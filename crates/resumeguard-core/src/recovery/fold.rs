@@ -1,7 +1,6 @@
 //! From the journal's entries to attempts, words and waits. Total: any sequence of entries gives a state.
 
 use super::attempt::{Attempt, Taken};
-use super::entry::Will;
 use super::{Actor, AttemptId, Ended, Entry, Event, Plan, PlanId, Step, Strategy};
 use crate::domain::ConnectorId;
 use std::collections::BTreeMap;
@@ -80,34 +79,13 @@ impl Ledger {
                 }
             }
             Event::Intent { attempt, phase, index, round, step, will } => {
-                let taken = Taken {
-                    phase: *phase,
-                    index: *index,
-                    round: *round,
-                    step: step.clone(),
-                    will: will.clone(),
-                    at_ms,
-                    outcome: None,
-                    acted: true,
-                };
-                if let Some(attempt) = self.open(attempt) {
-                    attempt.taken.push(taken);
-                }
+                let taken = Taken::new(*phase, *index, *round, step, at_ms);
+                self.took(attempt, Taken { will: will.clone(), ..taken });
             }
             Event::Skipped { attempt, phase, index, round, step, outcome } => {
-                let taken = Taken {
-                    phase: *phase,
-                    index: *index,
-                    round: *round,
-                    step: step.clone(),
-                    will: Will::default(),
-                    at_ms,
-                    outcome: Some((outcome.clone(), at_ms)),
-                    acted: false,
-                };
-                if let Some(attempt) = self.open(attempt) {
-                    attempt.taken.push(taken);
-                }
+                let taken = Taken::new(*phase, *index, *round, step, at_ms);
+                let outcome = Some((outcome.clone(), at_ms));
+                self.took(attempt, Taken { outcome, acted: false, ..taken });
             }
             Event::Outcome { attempt, outcome } => {
                 let last = self.open(attempt).and_then(|attempt| attempt.taken.last_mut());
@@ -121,6 +99,12 @@ impl Ledger {
                     attempt.lost = *lost;
                 }
             }
+        }
+    }
+
+    fn took(&mut self, attempt: &AttemptId, taken: Taken) {
+        if let Some(attempt) = self.open(attempt) {
+            attempt.taken.push(taken);
         }
     }
 
