@@ -1,16 +1,19 @@
 //! The command line. Each command's outcome is an `Outcome`; its numbers are a contract.
 
 mod ask;
+mod at_desk;
 mod check;
 mod decode;
 mod explain;
 mod gate;
 mod healthcheck;
 mod probe;
+mod recovery;
 mod status;
 
 use crate::clock::Clock;
 use crate::config::{self, Config, Raw, Sources};
+use crate::control::Verb;
 use crate::{daemon, telemetry};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -35,7 +38,7 @@ struct Cli {
 }
 
 /// Kafka Connect clusters named on the command line.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 struct Connect {
     /// REST address of a Kafka Connect worker; may be repeated.
     #[arg(long, value_name = "URL")]
@@ -92,6 +95,20 @@ enum Command {
         #[command(flatten)]
         connect: Connect,
     },
+    /// What would be done about connectors in trouble, and what was: plans, approvals, attempts.
+    ///
+    /// Exit status: 0 done, 1 refused or failed, 69 nobody who could do it can be reached, 78 configuration.
+    #[command(subcommand)]
+    Recovery(recovery::RecoveryCommand),
+    /// Stops all recovery before its next step, until `unfreeze`. Exit status: 0 it is frozen.
+    ///
+    /// Asks the running daemon, or writes it into the journal itself. A file named `freeze` in recovery.directory does the
+    /// same, without a daemon and without a disk that can be written.
+    #[command(after_help = "Example:\n  resumeguard freeze --reason 'maintenance of the database'")]
+    Freeze(recovery::Common),
+    /// Lets recovery go on. Exit status: 0 it goes on, 1 something else still freezes it.
+    #[command(after_help = "Example:\n  resumeguard unfreeze --reason 'maintenance is over'")]
+    Unfreeze(recovery::Common),
     /// What resume tokens say: time, collection, event, document key.
     ///
     /// Takes hexadecimal digits, a token document, a change event, an offset of the MongoDB connector or of Debezium;
@@ -220,6 +237,9 @@ fn dispatch(cli: &Cli) -> Result<Outcome, Failure> {
             let (_, config) = cli.watched(connect)?;
             on_runtime(probe::run(&config, which, clock))?
         }
+        Command::Recovery(command) => on_runtime(recovery::run(cli, command, clock))?,
+        Command::Freeze(common) => on_runtime(recovery::switch(cli, Verb::Freeze, common, clock))?,
+        Command::Unfreeze(common) => on_runtime(recovery::switch(cli, Verb::Unfreeze, common, clock))?,
         Command::CheckConfig { connectivity } => {
             let (_, config) = cli.load(&[])?;
             on_runtime(check::run(&config, *connectivity, clock))?
@@ -247,10 +267,20 @@ fn on_runtime<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
 
 impl Cli {
     fn load(&self, connect: &[String]) -> Result<(Raw, Config), Failure> {
+        self.load_with(connect, None)
+    }
+
+    /// With one more variable of the environment: what a flag says of a key.
+    fn load_with(
+        &self,
+        connect: &[String],
+        flag: Option<(String, String)>,
+    ) -> Result<(Raw, Config), Failure> {
         let default = PathBuf::from(DEFAULT_FILE);
         let files =
             if self.config.is_empty() && default.exists() { vec![default] } else { self.config.clone() };
-        let sources = Sources { files, environment: std::env::vars().collect(), connect: connect.to_vec() };
+        let sources =
+            Sources { files, environment: std::env::vars().chain(flag).collect(), connect: connect.to_vec() };
         config::load(&sources).map_err(|error| Failure::new(Outcome::Configuration, error))
     }
 

@@ -79,7 +79,7 @@ async fn readyz(State(board): State<Board>) -> Response {
     }
 }
 
-pub(super) fn headers(content_type: &'static str) -> [(HeaderName, HeaderValue); 4] {
+pub(crate) fn headers(content_type: &'static str) -> [(HeaderName, HeaderValue); 4] {
     [
         (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
         (header::SERVER, HeaderValue::from_static(SERVED_BY)),
@@ -93,10 +93,11 @@ fn problem(detail: &str) -> Response {
 }
 
 /// RFC 9457.
-pub(super) fn problem_with(status: StatusCode, detail: &str) -> Response {
+pub(crate) fn problem_with(status: StatusCode, detail: &str) -> Response {
     let title = match status {
         StatusCode::BAD_REQUEST => "bad request",
-        _ => "not available",
+        StatusCode::SERVICE_UNAVAILABLE => "not available",
+        other => other.canonical_reason().unwrap_or("not available"),
     };
     let body = serde_json::json!({ "title": title, "status": status.as_u16(), "detail": detail }).to_string();
     (status, headers("application/problem+json"), body).into_response()

@@ -1,5 +1,39 @@
 //! Recovery as people meet it: configuration, commands, control socket, HTTP. What it does to a real Connect is shown in
 //! `tests/real`.
 
+mod commands;
 mod config;
+mod http;
 pub(crate) mod sample;
+mod socket;
+
+use resumeguard::clock::Clock;
+use resumeguard::recovery::Desk;
+use serde_json::Value;
+use std::path::Path;
+
+/// A desk of its own in a directory of its own, with this in `[recovery]`, and its freeze file looked at once.
+async fn desk(recovery: &str) -> (tempfile::TempDir, Desk) {
+    let directory = tempfile::tempdir().unwrap();
+    let text = format!("[recovery]\ndirectory = \"{}\"\n{recovery}", directory.path().display());
+    let config = crate::config::load_with(&text, &[]).unwrap().1;
+    let desk = Desk::open(&config, Clock::start()).await;
+    assert_eq!(desk.no_journal(), None);
+    while desk.frozen().is_some() {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    (directory, desk)
+}
+
+/// Asks by the socket: GET without a body, else POST.
+async fn asked_by_socket(path: &Path, what: &str, body: Option<&Value>) -> (u16, Value) {
+    let _first = rustls::crypto::ring::default_provider().install_default().is_ok();
+    let client = reqwest::Client::builder().unix_socket(path).build().unwrap();
+    let url = format!("http://daemon/api/v1/recovery/{what}");
+    let request = match body {
+        Some(body) => client.post(url).json(body),
+        None => client.get(url),
+    };
+    let response = request.send().await.unwrap();
+    (response.status().as_u16(), response.json().await.unwrap_or_default())
+}

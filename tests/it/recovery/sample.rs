@@ -103,8 +103,16 @@ fn begun(attempt: &str, plan: Plan, by: Actor, reason: &str) -> Event {
     Event::Begun { attempt: AttemptId(attempt.into()), plan: Box::new(plan), by, reason: reason.into() }
 }
 
-/// One attempt that succeeded, one that could not be put back, one under way.
+/// One attempt that succeeded, one that could not be put back, one under way: as a ledger.
 pub(crate) fn ledger() -> Ledger {
+    let entry =
+        |(seq, event)| Entry { seq, at_ms: NOW_MS - 60_000 + i64::try_from(seq).unwrap() * 250, event };
+    let events = std::iter::once(Event::Opened).chain(events());
+    Ledger::of(&(1..).zip(events).map(entry).collect::<Vec<_>>())
+}
+
+/// The same as it is written down.
+pub(crate) fn events() -> Vec<Event> {
     let person = Actor::Person("uid 1000 (ada)".into());
     let mark = Will { text: Some(token(TO)), config: BTreeMap::new() };
     let [save, stop, write, resume, verify] = <[Step; 5]>::try_from(salvage().steps).unwrap();
@@ -116,8 +124,7 @@ pub(crate) fn ledger() -> Ledger {
         says: says.into(),
         lost,
     };
-    let events = vec![
-        Event::Opened,
+    vec![
         begun("a1", salvage(), Actor::Auto, "policy: history_lost"),
         intent("a1", Phase::Forward, 0, save, Will::default()),
         saved(),
@@ -141,10 +148,7 @@ pub(crate) fn ledger() -> Ledger {
         intent("a3", Phase::Forward, 0, Step::Save, Will::default()),
         done("a3", "one offset, 9 settings"),
         intent("a3", Phase::Forward, 1, stop, Will::default()),
-    ];
-    let entry =
-        |(seq, event)| Entry { seq, at_ms: NOW_MS - 60_000 + i64::try_from(seq).unwrap() * 250, event };
-    Ledger::of(&(1..).zip(events).map(entry).collect::<Vec<_>>())
+    ]
 }
 
 /// All of it.

@@ -1,0 +1,278 @@
+//! `recovery …`, `freeze`, `unfreeze`.
+
+use super::at_desk::{Counter, State, config, counter, directory, is_begun};
+use super::{Cli, Connect, Failure, Outcome, status};
+use crate::clock::Clock;
+use crate::control::{Verb, Wanted};
+use crate::publish::recovery::{self, PlannedFor, Told};
+use clap::{Args, Subcommand};
+use std::time::Duration;
+
+/// How often an attempt that is under way is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Longer, nobody sits in front of a terminal. The daemon goes on by itself.
+const WATCHED_FOR: Duration = Duration::from_secs(30 * 60);
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RecoveryCommand {
+    /// What would be done about each connector in trouble, what that loses, and what keeps it from being done.
+    ///
+    /// Asks the running daemon.
+    #[command(after_help = "Example:\n  resumeguard recovery plan orders")]
+    Plan {
+        /// CONNECTOR or CONNECT_CLUSTER/CONNECTOR; all of them where it is left out.
+        connector: Option<String>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        state: State,
+    },
+    /// Lets a plan be carried out, after the next pass. The approval counts for recovery.approval_expires.
+    #[command(
+        after_help = "Example:\n  resumeguard recovery approve 1a2b3c4d5e6f --reason 'agreed with the billing team'"
+    )]
+    Approve {
+        /// The plan's id; it stands for exactly the steps that were shown.
+        plan: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Keeps a plan from being carried out.
+    #[command(
+        after_help = "Example:\n  resumeguard recovery discard 1a2b3c4d5e6f --reason 'the connector is being moved'"
+    )]
+    Discard {
+        /// The plan's id.
+        plan: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Carries a plan out now, and waits for its end.
+    ///
+    /// Approval and beginning in one; whatever else blocks it still blocks it. Exit status: 0 recovered, or not needed any
+    /// more, 1 refused, or failed and put back, 69 nobody who could do it can be reached.
+    #[command(
+        after_help = "Example:\n  resumeguard recovery run orders --strategy salvage --reason 'pager 4711'"
+    )]
+    Run {
+        /// CONNECTOR or CONNECT_CLUSTER/CONNECTOR.
+        connector: String,
+        /// How; what policy chooses where it is left out.
+        #[arg(long)]
+        strategy: Option<String>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// What was attempted, the newest first.
+    #[command(after_help = "Example:\n  resumeguard recovery list")]
+    List {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        state: State,
+    },
+    /// One attempt's story: who, why, each step with its outcome, what was lost, how to restore what it replaced.
+    #[command(after_help = "Example:\n  resumeguard recovery show 1a2b3c4d5e6f-20260131T180000")]
+    Show {
+        /// Its name, as `list` shows it.
+        attempt: String,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        state: State,
+    },
+    /// Puts back what an attempt has replaced, the offset and the settings, and waits for its end.
+    #[command(
+        after_help = "Example:\n  resumeguard recovery restore 1a2b3c4d5e6f-20260131T180000 --reason 'the oplog is back'"
+    )]
+    Restore {
+        /// The attempt's name.
+        attempt: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Says that what failed was looked at: attempts at this connector may be made again, without a cooldown.
+    #[command(
+        after_help = "Example:\n  resumeguard recovery acknowledge orders --reason 'Connect was out of memory'"
+    )]
+    Acknowledge {
+        /// CONNECTOR or CONNECT_CLUSTER/CONNECTOR.
+        connector: String,
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+/// What every change needs.
+#[derive(Debug, Args)]
+pub(super) struct Common {
+    /// Why; it is written into the journal.
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    state: State,
+}
+
+/// Does what the command line says.
+pub(super) async fn run(cli: &Cli, command: &RecoveryCommand, clock: Clock) -> Result<Outcome, Failure> {
+    let connect = Connect::default();
+    match command {
+        RecoveryCommand::Plan { connector, json, state } => {
+            plan(&counter(&config(cli, state, &connect)?, clock).await?, connector.as_deref(), *json).await
+        }
+        RecoveryCommand::List { json, state } => list(cli, *json, state, clock).await,
+        RecoveryCommand::Show { attempt, json, state } => show(cli, attempt, *json, state, clock).await,
+        RecoveryCommand::Approve { plan, common } => {
+            let wanted = Wanted { plan: Some(plan.clone()), ..common.wanted() };
+            change(cli, Verb::Approve, wanted, common, clock).await?;
+            status::print(&format!(
+                "{plan} is approved; it begins after the next pass if nothing else blocks it\n"
+            ))
+        }
+        RecoveryCommand::Discard { plan, common } => {
+            let wanted = Wanted { plan: Some(plan.clone()), ..common.wanted() };
+            change(cli, Verb::Discard, wanted, common, clock).await?;
+            status::print(&format!("{plan} is discarded\n"))
+        }
+        RecoveryCommand::Acknowledge { connector, common } => {
+            let wanted = Wanted { connector: Some(connector.clone()), ..common.wanted() };
+            change(cli, Verb::Acknowledge, wanted, common, clock).await?;
+            status::print(&format!("{connector}: attempts may be made again\n"))
+        }
+        RecoveryCommand::Run { connector, strategy, common } => {
+            let (connector, strategy) = (Some(connector.clone()), strategy.clone());
+            let wanted = Wanted { connector, strategy, ..common.wanted() };
+            begin(cli, Verb::Run, wanted, common, clock).await
+        }
+        RecoveryCommand::Restore { attempt, common } => {
+            let wanted = Wanted { attempt: Some(attempt.clone()), ..common.wanted() };
+            begin(cli, Verb::Restore, wanted, common, clock).await
+        }
+    }
+}
+
+impl Common {
+    fn wanted(&self) -> Wanted {
+        Wanted { reason: self.reason.clone(), ..Wanted::default() }
+    }
+}
+
+/// `freeze` and `unfreeze`.
+pub(super) async fn switch(cli: &Cli, verb: Verb, common: &Common, clock: Clock) -> Result<Outcome, Failure> {
+    let frozen = match change(cli, verb, common.wanted(), common, clock).await {
+        Ok(done) => done.frozen,
+        Err(failure) if verb == Verb::Freeze && failure.outcome == Outcome::Unreachable => {
+            let line =
+                format!("{}; a file named `freeze` in recovery.directory freezes as well", failure.line);
+            return Err(Failure::new(failure.outcome, line));
+        }
+        Err(failure) => return Err(failure),
+    };
+    match (verb, frozen) {
+        (Verb::Unfreeze, Some(reason)) => {
+            status::print(&format!("recovery is still frozen: {reason}\n")).map(|_| Outcome::Negative)
+        }
+        (_, Some(reason)) => status::print(&format!("recovery is frozen: {reason}\n")),
+        (_, None) => status::print("recovery is not frozen\n"),
+    }
+}
+
+async fn change(
+    cli: &Cli,
+    verb: Verb,
+    wanted: Wanted,
+    common: &Common,
+    clock: Clock,
+) -> Result<crate::control::Done, Failure> {
+    let counter = counter(&config(cli, &common.state, &Connect::default())?, clock).await?;
+    let done = counter.carry_out(verb, wanted).await;
+    counter.close().await;
+    done
+}
+
+async fn begin(
+    cli: &Cli,
+    verb: Verb,
+    wanted: Wanted,
+    common: &Common,
+    clock: Clock,
+) -> Result<Outcome, Failure> {
+    let counter = counter(&config(cli, &common.state, &Connect::default())?, clock).await?;
+    let done = counter.carry_out(verb, wanted).await?;
+    let attempt = done.attempt.unwrap_or_default();
+    eprintln!("attempt {attempt} has begun");
+    let told = until_it_ends(&counter, &attempt, clock).await?;
+    status::print(&recovery::story(&told))?;
+    counter.close().await;
+    Ok(match told.attempt.outcome.as_deref() {
+        Some("recovered" | "not_needed") => Outcome::Done,
+        Some(_) => Outcome::Negative,
+        None => Outcome::Unreachable,
+    })
+}
+
+/// One that does not end in time goes on without us; its story so far is what there is to tell.
+async fn until_it_ends(counter: &Counter, attempt: &str, clock: Clock) -> Result<Told, Failure> {
+    let begun = clock.uptime();
+    loop {
+        let told = counter.story(attempt).await?;
+        if told.attempt.ended.is_some() || clock.uptime().saturating_sub(begun) > WATCHED_FOR {
+            return Ok(told);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Plans of one connector, or of all.
+async fn plan(counter: &Counter, connector: Option<&str>, json: bool) -> Result<Outcome, Failure> {
+    let mut seen = counter.overview().await?;
+    let wanted = |planned: &PlannedFor| {
+        connector.is_none_or(|wanted| planned.connector == wanted || planned.id() == wanted)
+    };
+    if json {
+        seen.plans.retain(wanted);
+        return print_json(&seen);
+    }
+    status::print(&recovery::overview(&seen, wanted))
+}
+
+async fn list(cli: &Cli, json: bool, state: &State, clock: Clock) -> Result<Outcome, Failure> {
+    let Some(counter) = reader(cli, state, clock).await? else {
+        return if json { print_json(&[(); 0]) } else { status::print(&recovery::attempts(&[])) };
+    };
+    let seen = counter.overview().await;
+    counter.close().await;
+    let attempts = seen?.attempts;
+    if json { print_json(&attempts) } else { status::print(&recovery::attempts(&attempts)) }
+}
+
+async fn show(cli: &Cli, attempt: &str, json: bool, state: &State, clock: Clock) -> Result<Outcome, Failure> {
+    let Some(counter) = reader(cli, state, clock).await? else {
+        return Err(Failure::new(Outcome::Negative, "no recovery was attempted"));
+    };
+    let told = counter.story(attempt).await;
+    counter.close().await;
+    let told = told?;
+    if json { print_json(&told) } else { status::print(&recovery::story(&told)) }
+}
+
+/// Whoever can tell what was done; `None` where nothing ever was.
+async fn reader(cli: &Cli, state: &State, clock: Clock) -> Result<Option<Counter>, Failure> {
+    let config = config(cli, state, &Connect::default())?;
+    let directory = directory(&config)?;
+    if let Some(daemon) = super::at_desk::daemon(directory).await? {
+        return Ok(Some(Counter::Daemon(daemon)));
+    }
+    if !is_begun(directory) {
+        return Ok(None);
+    }
+    counter(&config, clock).await.map(Some)
+}
+
+fn print_json(value: &impl serde::Serialize) -> Result<Outcome, Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::new(Outcome::Unknown, error))?;
+    status::print(&(text + "\n"))
+}

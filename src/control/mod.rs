@@ -1,0 +1,198 @@
+//! What people let recovery do, and stop it from doing: by the control socket, by HTTP, or by a command that acts itself.
+
+mod api;
+mod passwd;
+mod socket;
+mod who;
+
+pub use api::{Done, Problem, router};
+pub use socket::{FILE, Socket, SocketError};
+pub use who::{Gate, Peer};
+
+use crate::publish::recovery::{Overview, Seen, Told, told};
+use crate::recovery::{Desk, Refused};
+use resumeguard_core::domain::ConnectorId;
+use resumeguard_core::recovery::{Actor, AttemptId, PlanId, Strategy};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Characters that a reason may have.
+pub const REASON_LENGTH: usize = 500;
+
+/// What somebody wants, as it is sent. Each verb needs `reason`, and the field of what it is about.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    /// Why. It is written into the journal.
+    #[serde(default)]
+    pub reason: String,
+    /// `approve`, `discard`: which plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+    /// `acknowledge`, `run`: CONNECTOR or CONNECT_CLUSTER/CONNECTOR.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connector: Option<String>,
+    /// `run`: how; what policy chooses where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<String>,
+    /// `restore`: which attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<String>,
+}
+
+/// What can be wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Lets a plan be carried out.
+    Approve,
+    /// Keeps a plan from being carried out.
+    Discard,
+    /// What failed has been looked at.
+    Acknowledge,
+    /// Carries a plan out now.
+    Run,
+    /// Puts back what an attempt has replaced.
+    Restore,
+    /// Stops all recovery.
+    Freeze,
+    /// Lets it go on.
+    Unfreeze,
+}
+
+impl Verb {
+    /// Every value.
+    pub const ALL: [Self; 7] = [
+        Self::Approve,
+        Self::Discard,
+        Self::Acknowledge,
+        Self::Run,
+        Self::Restore,
+        Self::Freeze,
+        Self::Unfreeze,
+    ];
+
+    /// The word of the address, and of the command.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Discard => "discard",
+            Self::Acknowledge => "acknowledge",
+            Self::Run => "run",
+            Self::Restore => "restore",
+            Self::Freeze => "freeze",
+            Self::Unfreeze => "unfreeze",
+        }
+    }
+}
+
+/// Does what somebody wants.
+///
+/// # Errors
+/// Where something that it needs is missing, or the desk refuses it.
+pub async fn carry_out(desk: &Desk, verb: Verb, wanted: Wanted, by: Actor) -> Result<Done, Problem> {
+    let reason = reason(&wanted.reason)?;
+    let (plan_id, about, attempt) = (&wanted.plan, &wanted.connector, &wanted.attempt);
+    tracing::info!(verb = verb.code(), %by, reason, plan = plan_id, connector = about, attempt, "a person decides on recovery");
+    let mut done = Done { frozen: None, attempt: None };
+    match verb {
+        Verb::Approve => desk.approve(&plan(&wanted)?, by, reason).await?,
+        Verb::Discard => desk.discard(&plan(&wanted)?, by, reason).await?,
+        Verb::Acknowledge => desk.acknowledge(&connector(desk, &wanted)?, by, reason).await?,
+        Verb::Run => {
+            let (connector, strategy) = (connector(desk, &wanted)?, strategy(&wanted)?);
+            done.attempt = Some(desk.run(&connector, strategy, by, reason).await?.to_string());
+        }
+        Verb::Restore => {
+            let attempt = AttemptId(named(wanted.attempt.as_ref(), "attempt")?);
+            done.attempt = Some(desk.restore(&attempt, by, reason).await?.to_string());
+        }
+        Verb::Freeze => desk.freeze(by, reason).await?,
+        Verb::Unfreeze => desk.unfreeze(by, reason).await?,
+    }
+    done.frozen = desk.frozen();
+    Ok(done)
+}
+
+/// The user of this process, as the control socket would name them.
+#[must_use]
+pub fn myself() -> Actor {
+    who::person(rustix::process::getuid().as_raw())
+}
+
+/// What recovery is at.
+#[must_use]
+pub fn overview(desk: &Desk) -> Overview {
+    with_seen(desk, |seen| seen.overview())
+}
+
+/// Hands what recovery is at to whoever draws it.
+pub fn with_seen<T>(desk: &Desk, draw: impl FnOnce(&Seen<'_>) -> T) -> T {
+    let (plans, ledger, frozen, no_journal) = (desk.plans(), desk.ledger(), desk.frozen(), desk.no_journal());
+    draw(&Seen {
+        mode: desk.mode(),
+        frozen: frozen.as_deref(),
+        no_journal: no_journal.as_deref(),
+        plans: &plans,
+        ledger: &ledger,
+        approval_expires: desk.policies().approval_expires,
+        now_ms: desk.now_ms(),
+    })
+}
+
+/// One attempt's story.
+///
+/// # Errors
+/// Where the journal has no such attempt.
+pub fn story(desk: &Desk, attempt: &str) -> Result<Told, Problem> {
+    let id = AttemptId(attempt.to_owned());
+    Ok(told(&desk.ledger(), &id).ok_or(Refused::NoSuchAttempt(id))?)
+}
+
+/// It is shown on terminals and pages, and kept for ever.
+fn reason(text: &str) -> Result<String, Problem> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(Problem::bad("reason: must say why"));
+    }
+    if text.chars().count() > REASON_LENGTH || text.chars().any(char::is_control) {
+        return Err(Problem::bad(&format!("reason: one line of at most {REASON_LENGTH} characters")));
+    }
+    Ok(text.to_owned())
+}
+
+fn named(field: Option<&String>, name: &str) -> Result<String, Problem> {
+    let given = field.filter(|text| !text.is_empty());
+    given.cloned().ok_or_else(|| Problem::bad(&format!("{name}: is missing")))
+}
+
+fn plan(wanted: &Wanted) -> Result<PlanId, Problem> {
+    named(wanted.plan.as_ref(), "plan").map(PlanId)
+}
+
+fn strategy(wanted: &Wanted) -> Result<Option<Strategy>, Problem> {
+    let Some(word) = &wanted.strategy else { return Ok(None) };
+    let known = Strategy::ALL.map(Strategy::code).join(", ");
+    let strategy = Strategy::parse(word);
+    strategy.map(Some).ok_or_else(|| Problem::bad(&format!("strategy: `{word}` is none of {known}")))
+}
+
+/// By its name alone where that is enough: among those with a plan, and those that the journal knows.
+fn connector(desk: &Desk, wanted: &Wanted) -> Result<ConnectorId, Problem> {
+    let text = named(wanted.connector.as_ref(), "connector")?;
+    let (plans, ledger) = (desk.plans(), desk.ledger());
+    let known = plans.iter().map(|planned| &planned.plan.connector);
+    let known = known.chain(ledger.attempts.iter().map(|attempt| &attempt.plan.connector));
+    let found: BTreeSet<&ConnectorId> =
+        known.filter(|id| id.connector == text || id.to_string() == text).collect();
+    let mut found = found.into_iter();
+    match (found.next(), found.next()) {
+        (Some(id), None) => Ok(id.clone()),
+        (Some(_), Some(_)) => Err(Problem::bad(&format!(
+            "connector: several are called {text}; write CONNECT_CLUSTER/CONNECTOR"
+        ))),
+        (None, _) => Err(Problem::unknown(&format!(
+            "no plan and no attempt is for a connector called {text}; see resumeguard recovery plan"
+        ))),
+    }
+}

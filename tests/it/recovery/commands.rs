@@ -1,0 +1,98 @@
+//! The commands without a daemon: the journal is enough for them.
+
+use super::{desk, sample};
+use crate::cli::{Run, resumeguard};
+use resumeguard::clock::Clock;
+use resumeguard::journal::Journal;
+use std::path::Path;
+
+async fn run(directory: &Path, arguments: &[&str]) -> Run {
+    let state = directory.display().to_string();
+    let line = resumeguard(&[arguments, &["--state", &state]].concat());
+    tokio::task::spawn_blocking(move || line.run()).await.unwrap()
+}
+
+#[track_caller]
+fn ended(run: &Run, code: i32, says: &str) {
+    assert_eq!(run.code, code, "{run:?}");
+    assert!(run.stdout.contains(says) || run.stderr.contains(says), "{says} in {run:?}");
+    assert!(run.stderr.lines().count() <= 1, "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn freezing_needs_only_the_journal() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    ended(&run(at, &["freeze", "--reason", "rain"]).await, 0, "recovery is frozen: uid ");
+    let journal = Journal::open(at, Clock::start()).await.unwrap();
+    let (by, reason) = journal.ledger().frozen.clone().unwrap();
+    assert!(by.to_string().starts_with("uid ") && reason == "rain", "{by} {reason}");
+    // Whoever holds the journal without answering is not pushed aside.
+    ended(&run(at, &["unfreeze", "--reason", "sun"]).await, 69, "another resumeguard keeps its journal");
+    journal.close().await;
+    ended(&run(at, &["unfreeze", "--reason", "sun"]).await, 0, "recovery is not frozen");
+    std::fs::write(at.join("freeze"), "by hand\n").unwrap();
+    ended(&run(at, &["unfreeze", "--reason", "sun"]).await, 1, "still frozen");
+    ended(&run(at, &["unfreeze", "--reason", "sun"]).await, 1, "by hand");
+    ended(&run(at, &["freeze"]).await, 64, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_done_is_told_from_the_journal() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    ended(&run(at, &["recovery", "list"]).await, 0, "no recovery was attempted");
+    ended(&run(at, &["recovery", "show", "a1"]).await, 1, "no recovery was attempted");
+    assert_eq!(std::fs::read_dir(at).unwrap().count(), 0, "to ask begins no journal");
+    let journal = Journal::open(at, Clock::start()).await.unwrap();
+    for event in sample::events() {
+        journal.append(event).await.unwrap();
+    }
+    journal.close().await;
+    let list = run(at, &["recovery", "list"]).await;
+    ended(&list, 0, "needs_person");
+    assert_eq!(list.stdout.lines().count(), 4, "{list:?}");
+    let json = run(at, &["recovery", "list", "--json"]).await;
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!((&json[0]["attempt"], &json[2]["outcome"]), (&"a3".into(), &"recovered".into()), "{json}");
+    let shown = run(at, &["recovery", "show", "a1"]).await;
+    ended(&shown, 0, "resumeguard recovery restore a1 --reason");
+    assert!(shown.stdout.contains("2023-11-14T22:13:20Z to 2023-11-14T23:17:20Z, 1h 4m"), "{shown:?}");
+    assert!(!shown.stdout.contains("hunter2") && !shown.stdout.contains("826B03"), "{shown:?}");
+    let json = run(at, &["recovery", "show", "a1", "--json"]).await;
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!((&json["attempt"], &json["steps"][1]["step"]), (&"a1".into(), &"stop".into()), "{json}");
+    ended(&run(at, &["recovery", "show", "a9"]).await, 1, "no attempt a9");
+    let who = "orders \"eu\"\\";
+    ended(&run(at, &["recovery", "acknowledge", who, "--reason", "seen"]).await, 0, "may be made again");
+    ended(&run(at, &["recovery", "acknowledge", "nobody", "--reason", "seen"]).await, 1, "no attempt");
+    let journal = Journal::open(at, Clock::start()).await.unwrap();
+    let ledger = journal.ledger();
+    assert!(
+        ledger.acknowledged.contains_key(&sample::plans()[0].plan.connector),
+        "{:?}",
+        ledger.acknowledged
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_directory_there_is_nobody_to_ask() {
+    for arguments in [
+        &["freeze", "--reason", "x"][..],
+        &["recovery", "list"],
+        &["recovery", "approve", "x", "--reason", "y"],
+    ] {
+        let line = resumeguard(arguments);
+        let run = tokio::task::spawn_blocking(move || line.run()).await.unwrap();
+        ended(&run, 78, "add --state DIR");
+    }
+}
+
+/// A desk elsewhere in this process holds the journal: nobody acts beside it.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_desks_never_act_in_one_directory() {
+    let (directory, held) = desk("").await;
+    ended(&run(directory.path(), &["recovery", "list"]).await, 69, "another resumeguard keeps its journal");
+    held.close().await;
+    ended(&run(directory.path(), &["recovery", "list"]).await, 0, "no recovery was attempted");
+}
