@@ -33,21 +33,22 @@ const STEPS: [&str; 1] = ["
     CREATE VIEW steps AS
         SELECT i.attempt, i.connect_cluster, i.connector, i.seq, json_extract(i.json, '$.phase') AS phase,
             json_extract(i.json, '$.round') AS round, json_extract(i.json, '$.index') AS number,
-            json_extract(i.json, '$.step.step') AS step,
-            strftime('%Y-%m-%dT%H:%M:%SZ', i.at_ms / 1000, 'unixepoch') AS begun,
+            json_extract(i.json, '$.step.step') AS step, i.event = 'intent' AS begun,
+            strftime('%Y-%m-%dT%H:%M:%SZ', i.at_ms / 1000, 'unixepoch') AS at,
             strftime('%Y-%m-%dT%H:%M:%SZ', o.at_ms / 1000, 'unixepoch') AS ended,
             coalesce(json_extract(o.json, '$.outcome.outcome'), 'unknown') AS outcome,
             json_extract(o.json, '$.outcome.says') AS says
-        FROM entry i LEFT JOIN entry o ON o.event = 'outcome' AND o.seq = (
-            SELECT min(n.seq) FROM entry n
-            WHERE n.attempt = i.attempt AND n.seq > i.seq AND n.event IN ('intent', 'outcome', 'ended'))
-        WHERE i.event = 'intent' ORDER BY i.seq;
+        FROM entry i LEFT JOIN entry o ON o.event IN ('outcome', 'skipped') AND o.seq = (
+            SELECT min(n.seq) FROM entry n WHERE n.attempt = i.attempt AND (n.seq = i.seq AND n.event = 'skipped'
+                OR n.seq > i.seq AND n.event IN ('intent', 'outcome', 'skipped', 'ended'))) AND (
+            o.event = 'outcome' OR o.seq = i.seq)
+        WHERE i.event IN ('intent', 'skipped') ORDER BY i.seq;
     CREATE VIEW audit AS
         SELECT seq, strftime('%Y-%m-%dT%H:%M:%SZ', at_ms / 1000, 'unixepoch') AS at, event, connect_cluster, connector,
             coalesce(json_extract(json, '$.plan.id'), json_extract(json, '$.plan')) AS plan, attempt,
             coalesce(json_extract(json, '$.by.person'), json_extract(json, '$.by')) AS by,
             json_extract(json, '$.reason') AS reason
-        FROM entry WHERE event NOT IN ('saved', 'intent', 'outcome') ORDER BY seq;
+        FROM entry WHERE event NOT IN ('saved', 'intent', 'outcome', 'skipped') ORDER BY seq;
 "];
 
 /// How long a write waits for a reader of the same file.

@@ -217,11 +217,13 @@ fn written(what: &str, outcome: Option<Result<(), Error>>) -> Sent {
 }
 
 fn code(error: &Error) -> Option<i32> {
-    match error.kind.as_ref() {
-        ErrorKind::Command(command) => Some(command.code),
-        ErrorKind::Write(WriteFailure::WriteError(write)) => Some(write.code),
-        _ => None,
+    if let ErrorKind::Command(command) = error.kind.as_ref() {
+        return Some(command.code);
     }
+    if let ErrorKind::Write(WriteFailure::WriteError(write)) = error.kind.as_ref() {
+        return Some(write.code);
+    }
+    None
 }
 
 /// `DuplicateKey`.

@@ -1,5 +1,5 @@
-//! Where a test has the process die: `RESUMEGUARD_FAILPOINT=<step>:<before_intent|after_intent|after_effect>`. Compiled out
-//! without the feature `failpoints`.
+//! Where a test has the process die: `RESUMEGUARD_FAILPOINT=<step>:<before_intent|after_intent|after_effect>[:<which>]`, `which`
+//! being the how manieth time that point is reached, from 1. Compiled out without the feature `failpoints`.
 
 use resumeguard_core::recovery::Step;
 
@@ -13,8 +13,12 @@ pub(super) const AFTER_EFFECT: &str = "after_effect";
 /// Dies here, as by SIGKILL: no destructor runs, nothing is flushed.
 #[cfg(feature = "failpoints")]
 pub(super) fn reached(step: &Step, point: &str) {
-    if std::env::var("RESUMEGUARD_FAILPOINT").is_ok_and(|wanted| wanted == format!("{}:{point}", step.code()))
-    {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static TIMES: AtomicU32 = AtomicU32::new(0);
+    let Ok(wanted) = std::env::var("RESUMEGUARD_FAILPOINT") else { return };
+    let Some(which) = wanted.strip_prefix(&format!("{}:{point}", step.code())) else { return };
+    let which = which.strip_prefix(':').and_then(|which| which.parse().ok()).unwrap_or(1);
+    if TIMES.fetch_add(1, Ordering::SeqCst).saturating_add(1) == which {
         std::process::abort();
     }
 }

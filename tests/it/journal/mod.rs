@@ -149,6 +149,9 @@ pub(crate) fn every_event() -> Vec<Event> {
             events.push(Event::Outcome { attempt: attempt.clone(), outcome });
         }
     }
+    let skipped = Outcome::NotNeeded { says: says() };
+    let step = Step::Pause;
+    events.push(Event::Skipped { attempt, phase: Phase::Back, index: 15, round: 0, step, outcome: skipped });
     for (number, ended) in
         [Ended::Recovered, Ended::NotNeeded, Ended::PutBack, Ended::NeedsPerson].into_iter().enumerate()
     {
@@ -227,10 +230,13 @@ async fn a_person_reads_it_with_sqlite_and_sees_no_secret() {
     assert_eq!(attempts[0], "a1 orders salvage auto open -");
     assert_eq!(attempts[1], "b0 orders salvage uid 1000 (ops) recovered 60");
     let steps = texts(&file, "SELECT connector, number, phase, step, outcome FROM steps");
-    assert_eq!(steps.len(), 15);
+    assert_eq!(steps.len(), 16);
     assert_eq!(steps[1], "orders 1 forward stop done");
     assert_eq!(steps[2], "orders 2 forward write_mark not_needed");
     assert_eq!(steps[14], "orders 14 back resize_oplog unknown");
+    assert_eq!(steps[15], "orders 15 back pause not_needed");
+    let begun = texts(&file, "SELECT count(*) FROM steps WHERE begun");
+    assert_eq!(begun, ["15"]);
     let audit = texts(&file, "SELECT event, by, reason FROM audit WHERE event = 'frozen'");
     assert_eq!(audit, ["frozen uid 1000 (ops) maintenance"]);
     for view in ["attempts", "steps", "audit"] {

@@ -91,7 +91,14 @@ impl Drop for Cargo {
 
 /// Builds the daemon; returns where its binary is.
 pub(crate) async fn build_daemon(step: &Step) -> Result<PathBuf> {
-    build(&["--package", "resumeguard", "--bin", "resumeguard"], "resumeguard", step).await
+    build_daemon_with(&[], step).await
+}
+
+/// The same with these features.
+pub(crate) async fn build_daemon_with(features: &[&str], step: &Step) -> Result<PathBuf> {
+    let features = features.join(",");
+    let arguments = ["--package", "resumeguard", "--bin", "resumeguard", "--features", &features];
+    build(&arguments, "resumeguard", step).await
 }
 
 /// Builds an example of the decoder's crate as users would; returns where it is.

@@ -9,7 +9,11 @@ use anyhow::{Result, ensure};
 use serde_json::Value;
 use xtask::{Identity, Progress, Roster, Seen, Start, free_ports, wait_until};
 
-const ROLE: &str = "resumeguard";
+/// A command that waits for the end of an attempt takes as long as that.
+const COMMAND_LIMIT: Duration = Duration::from_secs(180);
+
+/// What the process is called among those of a stack.
+pub(crate) const ROLE: &str = "resumeguard";
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 
@@ -35,12 +39,25 @@ impl Daemon {
         progress: &Progress,
     ) -> Result<Self> {
         let step = progress.step("start resumeguard");
+        let daemon = Self::begin(roster, binary, settings, &[]).await?;
+        step.done(&daemon.url);
+        Ok(daemon)
+    }
+
+    /// The same without a word, and with these variables in its environment.
+    pub(crate) async fn begin(
+        roster: &Roster,
+        binary: &Path,
+        settings: &str,
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
         let [port] = free_ports()?;
         let folder = roster.folder().to_owned();
         let listen = format!("{settings}\n[http]\nlisten = \"127.0.0.1:{port}\"\n");
         fs::write(config_path(&folder), listen)?;
         let mut command = command(binary, &folder);
         command.arg("run").arg("--config").arg(config_path(&folder));
+        command.envs(environment.iter().copied());
         let start = Start { role: ROLE.to_owned(), command, ports: vec![port], data: None };
         let process = roster.spawn(start)?;
         let url = format!("http://127.0.0.1:{port}");
@@ -54,8 +71,25 @@ impl Daemon {
             })
         })
         .await?;
-        step.done(&daemon.url);
         Ok(daemon)
+    }
+
+    /// Which process it is.
+    pub(crate) fn process(&self) -> Identity {
+        self.process
+    }
+
+    /// Asks it something by its own command line: exit status, and what was said.
+    pub(crate) async fn command(&self, arguments: &[&str]) -> Result<(Option<i32>, String)> {
+        let mut command = command(&self.binary, &self.folder);
+        command.args(arguments).arg("--config").arg(config_path(&self.folder));
+        let mut command = tokio::process::Command::from(command);
+        let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
+        let output = tokio::time::timeout(COMMAND_LIMIT, output).await;
+        let Ok(output) = output else { return Ok((None, "it did not end".to_owned())) };
+        let output = output?;
+        let said = [output.stdout, output.stderr].concat();
+        Ok((output.status.code(), String::from_utf8_lossy(&said).into_owned()))
     }
 
     /// Whether it still runs.

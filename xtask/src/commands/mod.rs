@@ -8,6 +8,7 @@ mod demo;
 mod forecast;
 mod fuzz;
 mod interrupt;
+mod kill_matrix;
 mod matrix;
 mod mutants;
 mod stack;
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     Demo(demo::Arguments),
     /// Brings about every fault that the daemon must detect, on real parts, and measures how long it takes.
     Matrix(matrix::Arguments),
+    /// Kills the daemon before, during and after every step of recovery, on real parts, and looks at what becomes of it.
+    KillMatrix(kill_matrix::Arguments),
     /// Holds the outage budget against an oplog that really rolls, by steady load and by day and night.
     Forecast(forecast::Arguments),
     /// Runs every test, those on the real stack included.
@@ -51,6 +54,7 @@ impl Command {
             Self::Stack { order } => guarded(stack::run(order)).await,
             Self::Demo(arguments) => demo::run(arguments).await,
             Self::Matrix(arguments) => Box::pin(guarded(matrix::run(arguments))).await,
+            Self::KillMatrix(arguments) => Box::pin(guarded(kill_matrix::run(arguments))).await,
             Self::Forecast(arguments) => Box::pin(guarded(forecast::run(arguments))).await,
             Self::Test(arguments) => guarded(test::run(arguments)).await,
             Self::Ci(arguments) => guarded(ci::run(arguments)).await,

@@ -1,0 +1,151 @@
+//! `cargo xtask kill-matrix`: the daemon is killed before, during and after every kind of step that recovery takes, on the real
+//! stack, started again, and held to what must be so all the same.
+
+mod faults;
+mod journal;
+mod killed;
+mod relay;
+mod rows;
+mod scene;
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use xtask::{
+    Cache, Need, Parts, Progress, ReplicaSet, ReplicaSetSpec, Roster, Stack, StackSpec, Stopwatch,
+    ensure as ensure_machine, sweep,
+};
+
+use super::cargo::build_daemon_with;
+use faults::{FAULTS, Fault};
+use rows::{Row, rows};
+use scene::{Lane, killed as kill};
+
+/// A row that takes longer hangs.
+const ROW_LIMIT: Duration = Duration::from_secs(400);
+
+/// How the kill matrix is run.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Only rows whose name contains one of these.
+    #[arg(long, num_args = 1.., value_name = "NAME")]
+    only: Vec<String>,
+    /// Only the few rows that `cargo xtask test` runs.
+    #[arg(long)]
+    short: bool,
+    /// Use the stack in this folder instead of starting one.
+    #[arg(long, value_name = "FOLDER")]
+    stack: Option<PathBuf>,
+    /// List the rows and end.
+    #[arg(long)]
+    list: bool,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug)]
+enum Job {
+    Kill(Box<Row>),
+    Fault(Fault),
+}
+
+impl Job {
+    fn name(&self) -> &str {
+        match self {
+            Self::Kill(row) => &row.name,
+            Self::Fault(fault) => fault.name,
+        }
+    }
+}
+
+/// What one has shown.
+struct Line {
+    name: String,
+    outcome: Result<String, String>,
+    seconds: u64,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
+    let chosen = chosen(&arguments);
+    ensure!(!chosen.is_empty(), "no row is called like {}; see --list", arguments.only.join(" or "));
+    if arguments.list {
+        chosen.iter().for_each(|job| println!("{}", job.name()));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (watch, progress) = (Stopwatch::start(), Progress::to_stderr());
+    let cache = Cache::from_environment()?;
+    sweep(&cache, &progress)?;
+    ensure_machine(&Need::BUILD, &progress).await?;
+    let step = progress.step("build resumeguard with fail-points");
+    let binary = build_daemon_with(&["failpoints"], &step).await?;
+    step.done(&binary.display().to_string());
+    let parts = Parts::obtain(&cache, &progress).await?;
+    let stack = match &arguments.stack {
+        Some(folder) => Stack::attach(folder).await?,
+        None => Stack::start(StackSpec::unique("kill"), &progress).await?,
+    };
+    let lane = async |name: &str| -> Result<Lane> {
+        let roster = Arc::new(Roster::claim_unique(&cache, "kill-lane")?);
+        let spec = ReplicaSetSpec { name: name.to_owned(), ..ReplicaSetSpec::default() };
+        let set = ReplicaSet::start_in(Arc::clone(&roster), spec, &parts).await?;
+        let (connect, parts, binary) = (stack.connect()?.clone(), parts.clone(), binary.clone());
+        Ok(Lane { connect, roster, parts, set, binary })
+    };
+    let (one, two) = (lane("one").await?, lane("two").await?);
+    let queue = Mutex::new(VecDeque::from(chosen.clone()));
+    let (first, second) = tokio::join!(walk(&one, &queue, &progress), walk(&two, &queue, &progress));
+    let mut lines: Vec<Line> = first.into_iter().chain(second).collect();
+    lines.sort_by_key(|line| chosen.iter().position(|job| job.name() == line.name));
+    Ok(if report(&lines, &watch) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn chosen(arguments: &Arguments) -> Vec<Job> {
+    let kills = rows().into_iter().filter(|row| !arguments.short || row.short);
+    let faults = FAULTS.into_iter().filter(|_| !arguments.short);
+    // The fault that takes longest goes first.
+    let all = faults.map(Job::Fault).chain(kills.map(|row| Job::Kill(Box::new(row))));
+    let named = |job: &Job| arguments.only.iter().any(|part| job.name().contains(part.as_str()));
+    all.filter(|job| arguments.only.is_empty() || named(job)).collect()
+}
+
+/// One row after the other, until none is left.
+async fn walk(lane: &Lane, queue: &Mutex<VecDeque<Job>>, progress: &Progress) -> Vec<Line> {
+    let mut lines = Vec::new();
+    loop {
+        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let Some(job) = next else { return lines };
+        let (step, watch) = (progress.step(job.name().to_owned()), Stopwatch::start());
+        let acted = tokio::time::timeout(ROW_LIMIT, act(lane, &job)).await;
+        let outcome = acted.unwrap_or_else(|_| Err(anyhow::anyhow!("hangs: {} s", ROW_LIMIT.as_secs())));
+        kill(lane);
+        step.done(if outcome.is_ok() { "as it must be" } else { "NOT as it must be" });
+        let outcome = outcome.map_err(|error| format!("{error:#}"));
+        lines.push(Line { name: job.name().to_owned(), outcome, seconds: watch.elapsed().as_secs() });
+    }
+}
+
+async fn act(lane: &Lane, job: &Job) -> Result<String> {
+    match job {
+        Job::Kill(row) => {
+            let shown = Box::pin(killed::run(lane, row)).await?;
+            Ok(format!("{}, {} entries, {}", shown.outcome, shown.entries, shown.changes))
+        }
+        Job::Fault(fault) => (fault.act)(lane).await,
+    }
+}
+
+/// Prints the outcome; true if all of it is as it must be.
+fn report(lines: &[Line], watch: &Stopwatch) -> bool {
+    for line in lines {
+        match &line.outcome {
+            Ok(shown) => println!("ok    {:<44} {:>4} s  {shown}", line.name, line.seconds),
+            Err(wrong) => println!("WRONG {:<44} {:>4} s  {wrong}", line.name, line.seconds),
+        }
+    }
+    let wrong = lines.iter().filter(|line| line.outcome.is_err()).count();
+    println!("{} of {} as they must be; {} s", lines.len() - wrong, lines.len(), watch.elapsed().as_secs());
+    wrong == 0 && !lines.is_empty()
+}

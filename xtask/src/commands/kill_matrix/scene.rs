@@ -1,0 +1,264 @@
+//! One connector under way: brought into trouble, watched by a daemon that is killed, and looked at when it is well again.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use mongodb::bson::doc;
+use serde_json::{Value, json};
+use xtask::{
+    Connect, Mongo, Parts, ReplicaSet, ReplicaSetSpec, Roster, Seen, StoredOffset, source_config, wait_until,
+};
+
+use super::super::daemon::{Daemon, ROLE};
+use super::journal::Told;
+use super::relay::Relay;
+use super::rows::Trouble;
+
+/// Generous: two loaded cores.
+pub(super) const LONG: Duration = Duration::from_secs(90);
+
+/// An attempt waits for the connector's stability, for flushes, and once in a while for a rebalance.
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(150);
+
+/// Between two documents, and between two requests to begin.
+const OFTEN: Duration = Duration::from_millis(400);
+
+/// What several rows in a row use.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) connect: Connect,
+    pub(super) roster: Arc<Roster>,
+    pub(super) parts: Parts,
+    pub(super) set: ReplicaSet,
+    pub(super) binary: PathBuf,
+}
+
+/// One of them.
+pub(super) struct Scene<'a> {
+    pub(super) lane: &'a Lane,
+    pub(super) name: String,
+    /// A set of its own, where it changes it for good.
+    own: Option<ReplicaSet>,
+    pub(super) relay: Relay,
+    /// The configuration before the daemon touched it, and what was stored.
+    before: Value,
+    stored: String,
+}
+
+impl Drop for Scene<'_> {
+    fn drop(&mut self) {
+        // Not running is what it mostly is by now.
+        self.lane.roster.kill(ROLE).ok();
+        if let Some(set) = &self.own {
+            set.stop().ok();
+        }
+    }
+}
+
+impl<'a> Scene<'a> {
+    /// Makes a connector and brings it into that trouble.
+    pub(super) async fn begin(lane: &'a Lane, name: &str, trouble: Trouble) -> Result<Self> {
+        let version = (trouble == Trouble::OldConnect).then_some("3.5.1");
+        let relay = Relay::start(lane.connect.url(), name, version).await?;
+        let own = if trouble == Trouble::LowHeadroom {
+            let spec = ReplicaSetSpec { name: name.to_owned(), ..ReplicaSetSpec::default() };
+            Some(ReplicaSet::start_in(Arc::clone(&lane.roster), spec, &lane.parts).await?)
+        } else {
+            None
+        };
+        let name = name.to_owned();
+        let mut scene = Self { lane, name, own, relay, before: Value::Null, stored: String::new() };
+        scene.lay_out(trouble).await?;
+        Ok(scene)
+    }
+
+    async fn lay_out(&mut self, trouble: Trouble) -> Result<()> {
+        let (connect, mongo) = (&self.lane.connect, self.set().mongo());
+        let config = source_config(self.set().uri(), &self.namespace(), &json!({}));
+        connect.put_config(&self.name, &config).await?;
+        connect.wait_until(&self.name, LONG, |status| status.all("RUNNING")).await?;
+        self.stores(mongo).await?;
+        if trouble != Trouble::LowHeadroom {
+            connect.pause(&self.name).await?;
+            connect.wait_until(&self.name, LONG, |status| status.all("PAUSED")).await?;
+            mongo.roll_oplog_past(mongo.last().await?).await?;
+        }
+        if !matches!(trouble, Trouble::LowHeadroom | Trouble::Paused) {
+            connect.restart(&self.name).await?;
+            connect.wait_until(&self.name, LONG, |status| status.all("PAUSED")).await?;
+            connect.resume(&self.name).await?;
+            connect.wait_until(&self.name, LONG, |status| status.failed_with(286)).await?;
+        }
+        self.before = connect.config(&self.name).await?;
+        self.stored = self.text().await?;
+        Ok(())
+    }
+
+    pub(super) fn set(&self) -> &ReplicaSet {
+        self.own.as_ref().unwrap_or(&self.lane.set)
+    }
+
+    pub(super) fn namespace(&self) -> String {
+        format!("kill.{}", self.name)
+    }
+
+    /// Where the daemon keeps its journal.
+    pub(super) fn state(&self) -> PathBuf {
+        self.lane.roster.folder().join("state").join(&self.name)
+    }
+
+    /// Inserts into the connector's namespace until it has stored a newer position.
+    pub(super) async fn stores(&self, mongo: &Mongo) -> Result<()> {
+        let past = mongo.last().await?;
+        let namespace = self.namespace();
+        wait_until(&format!("{} to store a position", self.name), LONG, async || {
+            mongo.insert(&namespace, doc! { "of": &self.name }).await?;
+            tokio::time::sleep(OFTEN).await;
+            let offsets = self.lane.connect.offsets(&self.name).await?;
+            let newest = offsets.iter().filter_map(StoredOffset::time).max();
+            Ok(if newest > Some(past) { Seen::Yes(()) } else { Seen::Not(format!("{newest:?}")) })
+        })
+        .await
+    }
+
+    /// The text of what is stored under its first key.
+    async fn text(&self) -> Result<String> {
+        let offsets = self.lane.connect.offsets(&self.name).await?;
+        let first = offsets.iter().find(|stored| !stored.offset.is_null());
+        let first = first.with_context(|| format!("{} has stored nothing", self.name))?;
+        Ok(first.offset["_id"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Starts the daemon; `failpoint` as it understands it.
+    pub(super) async fn daemon(&self, settings: &str, failpoint: Option<&str>) -> Result<Daemon> {
+        let failpoint = failpoint.map(|at| ("RESUMEGUARD_FAILPOINT", at));
+        let environment: Vec<(&str, &str)> = failpoint.into_iter().collect();
+        std::fs::create_dir_all(self.state())?;
+        let settings = format!("{}{settings}", self.settings());
+        Daemon::begin(&self.lane.roster, &self.lane.binary, &settings, &environment).await
+    }
+
+    fn settings(&self) -> String {
+        format!(
+            "[connect.main]\nurl = \"{}\"\nmanaged_by = \"none\"\n\n\
+             [poll]\ninterval = \"1s\"\noffset_flush = \"2s\"\nsizes_every = \"1s\"\n\n\
+             [recovery]\ndirectory = \"{}\"\ncooldown = \"2s\"\nstable_for = \"2s\"\nallow_source_writes = true\n",
+            self.relay.url,
+            self.state().display()
+        )
+    }
+
+    /// Asks by the command line until an attempt beyond `known` has begun, or the daemon has died.
+    pub(super) async fn ask(&self, daemon: &Daemon, order: &[&str], known: usize) -> Result<()> {
+        let mut said = String::new();
+        wait_until(&format!("`resumeguard {}` to begin an attempt", order.join(" ")), LONG, async || {
+            if !daemon.is_alive() {
+                return Ok(Seen::Yes(()));
+            }
+            if self.told().await?.attempts.len() > known {
+                return Ok(Seen::Yes(()));
+            }
+            (_, said) = daemon.command(order).await?;
+            tokio::time::sleep(OFTEN).await;
+            Ok(Seen::Not(said.clone()))
+        })
+        .await
+    }
+
+    pub(super) async fn told(&self) -> Result<Told> {
+        Told::read(&self.state()).await
+    }
+
+    /// Waits until the fail-point is reached.
+    pub(super) async fn dies(&self, daemon: &Daemon) -> Result<()> {
+        wait_until("the daemon to die at its fail-point", ATTEMPT_LIMIT, async || {
+            if !daemon.is_alive() {
+                return Ok(Seen::Yes(()));
+            }
+            let told = self.told().await?;
+            ensure!(
+                !told.has_ended(),
+                "the attempt ended and the fail-point was not reached:\n    {}",
+                told.story()
+            );
+            Ok(Seen::Not(told.story()))
+        })
+        .await
+    }
+
+    /// Waits until so many attempts have ended.
+    pub(super) async fn ends(&self, daemon: &Daemon, attempts: usize) -> Result<Told> {
+        wait_until("the attempt to end", ATTEMPT_LIMIT, async || {
+            ensure!(daemon.is_alive(), "the daemon died:\n{}", self.lane.roster.log_end(ROLE));
+            let told = self.told().await?;
+            let ended = told.has_ended() && told.attempts.len() >= attempts;
+            Ok(if ended { Seen::Yes(told) } else { Seen::Not(told.story()) })
+        })
+        .await
+    }
+
+    /// Everything about it is as it was, but for its position and for `changed`.
+    pub(super) async fn is_as_before(&self, changed: &[&str]) -> Result<()> {
+        let mut now = self.lane.connect.config(&self.name).await?;
+        let mut before = self.before.clone();
+        for key in changed {
+            [&mut now, &mut before].into_iter().filter_map(Value::as_object_mut).for_each(|config| {
+                config.remove(*key);
+            });
+        }
+        let differs = |key: &&String| now.get(key.as_str()) != before.get(key.as_str());
+        let keys = [&now, &before].into_iter().filter_map(Value::as_object).flat_map(|config| config.keys());
+        let different: Vec<&String> = keys.filter(differs).collect();
+        ensure!(different.is_empty(), "its configuration differs in {different:?}");
+        let namespace = self.set().mongo().collection(&self.namespace())?;
+        let left = namespace.count_documents(doc! { "of": { "$exists": false } }).await?;
+        ensure!(left == 0, "{left} marker documents are left in {}", self.namespace());
+        Ok(())
+    }
+
+    /// It runs, and stores what happens from now on.
+    pub(super) async fn is_well(&self) -> Result<()> {
+        self.lane.connect.wait_until(&self.name, LONG, |status| status.all("RUNNING")).await?;
+        self.stores(self.set().mongo()).await
+    }
+
+    /// It is paused, at a position that the oplog still holds.
+    pub(super) async fn is_paused_inside(&self) -> Result<()> {
+        self.lane.connect.wait_until(&self.name, LONG, |status| status.all("PAUSED")).await?;
+        let offsets = self.lane.connect.offsets(&self.name).await?;
+        let (stored, first) =
+            (offsets.iter().filter_map(StoredOffset::time).max(), self.set().mongo().first().await?);
+        ensure!(stored >= Some(first), "it stands at {stored:?}, before {first}");
+        Ok(())
+    }
+
+    /// What was stored before everything is stored again.
+    pub(super) async fn is_put_back(&self) -> Result<()> {
+        let now = self.text().await?;
+        ensure!(now == self.stored, "it has stored {now} and not {}", self.stored);
+        Ok(())
+    }
+
+    /// So often a marker was written into its namespace.
+    pub(super) async fn markers_written(&self) -> Result<u64> {
+        let written = doc! { "ns": self.namespace(), "op": "i", "o.of": { "$exists": false } };
+        Ok(self.set().mongo().collection("local.oplog.rs")?.count_documents(written).await?)
+    }
+
+    /// Removes it.
+    pub(super) async fn end(self) -> Result<()> {
+        self.lane.connect.delete(&self.name).await
+    }
+}
+
+/// Kills what runs of an earlier life.
+pub(super) fn killed(lane: &Lane) {
+    lane.roster.kill(ROLE).ok();
+}
+
+/// The journal's file.
+pub(super) fn file_in(state: &Path) -> PathBuf {
+    state.join("journal.db")
+}
