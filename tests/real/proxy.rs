@@ -88,7 +88,7 @@ impl Proxy {
         self.inner.rules.lock().unwrap().push(rule);
     }
 
-    /// Holds the next call whose path ends with `suffix`.
+    /// Holds the next call whose path ends with `suffix`, or `METHOD suffix`.
     pub(crate) fn hold(&self, suffix: &str) {
         *self.inner.hold.lock().unwrap() = Some(suffix.to_owned());
     }
@@ -112,7 +112,11 @@ impl Drop for Proxy {
 async fn forward(State(inner): State<Arc<Inner>>, request: Request) -> Response {
     let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
     inner.calls.lock().unwrap().push(format!("{} {path}", request.method()));
-    let holds = inner.hold.lock().unwrap().take_if(|suffix| request.uri().path().ends_with(suffix.as_str()));
+    let held = |suffix: &mut String| {
+        let (method, suffix) = suffix.split_once(' ').unwrap_or(("", suffix));
+        (method.is_empty() || request.method() == method) && request.uri().path().ends_with(suffix)
+    };
+    let holds = inner.hold.lock().unwrap().take_if(held);
     if holds.is_some() {
         inner.held.send(()).unwrap();
         inner.release.notified().await;
