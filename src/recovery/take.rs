@@ -260,8 +260,9 @@ impl Walk<'_> {
         {
             return None;
         }
-        // Without an offset it begins at the present: what was written up to now may not be delivered.
-        let reached = if dropped(attempt) { hands.newest().await } else { None };
+        // Without an offset it begins at the present: what was written up to now, the newest entry included, may not be delivered.
+        let newest = if dropped(attempt) { hands.newest().await } else { None };
+        let reached = newest.map(|newest| Timestamp { i: newest.i.saturating_add(1), ..newest });
         Some(Outcome::Done { says: "its task runs".to_owned(), reached })
     }
 
@@ -273,7 +274,6 @@ impl Walk<'_> {
         wanted: Option<&str>,
     ) -> Outcome {
         let mut wait = Wait::new(self.executor.clock, SHOWS);
-        let reached: Option<Timestamp> = None;
         loop {
             let says = match hands.connect.raw_offsets(&attempt.plan.connector.connector, world::LOOK).await {
                 Ok(offsets) => {
@@ -283,7 +283,7 @@ impl Walk<'_> {
                         .find(|stored| stored.ns() == Some(partition) && stored.offset.is_some());
                     if stored.and_then(RawOffset::text) == wanted {
                         let says = if wanted.is_some() { "it is stored" } else { "nothing is stored" };
-                        return Outcome::Done { says: format!("{says} under its live key"), reached };
+                        return done(format!("{says} under its live key"));
                     }
                     "something else is stored under its live key".to_owned()
                 }

@@ -18,6 +18,7 @@ mod keys;
 mod members;
 mod probe;
 mod proxy;
+mod recovery;
 mod scrape;
 mod seed;
 mod shared;
