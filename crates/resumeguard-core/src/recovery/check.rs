@@ -462,9 +462,27 @@ fn position(attempt: &Attempt, world: &World) -> Seen {
     }
 }
 
+/// The plan leaves the connector without an offset: the key's is removed, or the key has a new name. What it stores next comes with
+/// its next event.
 fn removed(attempt: &Attempt) -> bool {
-    attempt.plan.steps.iter().any(|step| matches!(step, Step::RemoveOffset { .. }))
-        && !attempt.plan.steps.contains(&Step::AwaitStored)
+    let drops = |step: &Step| match step {
+        Step::RemoveOffset { .. } => true,
+        Step::Configure { to } => to.contains_key("offset.partition.name"),
+        Step::Save
+        | Step::Stop
+        | Step::WriteMark { .. }
+        | Step::StartAtOldest { .. }
+        | Step::Resume
+        | Step::Pause
+        | Step::RestartTasks
+        | Step::InsertMarker { .. }
+        | Step::RemoveMarker { .. }
+        | Step::AwaitStored
+        | Step::Verify
+        | Step::RestoreOffset { .. }
+        | Step::ResizeOplog { .. } => false,
+    };
+    attempt.plan.steps.iter().any(drops) && !attempt.plan.steps.contains(&Step::AwaitStored)
 }
 
 /// The key under which the connector stores now: a plan may have changed its name.
