@@ -192,7 +192,26 @@ async fn change(
     common: &Common,
     clock: Clock,
 ) -> Result<crate::control::Done, Failure> {
-    let counter = counter(&config(cli, &common.state, &Connect::default())?, clock).await?;
+    let config = config(cli, &common.state, &Connect::default())?;
+    let directory = directory(&config)?;
+    if super::at_desk::daemon(directory).await?.is_none() {
+        let nobody = format!("no daemon answers in {}", directory.display());
+        match verb {
+            // Plans are the daemon's: they are made from what it sees.
+            Verb::Approve | Verb::Discard => {
+                let line = format!(
+                    "{nobody}; start it, or have a plan carried out at once: resumeguard recovery run CONNECTOR --reason …"
+                );
+                return Err(Failure::new(Outcome::Unreachable, line));
+            }
+            // One in another directory would go on.
+            Verb::Freeze | Verb::Unfreeze => {
+                eprintln!("{nobody}: this holds for the next one that starts there")
+            }
+            Verb::Acknowledge | Verb::Run | Verb::Restore => {}
+        }
+    }
+    let counter = counter(&config, clock).await?;
     let done = counter.carry_out(verb, wanted).await;
     counter.close().await;
     done

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// Stores a position, loses it, and lets the task fail of it.
-async fn fail(shared: &Shared, name: &str) {
+pub(crate) async fn fail(shared: &Shared, name: &str) {
     let connect = shared.connect();
     connect.pause(name).await.unwrap();
     connect.wait_until(name, LONG, |status| status.all("PAUSED")).await.unwrap();
