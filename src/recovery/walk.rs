@@ -124,12 +124,7 @@ impl<'a> Walk<'a> {
             let settled = !shows(&turn.step) || self.uptime().saturating_sub(begun) >= SETTLES;
             match resolve(&attempt, taken, &seen.1) {
                 Some(outcome) if settled || !matches!(outcome, Outcome::Failed { .. }) => {
-                    let outcome = match outcome {
-                        Outcome::Done { says, reached: None } if turn.step == Step::Resume => {
-                            Outcome::Done { says, reached: goes_on_at(&attempt, &turn, &seen.0).await }
-                        }
-                        outcome => outcome,
-                    };
+                    let outcome = self.with_the_present(outcome, &attempt, &turn, &seen.0).await;
                     return self.close(&attempt, &turn, outcome, true).await;
                 }
                 None if settled => break seen,
@@ -146,6 +141,20 @@ impl<'a> Walk<'a> {
         let mut before = attempt;
         before.taken.pop();
         self.attend(&before, turn, &seen.0, seen.1, true).await
+    }
+
+    /// A connector without an offset goes on at the present; who has seen it resume has to say when that was.
+    async fn with_the_present(
+        &self,
+        outcome: Outcome,
+        attempt: &Attempt,
+        turn: &Turn,
+        hands: &Hands,
+    ) -> Outcome {
+        if let (Outcome::Done { says, reached: None }, Step::Resume) = (&outcome, &turn.step) {
+            return Outcome::Done { says: says.clone(), reached: goes_on_at(attempt, turn, hands).await };
+        }
+        outcome
     }
 
     /// Decides about a step in this world; if it may be, writes it down and takes it.
