@@ -137,9 +137,13 @@ impl<'a> Walk<'a> {
             let outcome = Outcome::Failed { says: format!("asked for {TIMES} times: {last}") };
             return self.close(&attempt, &turn, outcome, true).await;
         }
-        // It was not taken: what comes next is decided as if it had never been begun.
+        // It was not taken: what comes next is decided as if it had not been begun, however often that was. What it may have
+        // stored is known all the same.
         let mut before = attempt;
-        before.taken.pop();
+        for open in before.taken.iter_mut().rev().take_while(|open| open.outcome.is_none()) {
+            let says = "it was not taken".to_owned();
+            open.outcome = Some((Outcome::NotNeeded { says }, open.at_ms));
+        }
         self.attend(&before, turn, &seen.0, seen.1, true).await
     }
 
@@ -184,6 +188,10 @@ impl<'a> Walk<'a> {
             Event::Intent { attempt: self.id.clone(), phase, index, round, step, will: will.clone() };
         self.executor.journal.append(intent).await?;
         failpoint::reached(&turn.step, failpoint::AFTER_INTENT);
+        // A slow disk leaves time to freeze. The next move looks whether it was taken: it was not.
+        if self.frozen().is_some() {
+            return Ok(());
+        }
         if turn.step == Step::Save {
             self.save(&world).await?;
         }
