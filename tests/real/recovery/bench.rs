@@ -114,12 +114,14 @@ impl Bench {
     }
 }
 
-/// The steps that were taken, with how they ended.
+/// The steps that were taken, with how they ended, and how long after the attempt was begun.
 pub(crate) fn story(attempt: &Attempt) -> String {
     let steps = attempt.taken.iter().map(|taken| {
         let outcome = taken.outcome.as_ref().map_or("?", |(outcome, _)| outcome.code());
         let says = taken.outcome.as_ref().map_or("", |(outcome, _)| outcome.says());
-        format!("{:?} {} {outcome} ({says})", taken.phase, taken.step.code())
+        let ended_ms = taken.outcome.as_ref().map_or(taken.at_ms, |(_, at_ms)| *at_ms);
+        let after_ms = ended_ms - attempt.begun_ms;
+        format!("{:?} {} {outcome} ({says}) at {after_ms} ms", taken.phase, taken.step.code())
     });
     let ended = attempt.ended.as_ref().map(|(ended, says, _)| format!("{}: {says}", ended.code()));
     format!("{}\n=> {ended:?}, lost {:?}", steps.collect::<Vec<_>>().join("\n"), attempt.lost)
