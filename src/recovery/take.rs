@@ -262,9 +262,7 @@ impl Walk<'_> {
         {
             return None;
         }
-        // Without an offset it begins at the present: what was written up to now, the newest entry included, may not be delivered.
-        let newest = if dropped(attempt) { hands.newest().await } else { None };
-        let reached = newest.map(|newest| Timestamp { i: newest.i.saturating_add(1), ..newest });
+        let reached = goes_on_at(attempt, turn, hands).await;
         Some(Outcome::Done { says: "its task runs".to_owned(), reached })
     }
 
@@ -324,6 +322,15 @@ impl Walk<'_> {
 /// Steps after which a task begins anew.
 fn starts(step: &Step) -> bool {
     matches!(step, Step::Resume | Step::RestartTasks | Step::Configure { .. } | Step::StartAtOldest { .. })
+}
+
+/// Where a connector that was left without an offset goes on: what was written up to now, the newest entry included, may not be
+/// delivered.
+pub(super) async fn goes_on_at(attempt: &Attempt, turn: &Turn, hands: &Hands) -> Option<Timestamp> {
+    if turn.phase == Phase::Back || !dropped(attempt) {
+        return None;
+    }
+    hands.newest().await.map(|newest| Timestamp { i: newest.i.saturating_add(1), ..newest })
 }
 
 /// It was left without an offset: the key's was removed, or the key has a new name and no start of its own.
