@@ -52,7 +52,11 @@ async fn from_the_failure_to_running_again_without_a_person() {
     daemon.passes_until(&["recovery_failures_total{", "strategy=\"salvage\"", "} 0"]).await;
     let after = shared.connect().offsets("auto").await.unwrap();
     assert!(after[0].time() > before[0].time(), "a newer position is stored");
-    shared.connect().wait_until("auto", Duration::from_secs(5), |status| status.all("RUNNING")).await.unwrap();
+    shared
+        .connect()
+        .wait_until("auto", Duration::from_secs(5), |status| status.all("RUNNING"))
+        .await
+        .unwrap();
     // The trouble is over: no plan stands, and nothing is tried again.
     daemon.passes_until(&["connector_verdict{", "connector=\"auto\"", "verdict=\"lost\"", "} 0"]).await;
     assert_eq!(plan_of(&daemon, "auto").await, Value::Null);
@@ -78,7 +82,8 @@ async fn by_default_plans_are_shown_and_nothing_is_changed() {
     .unwrap();
     let plan = plan_of(&daemon, "shown").await;
     assert_eq!(plan["strategy"], "salvage", "{plan}");
-    let blockers: Vec<_> = plan["blockers"].as_array().unwrap().iter().map(|b| b["blocker"].clone()).collect();
+    let blockers: Vec<_> =
+        plan["blockers"].as_array().unwrap().iter().map(|b| b["blocker"].clone()).collect();
     assert_eq!(blockers, ["plan_only", "managed_by_unset"], "{plan}");
     let calls = proxy.calls();
     assert!(calls.len() > 10 && calls.iter().all(|call| call.starts_with("GET ")), "{calls:?}");

@@ -53,7 +53,6 @@ pub(super) async fn run(lane: &Lane, row: &Row) -> Result<Shown> {
         anyhow::anyhow!("{error:#}\n    {}\n    asked: {}", told.story(), asked.join(", "))
     })?;
     let outcome = told.attempts.last().map(|attempt| attempt.outcome.clone()).unwrap_or_default();
-    scene.end().await?;
     Ok(Shown { outcome, entries: told.entries, changes: counted(&changes) })
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -22,6 +23,9 @@ pub(super) const LONG: Duration = Duration::from_secs(90);
 /// An attempt waits for the connector's stability, for flushes, and once in a while for a rebalance.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(150);
 
+/// Two passes, an answer of the server, and a cooldown.
+const BEGIN_LIMIT: Duration = Duration::from_secs(40);
+
 /// Between two documents, and between two requests to begin.
 const OFTEN: Duration = Duration::from_millis(400);
 
@@ -33,12 +37,16 @@ pub(super) struct Lane {
     pub(super) parts: Parts,
     pub(super) set: ReplicaSet,
     pub(super) binary: PathBuf,
+    /// Rows so far.
+    pub(super) rows: AtomicU32,
 }
 
 /// One of them.
 pub(super) struct Scene<'a> {
     pub(super) lane: &'a Lane,
     pub(super) name: String,
+    /// A number for a name: the path of a socket is short.
+    state: PathBuf,
     /// A set of its own, where it changes it for good.
     own: Option<ReplicaSet>,
     pub(super) relay: Relay,
@@ -61,15 +69,19 @@ impl<'a> Scene<'a> {
     /// Makes a connector and brings it into that trouble.
     pub(super) async fn begin(lane: &'a Lane, name: &str, trouble: Trouble) -> Result<Self> {
         let version = (trouble == Trouble::OldConnect).then_some("3.5.1");
+        // Of an earlier run on the same stack; mostly there is none.
+        lane.connect.delete(name).await.ok();
+        let number = lane.rows.fetch_add(1, Ordering::SeqCst);
         let relay = Relay::start(lane.connect.url(), name, version).await?;
         let own = if trouble == Trouble::LowHeadroom {
-            let spec = ReplicaSetSpec { name: name.to_owned(), ..ReplicaSetSpec::default() };
+            let spec = ReplicaSetSpec { name: format!("own{number}"), ..ReplicaSetSpec::default() };
             Some(ReplicaSet::start_in(Arc::clone(&lane.roster), spec, &lane.parts).await?)
         } else {
             None
         };
         let name = name.to_owned();
-        let mut scene = Self { lane, name, own, relay, before: Value::Null, stored: String::new() };
+        let state = lane.roster.folder().join(number.to_string());
+        let mut scene = Self { lane, name, state, own, relay, before: Value::Null, stored: String::new() };
         scene.lay_out(trouble).await?;
         Ok(scene)
     }
@@ -105,8 +117,8 @@ impl<'a> Scene<'a> {
     }
 
     /// Where the daemon keeps its journal.
-    pub(super) fn state(&self) -> PathBuf {
-        self.lane.roster.folder().join("state").join(&self.name)
+    pub(super) fn state(&self) -> &Path {
+        &self.state
     }
 
     /// Inserts into the connector's namespace until it has stored a newer position.
@@ -153,22 +165,26 @@ impl<'a> Scene<'a> {
     /// Asks by the command line until an attempt beyond `known` has begun, or the daemon has died.
     pub(super) async fn ask(&self, daemon: &Daemon, order: &[&str], known: usize) -> Result<()> {
         let mut said = String::new();
-        wait_until(&format!("`resumeguard {}` to begin an attempt", order.join(" ")), LONG, async || {
-            if !daemon.is_alive() {
-                return Ok(Seen::Yes(()));
-            }
-            if self.told().await?.attempts.len() > known {
-                return Ok(Seen::Yes(()));
-            }
-            (_, said) = daemon.command(order).await?;
-            tokio::time::sleep(OFTEN).await;
-            Ok(Seen::Not(said.clone()))
-        })
+        wait_until(
+            &format!("`resumeguard {}` to begin an attempt", order.join(" ")),
+            BEGIN_LIMIT,
+            async || {
+                if !daemon.is_alive() {
+                    return Ok(Seen::Yes(()));
+                }
+                if self.told().await?.attempts.len() > known {
+                    return Ok(Seen::Yes(()));
+                }
+                (_, said) = daemon.command(order).await?;
+                tokio::time::sleep(OFTEN).await;
+                Ok(Seen::Not(said.clone()))
+            },
+        )
         .await
     }
 
     pub(super) async fn told(&self) -> Result<Told> {
-        Told::read(&self.state()).await
+        Told::read(self.state()).await
     }
 
     /// Waits until the fail-point is reached.
@@ -245,11 +261,6 @@ impl<'a> Scene<'a> {
     pub(super) async fn markers_written(&self) -> Result<u64> {
         let written = doc! { "ns": self.namespace(), "op": "i", "o.of": { "$exists": false } };
         Ok(self.set().mongo().collection("local.oplog.rs")?.count_documents(written).await?)
-    }
-
-    /// Removes it.
-    pub(super) async fn end(self) -> Result<()> {
-        self.lane.connect.delete(&self.name).await
     }
 }
 
