@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::control::{self, Gate, Socket};
 use crate::history::{Happening, History, Reader};
 use crate::publish::status::{Status, Tokens};
 use crate::publish::{Board, Published, VerdictLog, http, metrics, page};
@@ -10,6 +11,7 @@ use crate::sources::Observer;
 use anyhow::Context as _;
 use resumeguard_core::assess::{Memory, Thresholds, assess};
 use resumeguard_core::domain::{LossCause, Snapshot};
+use resumeguard_core::recovery::Mode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -109,10 +111,17 @@ impl Watch {
 
     /// Has begun, or gone on with, what may be done after the last pass.
     pub fn recover(&self) {
+        self.lend_hands();
+        if let Some(desk) = &self.desk {
+            desk.act();
+        }
+    }
+
+    /// Lets the desk reach the connectors that it has to do with. Nothing is begun by that.
+    pub fn lend_hands(&self) {
         let Some(desk) = &self.desk else { return };
         let wanted = desk.wants_hands().into_iter();
         desk.reach(wanted.filter_map(|id| Some((id.clone(), Hands::of(&self.observer, &id)?))).collect());
-        desk.act();
     }
 
     /// Renders a pass.
@@ -183,7 +192,9 @@ pub async fn run(config: &Config, clock: Clock) -> anyhow::Result<()> {
     };
     let board = Board::new(clock, config.poll.interval);
     let reader = watch.reader();
-    let server = axum::serve(listener, http::router(board.clone(), reader.clone()));
+    let changes = control::router(desk.clone(), Gate::Token(config.token.clone()));
+    let server = axum::serve(listener, http::router(board.clone(), reader.clone()).merge(changes));
+    let socket = control_socket(config, desk.clone()).await;
     let passes = async {
         let mut log = VerdictLog::default();
         let mut ticks = tokio::time::interval(config.poll.interval);
@@ -200,6 +211,7 @@ pub async fn run(config: &Config, clock: Clock) -> anyhow::Result<()> {
     let ended = tokio::select! {
         () = passes => Err(anyhow::anyhow!("the passes ended by themselves")),
         ended = server => ended.context("the HTTP server ended by itself"),
+        ended = socket => ended.context("the control socket ended by itself"),
         signal = &mut stop => {
             tracing::info!(signal, "stopping");
             Ok(())
@@ -210,6 +222,25 @@ pub async fn run(config: &Config, clock: Clock) -> anyhow::Result<()> {
         reader.close().await;
     }
     ended
+}
+
+/// Answers by the control socket. Where there is none, that is said once, and everything else goes on.
+async fn control_socket(config: &Config, desk: Desk) -> impl Future<Output = std::io::Result<()>> {
+    let off = config.recovery.policies.greatest_mode() == Mode::Off;
+    let socket = match config.recovery.directory.as_deref().filter(|_| !off) {
+        Some(directory) => Socket::bind(directory).await.map(Some),
+        None => Ok(None),
+    };
+    let socket = socket.unwrap_or_else(|error| {
+        tracing::error!(%error, "there is no control socket: the recovery commands reach nobody");
+        None
+    });
+    async move {
+        match socket {
+            Some(socket) => socket.serve(desk).await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// SIGTERM or SIGINT, from now on: a signal that comes before anybody waits for it is not missed.

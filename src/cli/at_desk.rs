@@ -5,9 +5,11 @@ use super::{Cli, Connect, Failure, Outcome};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::{self, Done, Problem, Verb, Wanted};
+use crate::daemon::Watch;
 use crate::journal;
 use crate::publish::recovery::{Overview, Told};
 use crate::recovery::Desk;
+use resumeguard_core::recovery::PASSES;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::ErrorKind;
@@ -17,6 +19,8 @@ use tokio::net::UnixStream;
 
 /// The daemon reads Connect and MongoDB anew before it restores something, and waits for its disk.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// For so long the freeze files are waited for; a disk that takes longer counts as frozen.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// A daemon that lives accepts at once.
 const ACCEPTS: Duration = Duration::from_secs(5);
 
@@ -24,8 +28,12 @@ const ACCEPTS: Duration = Duration::from_secs(5);
 pub(super) enum Counter {
     /// The running daemon.
     Daemon(Daemon),
-    /// This process.
-    Own(Desk),
+    /// This process, with what it has seen.
+    Own {
+        desk: Desk,
+        /// Its clients are in use as long as an attempt goes on.
+        _watch: Option<Box<Watch>>,
+    },
 }
 
 /// The daemon at the other end of a control socket.
@@ -88,11 +96,55 @@ pub(super) async fn counter(config: &Config, clock: Clock) -> Result<Counter, Fa
     if let Some(daemon) = daemon(directory).await? {
         return Ok(Counter::Daemon(daemon));
     }
-    let desk = Desk::open(config, clock).await;
+    let desk = own_desk(config, clock).await;
     match desk.no_journal() {
         Some(problem) => Err(Failure::new(Outcome::Unreachable, problem)),
-        None => Ok(Counter::Own(desk)),
+        None => Ok(Counter::Own { desk, _watch: None }),
     }
+}
+
+/// The same, and it has looked at the connectors as often as a plan needs. Without a journal there are plans as well: they
+/// say that nothing is done without one.
+pub(super) async fn seeing(config: &Config, clock: Clock) -> Result<Counter, Failure> {
+    if let Some(directory) = &config.recovery.directory
+        && let Some(daemon) = daemon(directory).await?
+    {
+        return Ok(Counter::Daemon(daemon));
+    }
+    if config.connect.is_empty() {
+        let line = "no daemon answers, and no Kafka Connect cluster is named that could be looked at; add [connect.NAME] with url = \"…\" to a --config file";
+        return Err(Failure::new(Outcome::Configuration, line));
+    }
+    let desk = own_desk(config, clock).await;
+    let watch = Watch::new(config, clock)
+        .map_err(|error| Failure::new(Outcome::Unreachable, format!("{error:#}")))?;
+    let mut watch = watch.recovering(desk.clone());
+    for pass in 1..=PASSES {
+        let snapshot = watch.pass().await;
+        let connects = || snapshot.sources.iter().filter(|source| source.source == "connect");
+        if let Some(error) = connects().find_map(|source| source.error.clone())
+            && connects().all(|source| !source.up)
+        {
+            return Err(Failure::new(Outcome::Unreachable, error));
+        }
+        if pass < PASSES {
+            watch.ask(&snapshot);
+            let every = humantime::format_duration(config.poll.interval);
+            eprintln!("no daemon answers: looking at the connectors again in {every}");
+            tokio::time::sleep(config.poll.interval).await;
+        }
+    }
+    watch.lend_hands();
+    Ok(Counter::Own { desk, _watch: Some(Box::new(watch)) })
+}
+
+async fn own_desk(config: &Config, clock: Clock) -> Desk {
+    let desk = Desk::open(config, clock).await;
+    let begun = clock.uptime();
+    while !desk.has_looked() && clock.uptime().saturating_sub(begun) < FIRST_LOOK {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    desk
 }
 
 /// Whether anything was ever written down. A journal that is only asked must not be begun by that.
@@ -105,7 +157,7 @@ impl Counter {
     pub(super) async fn overview(&self) -> Result<Overview, Failure> {
         match self {
             Self::Daemon(daemon) => daemon.get(&[]).await,
-            Self::Own(desk) => Ok(control::overview(desk)),
+            Self::Own { desk, .. } => Ok(control::overview(desk)),
         }
     }
 
@@ -113,7 +165,7 @@ impl Counter {
     pub(super) async fn story(&self, attempt: &str) -> Result<Told, Failure> {
         match self {
             Self::Daemon(daemon) => daemon.get(&["attempts", attempt]).await,
-            Self::Own(desk) => control::story(desk, attempt).map_err(Failure::from),
+            Self::Own { desk, .. } => control::story(desk, attempt).map_err(Failure::from),
         }
     }
 
@@ -121,7 +173,7 @@ impl Counter {
     pub(super) async fn carry_out(&self, verb: Verb, wanted: Wanted) -> Result<Done, Failure> {
         match self {
             Self::Daemon(daemon) => daemon.post(verb, &wanted).await,
-            Self::Own(desk) => {
+            Self::Own { desk, .. } => {
                 let done = control::carry_out(desk, verb, wanted, control::myself()).await;
                 done.map_err(Failure::from)
             }
@@ -130,7 +182,7 @@ impl Counter {
 
     /// Gives the journal back.
     pub(super) async fn close(self) {
-        if let Self::Own(desk) = self {
+        if let Self::Own { desk, .. } = self {
             desk.close().await;
         }
     }

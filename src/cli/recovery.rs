@@ -1,6 +1,6 @@
 //! `recovery …`, `freeze`, `unfreeze`.
 
-use super::at_desk::{Counter, State, config, counter, directory, is_begun};
+use super::at_desk::{Counter, State, config, counter, directory, is_begun, seeing};
 use super::{Cli, Connect, Failure, Outcome, status};
 use crate::clock::Clock;
 use crate::control::{Verb, Wanted};
@@ -17,7 +17,8 @@ const WATCHED_FOR: Duration = Duration::from_secs(30 * 60);
 pub(super) enum RecoveryCommand {
     /// What would be done about each connector in trouble, what that loses, and what keeps it from being done.
     ///
-    /// Asks the running daemon.
+    /// Asks the running daemon; without one it looks at the connectors twice itself, an interval apart, which cannot show what
+    /// takes longer (a running connector is called lost after poll.offset_flush).
     #[command(after_help = "Example:\n  resumeguard recovery plan orders")]
     Plan {
         /// CONNECTOR or CONNECT_CLUSTER/CONNECTOR; all of them where it is left out.
@@ -27,6 +28,8 @@ pub(super) enum RecoveryCommand {
         json: bool,
         #[command(flatten)]
         state: State,
+        #[command(flatten)]
+        connect: Connect,
     },
     /// Lets a plan be carried out, after the next pass. The approval counts for recovery.approval_expires.
     #[command(
@@ -118,10 +121,12 @@ pub(super) struct Common {
 
 /// Does what the command line says.
 pub(super) async fn run(cli: &Cli, command: &RecoveryCommand, clock: Clock) -> Result<Outcome, Failure> {
-    let connect = Connect::default();
     match command {
-        RecoveryCommand::Plan { connector, json, state } => {
-            plan(&counter(&config(cli, state, &connect)?, clock).await?, connector.as_deref(), *json).await
+        RecoveryCommand::Plan { connector, json, state, connect } => {
+            let counter = seeing(&config(cli, state, connect)?, clock).await?;
+            let outcome = plan(&counter, connector.as_deref(), *json).await;
+            counter.close().await;
+            outcome
         }
         RecoveryCommand::List { json, state } => list(cli, *json, state, clock).await,
         RecoveryCommand::Show { attempt, json, state } => show(cli, attempt, *json, state, clock).await,
@@ -187,7 +192,26 @@ async fn change(
     common: &Common,
     clock: Clock,
 ) -> Result<crate::control::Done, Failure> {
-    let counter = counter(&config(cli, &common.state, &Connect::default())?, clock).await?;
+    let config = config(cli, &common.state, &Connect::default())?;
+    let directory = directory(&config)?;
+    if super::at_desk::daemon(directory).await?.is_none() {
+        let nobody = format!("no daemon answers in {}", directory.display());
+        match verb {
+            // Plans are the daemon's: they are made from what it sees.
+            Verb::Approve | Verb::Discard => {
+                let line = format!(
+                    "{nobody}; start it, or have a plan carried out at once: resumeguard recovery run CONNECTOR --reason …"
+                );
+                return Err(Failure::new(Outcome::Unreachable, line));
+            }
+            // One in another directory would go on.
+            Verb::Freeze | Verb::Unfreeze => {
+                eprintln!("{nobody}: this holds for the next one that starts there")
+            }
+            Verb::Acknowledge | Verb::Run | Verb::Restore => {}
+        }
+    }
+    let counter = counter(&config, clock).await?;
     let done = counter.carry_out(verb, wanted).await;
     counter.close().await;
     done
@@ -200,8 +224,16 @@ async fn begin(
     common: &Common,
     clock: Clock,
 ) -> Result<Outcome, Failure> {
-    let counter = counter(&config(cli, &common.state, &Connect::default())?, clock).await?;
-    let done = counter.carry_out(verb, wanted).await?;
+    let config = config(cli, &common.state, &Connect::default())?;
+    directory(&config)?;
+    let counter = seeing(&config, clock).await?;
+    let done = match counter.carry_out(verb, wanted).await {
+        Ok(done) => done,
+        Err(failure) => {
+            counter.close().await;
+            return Err(failure);
+        }
+    };
     let attempt = done.attempt.unwrap_or_default();
     eprintln!("attempt {attempt} has begun");
     let told = until_it_ends(&counter, &attempt, clock).await?;

@@ -9,7 +9,7 @@ pub use api::{Done, Problem, router};
 pub use socket::{FILE, Socket, SocketError};
 pub use who::{Gate, Peer};
 
-use crate::publish::recovery::{Overview, Seen, Told, told};
+use crate::publish::recovery::{Overview, Told, told};
 use crate::recovery::{Desk, Refused};
 use resumeguard_core::domain::ConnectorId;
 use resumeguard_core::recovery::{Actor, AttemptId, PlanId, Strategy};
@@ -123,21 +123,7 @@ pub fn myself() -> Actor {
 /// What recovery is at.
 #[must_use]
 pub fn overview(desk: &Desk) -> Overview {
-    with_seen(desk, |seen| seen.overview())
-}
-
-/// Hands what recovery is at to whoever draws it.
-pub fn with_seen<T>(desk: &Desk, draw: impl FnOnce(&Seen<'_>) -> T) -> T {
-    let (plans, ledger, frozen, no_journal) = (desk.plans(), desk.ledger(), desk.frozen(), desk.no_journal());
-    draw(&Seen {
-        mode: desk.mode(),
-        frozen: frozen.as_deref(),
-        no_journal: no_journal.as_deref(),
-        plans: &plans,
-        ledger: &ledger,
-        approval_expires: desk.policies().approval_expires,
-        now_ms: desk.now_ms(),
-    })
+    desk.show(|seen| seen.overview())
 }
 
 /// One attempt's story.

@@ -61,10 +61,13 @@ impl Socket {
     pub async fn bind(directory: &Path) -> Result<Self, SocketError> {
         let path = directory.join(FILE);
         let shown = path.display().to_string();
-        match std::fs::symlink_metadata(&path) {
-            Ok(metadata) if !metadata.file_type().is_socket() => return Err(SocketError::Foreign(shown)),
-            Ok(_) if answers(&path).await => return Err(SocketError::Taken(shown)),
-            _ => {}
+        if let Ok(metadata) = std::fs::symlink_metadata(&path) {
+            if !metadata.file_type().is_socket() {
+                return Err(SocketError::Foreign(shown));
+            }
+            if answers(&path).await {
+                return Err(SocketError::Taken(shown));
+            }
         }
         let listener = bind_closed(directory, &path);
         let listener = listener.map_err(|cause| match cause.kind() {

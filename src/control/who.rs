@@ -49,18 +49,17 @@ where
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
-        let refused = |status, detail| Err(problem_with(status, detail));
+        let refused = |detail| problem_with(StatusCode::FORBIDDEN, detail);
         match Gate::from_ref(state) {
             Gate::Socket => match parts.extensions.get::<ConnectInfo<Peer>>() {
                 Some(ConnectInfo(Peer(Some(uid)))) => Ok(Self(person(*uid))),
-                _ => refused(StatusCode::FORBIDDEN, "refused: the kernel does not say who you are"),
+                _ => Err(refused("refused: the kernel does not say who you are")),
             },
-            Gate::Token(None) => refused(
-                StatusCode::FORBIDDEN,
+            Gate::Token(None) => Err(refused(
                 "refused: no credentials are configured (http.token_file); the resumeguard command on this machine needs none",
-            ),
+            )),
             Gate::Token(Some(_)) if is_cross_origin(&parts.headers) => {
-                refused(StatusCode::FORBIDDEN, "refused: a page of another origin asks for it")
+                Err(refused("refused: a page of another origin asks for it"))
             }
             Gate::Token(Some(token)) if shows(&parts.headers, &token) => {
                 Ok(Self(Actor::Person("token".to_owned())))

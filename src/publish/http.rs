@@ -1,4 +1,5 @@
-//! HTTP: hands out what was rendered. No request makes any I/O, save those for the history: its own thread answers them.
+//! HTTP: hands out what was rendered. No request makes any I/O, save those for the history and the journal, whose own
+//! threads answer them.
 
 use super::{Board, metrics, story};
 use crate::history::Reader;

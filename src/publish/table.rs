@@ -168,10 +168,8 @@ pub fn story(connector: &Connector, status: &Status) -> String {
         field("basis", "MongoDB was asked".to_owned());
     }
     field("on restart", connector.on_restart.clone());
-    if let Some(plan) = &connector.plan {
-        field("recovery", format!("{} ({}), {}", plan.strategy, plan.id, plan.state.replace('_', " ")));
-        field("", format!("loses {}", plan.loses));
-        plan.blockers.iter().for_each(|why| field("", format!("not now: {}", why.says)));
+    for (number, text) in recovery(connector).into_iter().enumerate() {
+        field(if number == 0 { "recovery" } else { "" }, text);
     }
     for loss in &connector.losses {
         let cause = loss.cause.as_deref().unwrap_or("not proven");
@@ -189,6 +187,25 @@ pub fn story(connector: &Connector, status: &Status) -> String {
         lines.push(format!("    {}", finding.advice));
     }
     lines.join("\n") + "\n"
+}
+
+/// What recovery would do: what it is, what it loses, what keeps it.
+fn recovery(connector: &Connector) -> Vec<String> {
+    let in_trouble = connector.verdict == "lost" || connector.tasks.iter().any(|task| task.state == "FAILED");
+    match &connector.plan {
+        Some(plan) => {
+            let state = plan.state.replace('_', " ");
+            let mut lines = vec![format!("{} (plan {}), {state}", plan.strategy, plan.id)];
+            lines.push(format!("loses {}", plan.loses));
+            lines.extend(plan.blockers.iter().map(|why| format!("not now: {}", why.says)));
+            lines
+        }
+        None if in_trouble => {
+            let id = format!("{}/{}", connector.connect_cluster, connector.connector);
+            vec![format!("no plan so far; resumeguard recovery plan {id} looks twice")]
+        }
+        None => Vec::new(),
+    }
 }
 
 fn stretch(stretch: &Stretch) -> String {

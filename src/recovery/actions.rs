@@ -19,6 +19,8 @@ const REQUEST: Duration = Duration::from_secs(95);
 /// How long a worker that refuses for the moment is asked again: rebalances take seconds, `scheduled.rebalance.max.delay.ms` is
 /// 5 min by default.
 const BUSY: Duration = Duration::from_secs(360);
+/// The same where it says that the connector is not stopped, and its status says that it is.
+const NOT_STOPPED: Duration = Duration::from_secs(15);
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -92,11 +94,12 @@ impl Writer<'_> {
         let begun = self.clock.uptime();
         let mut pause = FIRST_PAUSE;
         loop {
-            let line = match self.send_once(method.clone(), verb, query, body).await {
+            let (line, limit) = match self.send_once(method.clone(), verb, query, body).await {
                 Answer::Final(sent) => return sent,
-                Answer::NotNow(line) => line,
+                Answer::NotNow(line) => (line, BUSY),
+                Answer::NotStopped(line) => (line, NOT_STOPPED),
             };
-            if self.clock.uptime().saturating_sub(begun) > BUSY {
+            if self.clock.uptime().saturating_sub(begun) > limit {
                 return Sent::Refused(line);
             }
             tokio::time::sleep(pause).await;
@@ -146,6 +149,8 @@ enum Answer {
     Final(Sent),
     /// Nothing was done: a moment later it may be.
     NotNow(String),
+    /// The same; or somebody has started it.
+    NotStopped(String),
 }
 
 /// What Connect's answer means. 409 while it rebalances; 500 after 90 s, and whatever stands before it answers 502 to 504, while
@@ -156,7 +161,7 @@ fn answer(called: &str, status: StatusCode, message: &str) -> Answer {
         200..=299 => Answer::Final(Sent::Accepted),
         409 => Answer::NotNow(line),
         // Its tasks are gone from the status a moment before the leader counts them as gone.
-        400 if message.contains("must be in the STOPPED state") => Answer::NotNow(line),
+        400 if message.contains("must be in the STOPPED state") => Answer::NotStopped(line),
         500..=599 => Answer::Final(Sent::Uncertain(line)),
         _ => Answer::Final(Sent::Refused(line)),
     }
@@ -217,11 +222,13 @@ fn written(what: &str, outcome: Option<Result<(), Error>>) -> Sent {
 }
 
 fn code(error: &Error) -> Option<i32> {
-    match error.kind.as_ref() {
-        ErrorKind::Command(command) => Some(command.code),
-        ErrorKind::Write(WriteFailure::WriteError(write)) => Some(write.code),
-        _ => None,
+    if let ErrorKind::Command(command) = error.kind.as_ref() {
+        return Some(command.code);
     }
+    if let ErrorKind::Write(WriteFailure::WriteError(write)) = error.kind.as_ref() {
+        return Some(write.code);
+    }
+    None
 }
 
 /// `DuplicateKey`.
@@ -249,7 +256,7 @@ mod tests {
             StatusCode::from_u16(status).unwrap(),
             message,
         ) {
-            Answer::NotNow(_) => "again",
+            Answer::NotNow(_) | Answer::NotStopped(_) => "again",
             Answer::Final(Sent::Accepted) => "accepted",
             Answer::Final(Sent::Refused(_)) => "refused",
             Answer::Final(Sent::Uncertain(_)) => "uncertain",

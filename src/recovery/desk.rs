@@ -140,6 +140,12 @@ impl Desk {
         self.0.freeze.reason(&self.ledger())
     }
 
+    /// Whether the freeze files have been looked at once.
+    #[must_use]
+    pub fn has_looked(&self) -> bool {
+        self.0.freeze.has_looked()
+    }
+
     /// What may be done at the most.
     #[must_use]
     pub fn mode(&self) -> Mode {

@@ -63,6 +63,12 @@ impl Freeze {
         self.by_file().or_else(|| ledger.frozen.as_ref().map(|(by, reason)| format!("{by}: {reason}")))
     }
 
+    /// Whether the files have been looked at. Before that it counts as frozen, and nobody knows by what.
+    #[must_use]
+    pub fn has_looked(&self) -> bool {
+        self.seen.load().is_some()
+    }
+
     fn by_file(&self) -> Option<String> {
         let seen = self.seen.load();
         let Some(look) = seen.as_ref() else {

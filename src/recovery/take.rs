@@ -71,12 +71,8 @@ impl Walk<'_> {
         world: &World,
         hands: &Hands,
     ) -> Option<Outcome> {
-        match &turn.step {
-            Step::Save => return Some(done("its offsets and configuration are in the journal")),
-            Step::AwaitStored => return Some(self.await_stored(attempt, hands).await),
-            Step::Verify => return Some(self.verify(attempt, hands).await),
-            step if starts(step) => self.started = Started::at(self.uptime()),
-            _ => {}
+        if starts(&turn.step) {
+            self.started = Started::at(self.uptime());
         }
         match self.send(attempt, &turn.step, will, world, hands).await {
             Sent::Accepted => Some(self.effect(attempt, turn, will, world, hands).await),
@@ -121,6 +117,7 @@ impl Walk<'_> {
                 Err(line) => Sent::Refused(line),
             },
             Step::ResizeOplog { size_mb } => actions::resize_oplog(hands, *size_mb).await,
+            // Nothing is sent for these.
             Step::Save | Step::AwaitStored | Step::Verify => Sent::Accepted,
         }
     }
@@ -174,7 +171,9 @@ impl Walk<'_> {
             Step::InsertMarker { namespace } => done(format!("a marker stands in {namespace}")),
             Step::RemoveMarker { namespace } => done(format!("no marker stands in {namespace} any more")),
             Step::ResizeOplog { size_mb } => done(format!("the oplog may grow to {size_mb} MB")),
-            Step::Save | Step::AwaitStored | Step::Verify => done(""),
+            Step::Save => done("its offsets and configuration are in the journal"),
+            Step::AwaitStored => self.await_stored(attempt, hands).await,
+            Step::Verify => self.verify(attempt, hands).await,
         }
     }
 
@@ -261,8 +260,9 @@ impl Walk<'_> {
         {
             return None;
         }
-        // Without an offset it begins at the present: what was written up to now may not be delivered.
-        let reached = if dropped(attempt) { hands.newest().await } else { None };
+        // Without an offset it begins at the present: what was written up to now, the newest entry included, may not be delivered.
+        let newest = if dropped(attempt) { hands.newest().await } else { None };
+        let reached = newest.map(|newest| Timestamp { i: newest.i.saturating_add(1), ..newest });
         Some(Outcome::Done { says: "its task runs".to_owned(), reached })
     }
 
@@ -274,7 +274,6 @@ impl Walk<'_> {
         wanted: Option<&str>,
     ) -> Outcome {
         let mut wait = Wait::new(self.executor.clock, SHOWS);
-        let reached: Option<Timestamp> = None;
         loop {
             let says = match hands.connect.raw_offsets(&attempt.plan.connector.connector, world::LOOK).await {
                 Ok(offsets) => {
@@ -284,7 +283,7 @@ impl Walk<'_> {
                         .find(|stored| stored.ns() == Some(partition) && stored.offset.is_some());
                     if stored.and_then(RawOffset::text) == wanted {
                         let says = if wanted.is_some() { "it is stored" } else { "nothing is stored" };
-                        return Outcome::Done { says: format!("{says} under its live key"), reached };
+                        return done(format!("{says} under its live key"));
                     }
                     "something else is stored under its live key".to_owned()
                 }
@@ -327,13 +326,11 @@ fn starts(step: &Step) -> bool {
 
 /// It was left without an offset: the key's was removed, or the key has a new name and no start of its own.
 fn dropped(attempt: &Attempt) -> bool {
-    attempt.taken.iter().filter(|taken| taken.acted && taken.phase == Phase::Forward).any(
-        |taken| match &taken.step {
-            Step::RemoveOffset { .. } => true,
-            Step::Configure { to } => to.contains_key("offset.partition.name"),
-            _ => false,
-        },
-    )
+    let renames =
+        |step: &Step| matches!(step, Step::Configure { to } if to.contains_key("offset.partition.name"));
+    let removes = |step: &Step| matches!(step, Step::RemoveOffset { .. });
+    let mut acted = attempt.taken.iter().filter(|taken| taken.acted && taken.phase == Phase::Forward);
+    acted.any(|taken| renames(&taken.step) || removes(&taken.step))
 }
 
 /// What this attempt, or the one that it restores, has found under this key.

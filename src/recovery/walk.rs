@@ -318,6 +318,6 @@ fn conclusion(attempt: &Attempt, ended: Ended) -> String {
     let outcomes = || attempt.taken.iter().filter_map(|taken| Some((taken, &taken.outcome.as_ref()?.0)));
     let wrong = |outcome: &Outcome| matches!(outcome, Outcome::Failed { .. } | Outcome::Over { .. });
     let first_wrong = outcomes().find(|(_, outcome)| wrong(outcome));
-    let tells = if ended == Ended::Recovered { None } else { first_wrong }.or_else(|| outcomes().last());
+    let tells = if ended == Ended::Recovered { None } else { first_wrong }.or_else(|| outcomes().next_back());
     tells.map_or_else(String::new, |(taken, outcome)| format!("{}: {}", taken.step.code(), outcome.says()))
 }

@@ -14,7 +14,6 @@ impl Observer {
     }
 
     /// Which members the connector may select, and all members of its deployment.
-    #[must_use]
     pub fn members_for(&self, id: &ConnectorId) -> (Observed<Selection>, Observed<Vec<Reachable>>) {
         let Some(facts) = self.known.get(id) else { return (Err(Why::NotReadYet), Err(Why::NotReadYet)) };
         let deployment = facts.deployment.as_ref().map_err(|why| *why);

@@ -1,4 +1,5 @@
-//! A proxy before a real Connect worker: counts what is asked, and can hold a call up to do something in mid-pass.
+//! A proxy before a real Connect worker: counts what is asked, can hold a call up to do something in the middle, and can answer
+//! in the worker's place.
 
 use axum::Router;
 use axum::body::Body;
@@ -14,6 +15,20 @@ struct Inner {
     hold: Mutex<Option<String>>,
     held: mpsc::UnboundedSender<()>,
     release: Notify,
+    rules: Mutex<Vec<Rule>>,
+}
+
+/// What becomes of some calls.
+struct Rule {
+    /// `METHOD` and the end of the path.
+    method: &'static str,
+    suffix: &'static str,
+    /// How often.
+    left: u32,
+    /// The worker sees them all the same.
+    passes: bool,
+    status: u16,
+    body: String,
 }
 
 /// A running proxy.
@@ -33,6 +48,7 @@ impl Proxy {
             hold: Mutex::default(),
             held: held_sender,
             release: Notify::new(),
+            rules: Mutex::default(),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -46,7 +62,33 @@ impl Proxy {
         std::mem::take(&mut self.inner.calls.lock().unwrap())
     }
 
-    /// Holds the next call whose path ends with `suffix`.
+    /// Answers the next `times` calls in the worker's place.
+    pub(crate) fn answer(
+        &self,
+        method: &'static str,
+        suffix: &'static str,
+        times: u32,
+        status: u16,
+        body: &str,
+    ) {
+        let rule = Rule { method, suffix, left: times, passes: false, status, body: body.to_owned() };
+        self.inner.rules.lock().unwrap().push(rule);
+    }
+
+    /// Has the worker do what the next `times` calls want, and tells the caller otherwise.
+    pub(crate) fn answer_after(
+        &self,
+        method: &'static str,
+        suffix: &'static str,
+        times: u32,
+        status: u16,
+        body: &str,
+    ) {
+        let rule = Rule { method, suffix, left: times, passes: true, status, body: body.to_owned() };
+        self.inner.rules.lock().unwrap().push(rule);
+    }
+
+    /// Holds the next call whose path ends with `suffix`, or `METHOD suffix`.
     pub(crate) fn hold(&self, suffix: &str) {
         *self.inner.hold.lock().unwrap() = Some(suffix.to_owned());
     }
@@ -70,16 +112,44 @@ impl Drop for Proxy {
 async fn forward(State(inner): State<Arc<Inner>>, request: Request) -> Response {
     let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
     inner.calls.lock().unwrap().push(format!("{} {path}", request.method()));
-    let holds = inner.hold.lock().unwrap().take_if(|suffix| request.uri().path().ends_with(suffix.as_str()));
+    let held = |suffix: &mut String| {
+        let (method, suffix) = suffix.split_once(' ').unwrap_or(("", suffix));
+        (method.is_empty() || request.method() == method) && request.uri().path().ends_with(suffix)
+    };
+    let holds = inner.hold.lock().unwrap().take_if(held);
     if holds.is_some() {
         inner.held.send(()).unwrap();
         inner.release.notified().await;
     }
-    let answer = reqwest::Client::new()
-        .request(request.method().clone(), format!("{}{path}", inner.target))
-        .send()
-        .await
-        .unwrap();
+    let (method, path_alone) = (request.method().clone(), request.uri().path().to_owned());
+    let instead = {
+        let mut rules = inner.rules.lock().unwrap();
+        let fits =
+            |rule: &&mut Rule| rule.left > 0 && method == rule.method && path_alone.ends_with(rule.suffix);
+        rules.iter_mut().find(fits).map(|rule| {
+            rule.left -= 1;
+            (rule.passes, rule.status, rule.body.clone())
+        })
+    };
+    let as_told = |status: u16, body: String| {
+        let response = Response::builder().status(status).header("content-type", "application/json");
+        response.body(Body::from(body)).unwrap()
+    };
+    if let Some((false, status, body)) = instead {
+        return as_told(status, body);
+    }
+    let kind = request.headers().get("content-type").cloned();
+    let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
+    let mut call = reqwest::Client::new().request(method, format!("{}{path}", inner.target)).body(body);
+    if let Some(kind) = kind {
+        call = call.header("content-type", kind);
+    }
+    let Ok(answer) = call.send().await else {
+        return as_told(503, "{\"message\": \"no worker\"}".to_owned());
+    };
+    if let Some((true, status, body)) = instead {
+        return as_told(status, body);
+    }
     let mut response = Response::builder().status(answer.status());
     if let Some(kind) = answer.headers().get("content-type") {
         response = response.header("content-type", kind);

@@ -62,16 +62,15 @@ async fn read(members: &[Reachable], deadline: Duration) -> Vec<MemberFacts> {
     join_all(members.iter().map(|member| member.read(deadline))).await
 }
 
-/// The oldest entry that a connector can count on: the greatest over the members that it may select now (J3).
+/// The oldest position that a connector can count on: the greatest over the members that it may select now (J3).
 ///
 /// # Errors
 /// Why that is not known: one member that it may select and that does not answer is enough.
 pub async fn oldest(members: &[Reachable], selection: &Selection, deadline: Duration) -> Observed<Timestamp> {
     let members = read(members, deadline).await;
     let candidates = selection.candidates(&members).now;
-    let firsts: Observed<Vec<Timestamp>> =
-        candidates.iter().map(|member| member.first.map(|first| first.time)).collect();
-    firsts?.into_iter().max().ok_or(Why::NoPrimary)
+    let oldest: Observed<Vec<Timestamp>> = candidates.iter().map(|member| member.oldest_position()).collect();
+    oldest?.into_iter().max().ok_or(Why::NoPrimary)
 }
 
 /// The newest entry of the same members: the smallest, which all of them have reached; `None` where one does not tell.

@@ -111,7 +111,11 @@ async fn the_endpoint_and_explain_tell_what_was_seen_with_a_daemon_and_without()
     let offline = explain(&url, &address, &state).await;
     assert!(offline.contains("first seen -> unknown (no_position)"), "{offline}");
     assert!(offline.contains("event") && offline.contains("started"), "{offline}");
-    assert_eq!(beside(directory.path()), ["history.db", "history.lock"], "reading leaves nothing behind");
+    assert_eq!(
+        beside(directory.path()),
+        ["history.db", "history.lock", "journal.db", "journal.lock"],
+        "reading leaves nothing behind"
+    );
 
     // With Connect down there is nothing to see but what was seen.
     let down = explain_line("http://127.0.0.1:9", &address, &state).await;

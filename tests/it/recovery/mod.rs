@@ -3,6 +3,7 @@
 
 mod commands;
 mod config;
+mod daemon;
 mod http;
 pub(crate) mod sample;
 mod socket;
@@ -25,11 +26,11 @@ async fn desk(recovery: &str) -> (tempfile::TempDir, Desk) {
     (directory, desk)
 }
 
-/// Asks by the socket: GET without a body, else POST.
+/// Asks by the socket what stands after `/api/v1/recovery`: GET without a body, else POST.
 async fn asked_by_socket(path: &Path, what: &str, body: Option<&Value>) -> (u16, Value) {
     let _first = rustls::crypto::ring::default_provider().install_default().is_ok();
     let client = reqwest::Client::builder().unix_socket(path).build().unwrap();
-    let url = format!("http://daemon/api/v1/recovery/{what}");
+    let url = format!("http://daemon/api/v1/recovery{what}");
     let request = match body {
         Some(body) => client.post(url).json(body),
         None => client.get(url),

@@ -19,7 +19,7 @@ async fn whoever_connects_is_named_by_the_kernel() {
     );
     let server = tokio::spawn(socket.serve(desk.clone()));
     let body = serde_json::json!({ "reason": "rain" });
-    let (status, done) = asked_by_socket(&path, "freeze", Some(&body)).await;
+    let (status, done) = asked_by_socket(&path, "/freeze", Some(&body)).await;
     assert_eq!(status, 200, "{done}");
     let uid = rustix::process::getuid().as_raw();
     let (by, reason) = desk.ledger().frozen.clone().unwrap();
@@ -29,7 +29,7 @@ async fn whoever_connects_is_named_by_the_kernel() {
     }
     assert_eq!(reason, "rain");
     assert_eq!(done["frozen"], format!("{by}: rain"), "{done}");
-    let (status, frozen) = asked_by_socket(&path, "freeze", None).await;
+    let (status, frozen) = asked_by_socket(&path, "/freeze", None).await;
     assert_eq!((status, &frozen), (200, &done));
     server.abort();
     assert!(server.await.unwrap_err().is_cancelled());

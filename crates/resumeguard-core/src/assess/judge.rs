@@ -14,10 +14,6 @@ use std::cmp::Reverse;
 /// Readings older than this many intervals are unknown (J6).
 pub const STALE_INTERVALS: u32 = 3;
 
-/// `maxWireVersion` of MongoDB 5.0, the first that resumes at exactly the oldest entry (measured on 6.0.5; for 4.4 and
-/// older the server's `DocumentSourceCheckResumability` compares strictly).
-const EQUALITY_RESUMES_SINCE: i32 = 13;
-
 /// Passes in a row before a position ahead of the oplog is believed (RG015).
 const FUTURE_PASSES: u32 = 2;
 
@@ -289,7 +285,7 @@ fn inside_the_window(
         _ => return Judgement::unknown(Why::TokenIncomplete, OnRestart::Unknown),
     };
     let at_the_edge = position.time == binding.first.time && !binding.first.initiating;
-    let equality_resumes = binding.member.wire_version.is_some_and(|v| v >= EQUALITY_RESUMES_SINCE);
+    let equality_resumes = binding.member.resumes_at_the_oldest();
     let Some(window) = binding.member.window_seconds() else {
         let why = binding.member.last.err().unwrap_or(Why::MemberUnreadable);
         return Judgement::unknown(why, OnRestart::Unknown);

@@ -124,7 +124,27 @@ pub struct MemberFacts {
     pub streams: Option<Vec<ChangeStream>>,
 }
 
+/// `maxWireVersion` of MongoDB 5.0, the first that resumes at exactly the oldest entry (measured on 6.0.5; for 4.4 and
+/// older the server's `DocumentSourceCheckResumability` compares strictly).
+const EQUALITY_RESUMES_SINCE: i32 = 13;
+
 impl MemberFacts {
+    /// A position at exactly the oldest entry resumes; of a member whose version is not known, it does not.
+    #[must_use]
+    pub fn resumes_at_the_oldest(&self) -> bool {
+        self.wire_version.is_some_and(|version| version >= EQUALITY_RESUMES_SINCE)
+    }
+
+    /// The oldest position that resumes.
+    ///
+    /// # Errors
+    /// Why the oldest entry is not known.
+    pub fn oldest_position(&self) -> Observed<Timestamp> {
+        let time = self.first?.time;
+        let next = Timestamp { i: time.i.saturating_add(1), ..time };
+        Ok(if self.resumes_at_the_oldest() { time } else { next })
+    }
+
     /// Seconds between the oldest and the newest entry, where both are known.
     #[must_use]
     pub fn window_seconds(&self) -> Option<i64> {

@@ -232,6 +232,8 @@ fn back(attempt: &Attempt, step: &Step, world: &World, state: ConnectorState) ->
         Step::Stop if state == ConnectorState::Stopped && world.tasks.is_empty() => {
             not_needed("it is stopped")
         }
+        // It was stopped to put an offset back; where none has to be, whoever started it meanwhile is left alone.
+        Step::Stop if !holds_ours(attempt, world) => not_needed("what is stored there is none of ours"),
         Step::RestoreOffset { partition } => restore_offset(attempt, partition, world, state),
         Step::Configure { to } => configure_back(attempt, to, world),
         Step::Resume if runs(world, state) => not_needed("it runs"),
@@ -261,7 +263,7 @@ fn restore_offset(attempt: &Attempt, partition: &str, world: &World, state: Conn
     if stored == saved {
         return not_needed("the saved offset is there");
     }
-    let ours = stored.is_none_or(|text| attempt.stored_texts().any(|own| own == text));
+    let ours = is_ours(attempt, stored);
     let newer = world.under(partition).and_then(super::world::RawOffset::time);
     if !ours {
         return match newer {
@@ -276,6 +278,35 @@ fn restore_offset(attempt: &Attempt, partition: &str, world: &World, state: Conn
         Some(text) => Check::Go(Will { text: Some(text.to_owned()), ..Will::default() }),
         None => go(),
     }
+}
+
+/// This attempt has stored it, or removed what was there.
+fn is_ours(attempt: &Attempt, stored: Option<&str>) -> bool {
+    stored.is_none_or(|text| attempt.stored_texts().any(|own| own == text))
+}
+
+fn holds_ours(attempt: &Attempt, world: &World) -> bool {
+    let partitions = attempt.taken.iter().filter_map(|taken| match &taken.step {
+        Step::WriteMark { partition, .. }
+        | Step::RemoveOffset { partition }
+        | Step::RestoreOffset { partition } => taken.acted.then_some(partition),
+        Step::Save
+        | Step::Stop
+        | Step::Configure { .. }
+        | Step::StartAtOldest { .. }
+        | Step::Resume
+        | Step::Pause
+        | Step::RestartTasks
+        | Step::InsertMarker { .. }
+        | Step::RemoveMarker { .. }
+        | Step::AwaitStored
+        | Step::Verify
+        | Step::ResizeOplog { .. } => None,
+    });
+    partitions.into_iter().any(|partition| {
+        let stored = world.under(partition).and_then(|stored| stored.text());
+        stored != attempt.saved_text(partition) && is_ours(attempt, stored)
+    })
 }
 
 /// What somebody else has changed since stays as they want it.

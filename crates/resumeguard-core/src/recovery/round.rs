@@ -133,7 +133,7 @@ fn oplog(connector: &ConnectorFacts, facts: &Facts) -> Option<Oplog> {
     let members = facts.deployment_of(connector)?.members.as_deref().ok()?;
     let candidates = connector.selection.as_ref().ok()?.candidates(members).now;
     let firsts: Observed<Vec<_>> =
-        candidates.iter().map(|member| Ok((member.first?.time, *member))).collect();
+        candidates.iter().map(|member| Ok((member.oldest_position()?, *member))).collect();
     let (first, member) = firsts.ok()?.into_iter().max_by_key(|(first, _)| *first)?;
     let (size_bytes, max_size_bytes) = (member.sizes.size_bytes, member.sizes.max_size_bytes);
     Some(Oplog { first, last: member.last.ok(), size_bytes, max_size_bytes })

@@ -244,6 +244,14 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_after_a_position_once_the_first_readings_are_forgotten() {
+        // The reading at 1000 is more than eight days old: 1200 bytes were there before the oldest that is known.
+        let track = track(&[(1000, 200, 1000), (2000, 200, 1200), (692_500, 200, 1500)]);
+        assert_eq!(track.written(), [(2000.0, 200.0), (692_500.0, 500.0)]);
+        assert_eq!((track.bytes_after(1100), track.bytes_after(2000)), (Some(900.0), Some(300.0)));
+    }
+
+    #[test]
     fn an_oplog_seen_from_its_first_entry_on() {
         let track = track(&[(1000, 1000, 100), (1100, 1000, 300)]);
         assert_eq!(track.bytes_after(1000), Some(200.0), "all but that entry itself");

@@ -1,0 +1,206 @@
+//! The running daemon: its plans by every way in, words of people, and what it leaves behind.
+
+use super::asked_by_socket;
+use crate::cli::{Run, resumeguard};
+use crate::fake_connect::{Answer, FakeConnect, offsets};
+use serde_json::Value;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// A connector that failed with 286, as a real worker lists it, at a deployment that nobody can reach.
+fn failed() -> Answer {
+    let trace = "org.apache.kafka.connect.errors.ConnectException: Failed to resume change stream: Resume of change stream was not possible, as the resume point may no longer be in the oplog. 286\n\tat com.mongodb.kafka.connect.source";
+    let listing = serde_json::json!({ "orders": {
+        "status": { "name": "orders", "connector": { "state": "RUNNING" }, "type": "source",
+            "tasks": [{ "id": 0, "state": "FAILED", "trace": trace, "worker_id": "10.0.0.1:8083" }] },
+        "info": { "name": "orders", "config": {
+            "connector.class": "com.mongodb.kafka.connect.MongoSourceConnector",
+            "connection.uri": "mongodb://127.0.0.1:9/?replicaSet=rs0", "database": "db", "collection": "c",
+        } },
+    } });
+    Answer::Json(listing.to_string())
+}
+
+struct Daemon {
+    child: Child,
+    address: String,
+    directory: tempfile::TempDir,
+    config: PathBuf,
+}
+
+impl Daemon {
+    fn start(url: &str) -> Self {
+        Self::start_in(url, tempfile::tempdir().unwrap())
+    }
+
+    fn start_in(url: &str, directory: tempfile::TempDir) -> Self {
+        let config = directory.path().join("resumeguard.toml");
+        let state = directory.path().join("state");
+        let text = format!(
+            "[connect.main]\nurl = \"{url}\"\nmanaged_by = \"none\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
+             [poll]\ninterval = \"500ms\"\n[recovery]\nmode = \"approve\"\ndirectory = \"{}\"\n",
+            state.display()
+        );
+        std::fs::write(&config, text).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_resumeguard"))
+            .args(["--config", config.to_str().unwrap(), "run"])
+            .env_remove("RUST_LOG")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let first = lines.next().unwrap().unwrap();
+        let address =
+            first.split("listen=").nth(1).and_then(|rest| rest.split(' ').next()).unwrap().to_owned();
+        // Nobody may be kept waiting by a pipe that is full.
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        Self { child, address, directory, config }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.path().join("state/control.sock")
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Run {
+        run(&self.config, arguments).await
+    }
+
+    /// Asks by the socket until the answer is as wanted.
+    async fn until(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
+        for _attempt in 0..400 {
+            // One that a kill has left is there before anybody answers.
+            if std::os::unix::net::UnixStream::connect(self.socket()).is_ok() {
+                last = asked_by_socket(&self.socket(), "", None).await.1;
+                if wanted(&last) {
+                    return last;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{last}");
+    }
+
+    async fn text(&self, path: &str) -> String {
+        let response = reqwest::get(format!("http://{}{path}", self.address)).await.unwrap();
+        response.text().await.unwrap()
+    }
+
+    /// Asks by HTTP until the page says so.
+    async fn says(&self, path: &str, wanted: &str) {
+        let mut last = String::new();
+        for _attempt in 0..400 {
+            last = self.text(path).await;
+            if last.contains(wanted) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{wanted} in {last}");
+    }
+
+    fn end(mut self, signal: rustix::process::Signal) -> tempfile::TempDir {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+        self.child.wait().unwrap();
+        std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // Already ended where the test went well.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+async fn run(config: &Path, arguments: &[&str]) -> Run {
+    let config = config.display().to_string();
+    let line = resumeguard(&[&["--config", &config], arguments].concat());
+    tokio::task::spawn_blocking(move || line.run()).await.unwrap()
+}
+
+fn has_a_plan(overview: &Value) -> bool {
+    overview["plans"][0]["plan"]["id"].is_string() && overview["frozen"].is_null()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_is_shown_everywhere_and_waits_for_a_persons_word() {
+    let fake = FakeConnect::start(failed(), offsets(&[])).await;
+    let daemon = Daemon::start(&fake.url);
+    let overview = daemon.until(has_a_plan).await;
+    let plan = &overview["plans"][0]["plan"];
+    let id = plan["id"].as_str().unwrap().to_owned();
+    assert_eq!(
+        (&overview["mode"], &overview["plans"][0]["trigger"]),
+        (&"approve".into(), &"history_lost".into())
+    );
+    assert!(plan["steps"].as_array().unwrap().len() > 2, "{plan}");
+    let by_http: Value = serde_json::from_str(&daemon.text("/api/v1/recovery").await).unwrap();
+    assert_eq!(by_http["plans"][0]["plan"]["id"], *id);
+    daemon.says("/metrics", "resumeguard_recovery_plans{state=\"blocked\"} 1").await;
+    daemon.says("/metrics", "resumeguard_recovery_blocked{reason=\"awaits_approval\"} 1").await;
+    daemon.says("/metrics", "resumeguard_recovery_mode{mode=\"approve\"} 1").await;
+    daemon.says("/api/v1/status", &format!("\"plan\":{{\"id\":\"{id}\"")).await;
+    daemon.says("/", &format!("Plan {id}, for history_lost.")).await;
+
+    let shown = daemon.run(&["recovery", "plan", "orders"]).await;
+    assert!(shown.code == 0 && shown.stdout.contains(&format!("plan {id}:")), "{shown:?}");
+    assert!(shown.stdout.contains(&format!("resumeguard recovery approve {id} --reason")), "{shown:?}");
+    let other = daemon.run(&["recovery", "plan", "billing"]).await;
+    assert!(other.stdout.contains("no connector is in trouble"), "{other:?}");
+
+    let discarded = daemon.run(&["recovery", "discard", &id, "--reason", "not today"]).await;
+    assert_eq!(discarded.code, 0, "{discarded:?}");
+    let state = |state: &'static str| move |seen: &Value| seen["plans"][0]["plan"]["state"] == state;
+    daemon.until(state("discarded")).await;
+    daemon.says("/metrics", "resumeguard_recovery_plans{state=\"discarded\"} 1").await;
+    let approved = daemon.run(&["recovery", "approve", &id, "--reason", "after all"]).await;
+    assert_eq!(approved.code, 0, "{approved:?}");
+    let approves = |seen: &Value| !seen["plans"][0]["plan"]["blockers"].to_string().contains("approval");
+    let overview = daemon.until(approves).await;
+    // What a person cannot decide still blocks: nobody knows the oplog.
+    assert_eq!(overview["plans"][0]["plan"]["state"], "blocked", "{overview}");
+    assert_eq!(overview["attempts"], serde_json::json!([]));
+    let refused = daemon.run(&["recovery", "run", "orders", "--reason", "now"]).await;
+    assert_eq!((refused.code, refused.stderr.lines().count()), (1, 1), "{refused:?}");
+    let gone = daemon.run(&["recovery", "approve", "000000000000", "--reason", "x"]).await;
+    assert!(gone.code == 1 && gone.stderr.contains("no plan 000000000000 stands now"), "{gone:?}");
+    let unknown = daemon.run(&["recovery", "run", "orders", "--strategy", "guess", "--reason", "x"]).await;
+    assert!(unknown.code == 64 && unknown.stderr.contains("is none of salvage"), "{unknown:?}");
+
+    // Freezing is seen at once by whoever asks.
+    let frozen = daemon.run(&["freeze", "--reason", "rain"]).await;
+    assert!(frozen.code == 0 && frozen.stdout.contains(": rain"), "{frozen:?}");
+    assert!(asked_by_socket(&daemon.socket(), "/freeze", None).await.1["frozen"].is_string());
+    daemon.says("/metrics", "resumeguard_recovery_frozen 1").await;
+    let thawed = daemon.run(&["unfreeze", "--reason", "sun"]).await;
+    assert!(thawed.code == 0 && thawed.stdout.contains("not frozen"), "{thawed:?}");
+    daemon.says("/metrics", "resumeguard_recovery_frozen 0").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_daemons_socket_keeps_nobody_from_asking_and_an_ended_ones_is_gone() {
+    let fake = FakeConnect::start(failed(), offsets(&[])).await;
+    let daemon = Daemon::start(&fake.url);
+    daemon.until(has_a_plan).await;
+    let (config, socket) = (daemon.config.clone(), daemon.socket());
+    let directory = daemon.end(rustix::process::Signal::KILL);
+    assert!(socket.exists());
+    // Nobody is behind it: the commands act themselves, and look twice for a plan.
+    let list = run(&config, &["recovery", "list"]).await;
+    assert_eq!((list.code, list.stdout.as_str()), (0, "no recovery was attempted\n"), "{list:?}");
+    let plan = run(&config, &["recovery", "plan", "--json"]).await;
+    let overview: Value = serde_json::from_str(&plan.stdout).unwrap();
+    assert!(plan.code == 0 && overview["plans"][0]["plan"]["id"].is_string(), "{plan:?}");
+    assert!(!overview.to_string().contains("one_pass"), "{overview}");
+    let refused = run(&config, &["recovery", "run", "main/orders", "--reason", "now"]).await;
+    assert_eq!(refused.code, 1, "{refused:?}");
+    let daemon = Daemon::start_in(&fake.url, directory);
+    daemon.until(has_a_plan).await;
+    let _directory = daemon.end(rustix::process::Signal::TERM);
+    assert!(!socket.exists(), "an orderly end leaves none");
+}

@@ -1,0 +1,117 @@
+//! Recovery on real connectors, from tokens that are really lost: what was written, what was delivered, what was said to be lost.
+
+mod bench;
+mod cures;
+mod races;
+mod salvage;
+mod topic;
+
+use crate::shared::{LONG, Shared};
+use mongodb::bson::{Document, doc};
+use resumeguard_core::domain::Timestamp;
+use resumeguard_core::recovery::{Attempt, Stretch};
+use std::collections::BTreeSet;
+use topic::Topic;
+use xtask::{Connect, Mongo};
+
+/// A document that was written, and when by the oplog's clock.
+#[derive(Debug, Clone, Copy)]
+struct Written {
+    n: i32,
+    at: Timestamp,
+}
+
+/// Documents of one collection, in the order in which they were written.
+struct Writer<'a> {
+    mongo: &'a Mongo,
+    namespace: String,
+    written: Vec<Written>,
+}
+
+impl<'a> Writer<'a> {
+    fn new(mongo: &'a Mongo, namespace: &str) -> Self {
+        Self { mongo, namespace: namespace.to_owned(), written: Vec::new() }
+    }
+
+    async fn write(&mut self) -> Written {
+        let n = i32::try_from(self.written.len()).unwrap();
+        let (database, collection) = self.namespace.split_once('.').unwrap();
+        let command = doc! { "insert": collection, "documents": [{ "n": n }] };
+        let reply = self.mongo.client().database(database).run_command(command).await.unwrap();
+        let at = reply.get_timestamp("operationTime").unwrap();
+        let written = Written { n, at: Timestamp { t: at.time, i: at.increment } };
+        self.written.push(written);
+        written
+    }
+
+    async fn write_some(&mut self, count: usize) {
+        for _ in 0..count {
+            self.write().await;
+        }
+    }
+
+    /// Writes on, with much else between, until some of it, but not all, has left the oplog.
+    async fn roll(&mut self, leave: usize) {
+        self.write_some(leave).await;
+        let past = self.written.last().unwrap().at;
+        let filler = "x".repeat(20_000);
+        let documents: Vec<Document> = (0..5).map(|_| doc! { "filler": &filler }).collect();
+        xtask::wait_until("the oplog to roll", LONG, async || {
+            let (scratch, all) = (self.mongo.collection("resumeguard_scratch.filler")?, documents.clone());
+            scratch.insert_many(all).await?;
+            self.write().await;
+            let first = self.first().await;
+            Ok(if first > past { xtask::Seen::Yes(()) } else { xtask::Seen::Not(format!("{first:?}")) })
+        })
+        .await
+        .unwrap();
+    }
+
+    async fn first(&self) -> Timestamp {
+        let first = self.mongo.first().await.unwrap();
+        Timestamp { t: first.time, i: first.increment }
+    }
+
+    fn numbers(&self, of: impl Fn(Timestamp) -> bool) -> BTreeSet<i32> {
+        self.written.iter().filter(|written| of(written.at)).map(|written| written.n).collect()
+    }
+}
+
+/// A name that no earlier run has used: its topic and its offsets are empty.
+fn fresh(name: &str) -> String {
+    format!("{name}-{}", std::process::id())
+}
+
+fn namespace_of(name: &str) -> String {
+    format!("shared.{}", name.replace('-', "_"))
+}
+
+async fn pause(connect: &Connect, name: &str) {
+    connect.pause(name).await.unwrap();
+    connect.wait_until(name, LONG, |status| status.all("PAUSED")).await.unwrap();
+}
+
+/// A connector whose task has failed with 286, and what was written to its collection meanwhile: some of it is gone, some of it
+/// still in the oplog.
+async fn failed<'a>(shared: &'a Shared, name: &str, more: serde_json::Value) -> Writer<'a> {
+    shared.connector(name, more).await;
+    let connect = shared.connect();
+    pause(connect, name).await;
+    let mut writer = Writer::new(shared.stack.mongod(), &namespace_of(name));
+    writer.roll(10).await;
+    connect.restart(name).await.unwrap();
+    connect.resume(name).await.unwrap();
+    connect.wait_until(name, LONG, |status| status.failed_with(286)).await.unwrap();
+    writer
+}
+
+/// What the attempt says is lost is what is missing, by document, and nothing comes twice.
+#[track_caller]
+fn exactly(writer: &Writer<'_>, topic: &Topic, attempt: &Attempt) -> Stretch {
+    let lost = attempt.lost.unwrap_or_else(|| panic!("no stretch: {attempt:?}"));
+    let gone = writer.numbers(|at| lost.from < at && at < lost.to);
+    let missing: BTreeSet<i32> = writer.numbers(|_| true).difference(&topic.numbers()).copied().collect();
+    assert_eq!(missing, gone, "missing, and said to be lost: {lost:?}");
+    assert_eq!(topic.twice(), BTreeSet::new(), "delivered twice");
+    lost
+}
