@@ -74,7 +74,7 @@ impl Walk<'_> {
         if starts(&turn.step) {
             self.started = Started::at(self.uptime());
         }
-        match self.send(attempt, &turn.step, will, world, hands).await {
+        match self.send(attempt, turn, will, world, hands).await {
             Sent::Accepted => Some(self.effect(attempt, turn, will, world, hands).await),
             Sent::Refused(says) => Some(failed(says)),
             Sent::Uncertain(line) => {
@@ -86,11 +86,11 @@ impl Walk<'_> {
         }
     }
 
-    async fn send(&self, attempt: &Attempt, step: &Step, will: &Will, world: &World, hands: &Hands) -> Sent {
+    async fn send(&self, attempt: &Attempt, turn: &Turn, will: &Will, world: &World, hands: &Hands) -> Sent {
         let frozen = || self.frozen().is_some();
         let name = &attempt.plan.connector.connector;
         let writer = Writer { hands, name, clock: self.executor.clock, frozen: &frozen };
-        match step {
+        match &turn.step {
             Step::Stop => writer.order("stop").await,
             Step::Resume => writer.order("resume").await,
             Step::Pause => writer.order("pause").await,
@@ -102,7 +102,7 @@ impl Walk<'_> {
             }
             Step::RemoveOffset { partition } => writer.store(&key(attempt, partition, world), None).await,
             Step::RestoreOffset { partition } => {
-                let saved = saved(attempt, partition).and_then(|saved| saved.offset.as_ref());
+                let saved = saved(attempt, turn.phase, partition).and_then(|saved| saved.offset.as_ref());
                 writer.store(&key(attempt, partition, world), saved).await
             }
             Step::Configure { .. } | Step::StartAtOldest { .. } => {
@@ -333,9 +333,12 @@ fn dropped(attempt: &Attempt) -> bool {
     acted.any(|taken| renames(&taken.step) || removes(&taken.step))
 }
 
-/// What this attempt, or the one that it restores, has found under this key.
-fn saved<'a>(attempt: &'a Attempt, partition: &str) -> Option<&'a RawOffset> {
-    let from = attempt.source.as_ref().or(attempt.saved.as_ref())?;
+/// What is put back under this key: on, what the attempt that this one restores has found; on the way back, what this one has.
+fn saved<'a>(attempt: &'a Attempt, phase: Phase, partition: &str) -> Option<&'a RawOffset> {
+    let from = match phase {
+        Phase::Forward => attempt.source.as_ref()?,
+        Phase::Back => attempt.saved.as_ref()?,
+    };
     from.offsets.iter().find(|offset| offset.ns() == Some(partition))
 }
 
@@ -344,7 +347,7 @@ fn saved<'a>(attempt: &'a Attempt, partition: &str) -> Option<&'a RawOffset> {
 fn key(attempt: &Attempt, partition: &str, world: &World) -> Map<String, Value> {
     let found = world.offsets.iter().find(|offset| offset.ns() == Some(partition));
     let own = || attempt.saved.as_ref()?.offsets.iter().find(|offset| offset.ns() == Some(partition));
-    match found.or_else(own).or_else(|| saved(attempt, partition)) {
+    match found.or_else(own).or_else(|| saved(attempt, Phase::Forward, partition)) {
         Some(known) => known.partition.clone(),
         None => Map::from_iter([("ns".to_owned(), Value::String(partition.to_owned()))]),
     }

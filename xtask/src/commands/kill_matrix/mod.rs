@@ -126,6 +126,9 @@ async fn walk(lane: &Lane, queue: &Mutex<VecDeque<Job>>, progress: &Progress) ->
         lane.connect.delete(job.name()).await.ok();
         step.done(if outcome.is_ok() { "as it must be" } else { "NOT as it must be" });
         let outcome = outcome.map_err(|error| format!("{error:#}"));
+        if let Err(wrong) = &outcome {
+            progress.line(&format!("{}: {wrong}", job.name()));
+        }
         lines.push(Line { name: job.name().to_owned(), outcome, seconds: watch.elapsed().as_secs() });
     }
 }

@@ -97,7 +97,7 @@ impl<'a> Scene<'a> {
             connect.wait_until(&self.name, LONG, |status| status.all("PAUSED")).await?;
             mongo.roll_oplog_past(mongo.last().await?).await?;
         }
-        if !matches!(trouble, Trouble::LowHeadroom | Trouble::Paused) {
+        if !matches!(trouble, Trouble::LowHeadroom | Trouble::Paused | Trouble::Salvaged) {
             connect.restart(&self.name).await?;
             connect.wait_until(&self.name, LONG, |status| status.all("PAUSED")).await?;
             connect.resume(&self.name).await?;
@@ -164,23 +164,27 @@ impl<'a> Scene<'a> {
 
     /// Asks by the command line until an attempt beyond `known` has begun, or the daemon has died.
     pub(super) async fn ask(&self, daemon: &Daemon, order: &[&str], known: usize) -> Result<()> {
-        let mut said = String::new();
-        wait_until(
-            &format!("`resumeguard {}` to begin an attempt", order.join(" ")),
-            BEGIN_LIMIT,
-            async || {
-                if !daemon.is_alive() {
-                    return Ok(Seen::Yes(()));
-                }
-                if self.told().await?.attempts.len() > known {
-                    return Ok(Seen::Yes(()));
-                }
-                (_, said) = daemon.command(order).await?;
-                tokio::time::sleep(OFTEN).await;
-                Ok(Seen::Not(said.clone()))
-            },
-        )
+        let what = format!("`resumeguard {}` to begin an attempt", order.join(" "));
+        wait_until(&what, BEGIN_LIMIT, async || {
+            if !daemon.is_alive() || self.told().await?.attempts.len() > known {
+                return Ok(Seen::Yes(()));
+            }
+            // The command waits until the attempt has ended.
+            let said = tokio::select! {
+                answer = daemon.command(order) => answer?.1,
+                begun = self.begins(known) => begun.map(|()| String::new())?,
+            };
+            tokio::time::sleep(OFTEN).await;
+            Ok(Seen::Not(said))
+        })
         .await
+    }
+
+    async fn begins(&self, known: usize) -> Result<()> {
+        while self.told().await?.attempts.len() <= known {
+            tokio::time::sleep(OFTEN).await;
+        }
+        Ok(())
     }
 
     pub(super) async fn told(&self) -> Result<Told> {
@@ -193,6 +197,7 @@ impl<'a> Scene<'a> {
             if !daemon.is_alive() {
                 return Ok(Seen::Yes(()));
             }
+            self.set().mongo().insert(&self.namespace(), doc! { "of": &self.name }).await?;
             let told = self.told().await?;
             ensure!(
                 !told.has_ended(),
@@ -204,10 +209,11 @@ impl<'a> Scene<'a> {
         .await
     }
 
-    /// Waits until so many attempts have ended.
+    /// Waits until so many attempts have ended. Meanwhile things happen in its namespace: without, a stream has nothing to store.
     pub(super) async fn ends(&self, daemon: &Daemon, attempts: usize) -> Result<Told> {
         wait_until("the attempt to end", ATTEMPT_LIMIT, async || {
             ensure!(daemon.is_alive(), "the daemon died:\n{}", self.lane.roster.log_end(ROLE));
+            self.set().mongo().insert(&self.namespace(), doc! { "of": &self.name }).await?;
             let told = self.told().await?;
             let ended = told.has_ended() && told.attempts.len() >= attempts;
             Ok(if ended { Seen::Yes(told) } else { Seen::Not(told.story()) })
@@ -240,9 +246,15 @@ impl<'a> Scene<'a> {
         self.stores(self.set().mongo()).await
     }
 
-    /// It is paused, at a position that the oplog still holds.
-    pub(super) async fn is_paused_inside(&self) -> Result<()> {
-        self.lane.connect.wait_until(&self.name, LONG, |status| status.all("PAUSED")).await?;
+    /// It is paused. Connect gives one that was stopped no task before it is resumed.
+    pub(super) async fn is_paused(&self) -> Result<()> {
+        let paused =
+            self.lane.connect.wait_until(&self.name, LONG, |status| status.connector.state == "PAUSED");
+        paused.await.map(drop)
+    }
+
+    /// Its position is one that the oplog still holds.
+    pub(super) async fn is_inside(&self) -> Result<()> {
         let offsets = self.lane.connect.offsets(&self.name).await?;
         let (stored, first) =
             (offsets.iter().filter_map(StoredOffset::time).max(), self.set().mongo().first().await?);
