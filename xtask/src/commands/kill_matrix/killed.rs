@@ -74,8 +74,7 @@ async fn check(scene: &Scene<'_>, row: &Row, told: &Told, changes: &[Change], kn
     ensure!(told.check == "ok", "the journal is damaged: {}", told.check);
     ensure!(told.attempts.len() == known + 1, "{} attempts, and not {}", told.attempts.len(), known + 1);
     let outcome = told.attempts.last().map(|attempt| attempt.outcome.as_str());
-    let wanted = if row.trouble == Trouble::PutBack { "put_back" } else { "recovered" };
-    ensure!(outcome == Some(wanted), "it ended as {outcome:?}, and not as {wanted}");
+    ensure!(outcome == Some(row.ends()), "it ended as {outcome:?}, and not as {}", row.ends());
     let twice = told.done_twice();
     ensure!(twice.is_empty(), "done twice: {}", twice.join(", "));
     let tries = told.steps.iter().filter(|step| step.step == row.step).count();
@@ -89,6 +88,7 @@ async fn check(scene: &Scene<'_>, row: &Row, told: &Told, changes: &[Change], kn
     let markers = scene.markers_written().await?;
     ensure!(markers <= 1, "{markers} markers were written");
     match row.trouble {
+        Trouble::Failed if row.ends() == "put_back" => scene.is_failed_again().await?,
         Trouble::Failed | Trouble::OldConnect | Trouble::PutBack => scene.is_well().await?,
         Trouble::Paused => {
             scene.is_paused().await?;

@@ -60,6 +60,15 @@ pub(super) struct Row {
     pub(super) short: bool,
 }
 
+impl Row {
+    /// How the attempt must end. A removal of which nobody can tell whether it was asked for is not asked for again, and what a
+    /// lost position is put back to fails as it did before.
+    pub(super) fn ends(&self) -> &'static str {
+        let unknown_removal = self.step == "remove_offset" && self.point == Point::AfterIntent;
+        if unknown_removal || self.trouble == Trouble::PutBack { "put_back" } else { "recovered" }
+    }
+}
+
 /// Trouble, strategy, step, which of its kind, by policy.
 const STEPS: [(Trouble, &str, &str, u32, bool); 18] = [
     (Trouble::Failed, "salvage", "save", 1, true),

@@ -246,6 +246,12 @@ impl<'a> Scene<'a> {
         self.stores(self.set().mongo()).await
     }
 
+    /// It was started again, and fails as it did before: no worse, and to be seen by everybody.
+    pub(super) async fn is_failed_again(&self) -> Result<()> {
+        self.lane.connect.wait_until(&self.name, LONG, |status| status.failed_with(286)).await?;
+        self.is_put_back().await
+    }
+
     /// It is paused. Connect gives one that was stopped no task before it is resumed.
     pub(super) async fn is_paused(&self) -> Result<()> {
         let paused =
