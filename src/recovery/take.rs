@@ -74,7 +74,7 @@ impl Walk<'_> {
         if starts(&turn.step) {
             self.started = Started::at(self.uptime());
         }
-        match self.send(attempt, &turn.step, will, world, hands).await {
+        match self.send(attempt, turn, will, world, hands).await {
             Sent::Accepted => Some(self.effect(attempt, turn, will, world, hands).await),
             Sent::Refused(says) => Some(failed(says)),
             Sent::Uncertain(line) => {
@@ -86,11 +86,11 @@ impl Walk<'_> {
         }
     }
 
-    async fn send(&self, attempt: &Attempt, step: &Step, will: &Will, world: &World, hands: &Hands) -> Sent {
+    async fn send(&self, attempt: &Attempt, turn: &Turn, will: &Will, world: &World, hands: &Hands) -> Sent {
         let frozen = || self.frozen().is_some();
         let name = &attempt.plan.connector.connector;
         let writer = Writer { hands, name, clock: self.executor.clock, frozen: &frozen };
-        match step {
+        match &turn.step {
             Step::Stop => writer.order("stop").await,
             Step::Resume => writer.order("resume").await,
             Step::Pause => writer.order("pause").await,
