@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
 use xtask::{Seen, wait_until};
 
+use super::super::relay::Change;
 use super::journal::python;
-use super::relay::Change;
 use super::rows::Trouble;
 use super::scene::{LONG, Lane, Scene, file_in, killed};
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
 
+use super::super::relay::Change;
 use super::journal::Told;
-use super::relay::Change;
 use super::rows::{Row, Trouble};
 use super::scene::{Lane, Scene, killed};
 

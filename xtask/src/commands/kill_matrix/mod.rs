@@ -4,7 +4,6 @@
 mod faults;
 mod journal;
 mod killed;
-mod relay;
 mod rows;
 mod scene;
 

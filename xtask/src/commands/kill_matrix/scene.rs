@@ -13,8 +13,8 @@ use xtask::{
 };
 
 use super::super::daemon::{Daemon, ROLE};
+use super::super::relay::Relay;
 use super::journal::Told;
-use super::relay::Relay;
 use super::rows::Trouble;
 
 /// Generous: two loaded cores.
@@ -72,7 +72,7 @@ impl<'a> Scene<'a> {
         // Of an earlier run on the same stack; mostly there is none.
         lane.connect.delete(name).await.ok();
         let number = lane.rows.fetch_add(1, Ordering::SeqCst);
-        let relay = Relay::start(lane.connect.url(), name, version).await?;
+        let relay = Relay::start(lane.connect.url(), Some(name), version).await?;
         let own = if trouble == Trouble::LowHeadroom {
             let spec = ReplicaSetSpec { name: format!("own{number}"), ..ReplicaSetSpec::default() };
             Some(ReplicaSet::start_in(Arc::clone(&lane.roster), spec, &lane.parts).await?)
