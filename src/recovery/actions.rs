@@ -131,7 +131,7 @@ impl Writer<'_> {
                 let status = response.status();
                 // What is not read to its end says nothing less: the status counts.
                 let body = response.bytes().await.unwrap_or_default();
-                answer(&called, status, &message(&body))
+                answer(&called, status, &shown(&message(&body)))
             }
             // Nobody was there: nothing was sent.
             Err(error) if error.is_connect() => {
@@ -151,6 +151,14 @@ enum Answer {
     NotNow(String),
     /// The same; or somebody has started it.
     NotStopped(String),
+}
+
+/// What Connect says may quote a configuration, and so its credentials.
+fn shown(message: &str) -> String {
+    if message.contains("://") || message.contains("Invalid value") {
+        return "its words are left out, since they quote a configuration; see the worker's log".to_owned();
+    }
+    message.to_owned()
 }
 
 /// What Connect's answer means. 409 while it rebalances; 500 after 90 s, and whatever stands before it answers 502 to 504, while
@@ -265,6 +273,8 @@ mod tests {
         assert_eq!([of(200, ""), of(202, ""), of(204, "")], ["accepted"; 3]);
         assert_eq!([of(400, "no"), of(401, ""), of(403, ""), of(404, ""), of(405, "")], ["refused"; 5]);
         assert_eq!([of(500, "Request timed out"), of(502, ""), of(503, ""), of(504, "")], ["uncertain"; 4]);
+        let quoting = "Invalid value mongodb://user:hunter2@h/ for configuration connection.uri";
+        assert!(!shown(quoting).contains("hunter2") && shown("Request timed out") == "Request timed out");
         let early = "Connectors must be in the STOPPED state before their offsets can be modified.";
         assert_eq!([of(409, "rebalance"), of(400, early)], ["again"; 2]);
     }

@@ -88,3 +88,50 @@ async fn run(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn say(script: &str, timeout: Duration) -> Result<(), String> {
+        let argv = ["/bin/sh".to_owned(), "-c".to_owned(), script.to_owned()];
+        run(&argv, timeout, vec![("RESUMEGUARD_CONNECTOR", "or\0ders".to_owned())]).await
+    }
+
+    const LONG: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn a_command_says_yes_or_no_and_sees_what_is_meant_for_it() {
+        assert_eq!(say("test \"$RESUMEGUARD_CONNECTOR\" = orders", LONG).await, Ok(()));
+        assert_eq!(say("test -z \"$CARGO_MANIFEST_DIR\"", LONG).await, Ok(()), "nothing of our environment");
+        assert_eq!(
+            say("read line", LONG).await.unwrap_err(),
+            "`/bin/sh` said no: exit status: 1",
+            "no stdin"
+        );
+        let missing = run(&["/no/such/program".to_owned()], LONG, vec![]).await.unwrap_err();
+        assert!(missing.starts_with("`/no/such/program` cannot be run"), "{missing}");
+        assert_eq!(run(&[], LONG, vec![]).await.unwrap_err(), "names no command");
+    }
+
+    #[tokio::test]
+    async fn one_that_takes_too_long_is_killed_with_all_that_it_has_started() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let script = format!("sleep 300 & echo $! > {}; wait", file.path().display());
+        let line = say(&script, Duration::from_millis(500)).await.unwrap_err();
+        assert!(line.ends_with("did not end within 500.0ms and was killed"), "{line}");
+        let pid = std::fs::read_to_string(file.path()).unwrap();
+        let gone = || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+            // Killed, and perhaps not yet waited for by whoever has inherited it.
+            stat.map_or(true, |stat| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z')))
+        };
+        for _ in 0..100 {
+            if gone() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{pid} still runs");
+    }
+}

@@ -98,7 +98,8 @@ impl Walk<'_> {
     }
 }
 
-fn marks(turn: &Turn) -> bool {
+/// Whether a step says where in the oplog the connector goes on.
+pub(super) fn marks(turn: &Turn) -> bool {
     turn.phase == Phase::Forward && matches!(turn.step, Step::WriteMark { .. } | Step::StartAtOldest { .. })
 }
 

@@ -102,8 +102,10 @@ impl Walk<'_> {
             }
             Step::RemoveOffset { partition } => writer.store(&key(attempt, partition, world), None).await,
             Step::RestoreOffset { partition } => {
-                let saved = saved(attempt, turn.phase, partition).and_then(|saved| saved.offset.as_ref());
-                writer.store(&key(attempt, partition, world), saved).await
+                // What was written down is what is sent: on its way back, a restore puts back what it has found itself.
+                let meant = saved(attempt, partition).find(|saved| saved.text() == will.text.as_deref());
+                let offset = meant.and_then(|saved| saved.offset.as_ref());
+                writer.store(&key(attempt, partition, world), offset).await
             }
             Step::Configure { .. } | Step::StartAtOldest { .. } => {
                 self.configure(&writer, will, world, hands).await
@@ -260,9 +262,7 @@ impl Walk<'_> {
         {
             return None;
         }
-        // Without an offset it begins at the present: what was written up to now, the newest entry included, may not be delivered.
-        let newest = if dropped(attempt) { hands.newest().await } else { None };
-        let reached = newest.map(|newest| Timestamp { i: newest.i.saturating_add(1), ..newest });
+        let reached = goes_on_at(attempt, turn, hands).await;
         Some(Outcome::Done { says: "its task runs".to_owned(), reached })
     }
 
@@ -324,6 +324,15 @@ fn starts(step: &Step) -> bool {
     matches!(step, Step::Resume | Step::RestartTasks | Step::Configure { .. } | Step::StartAtOldest { .. })
 }
 
+/// Where a connector that was left without an offset goes on: what was written up to now, the newest entry included, may not be
+/// delivered.
+pub(super) async fn goes_on_at(attempt: &Attempt, turn: &Turn, hands: &Hands) -> Option<Timestamp> {
+    if turn.phase == Phase::Back || !dropped(attempt) {
+        return None;
+    }
+    hands.newest().await.map(|newest| Timestamp { i: newest.i.saturating_add(1), ..newest })
+}
+
 /// It was left without an offset: the key's was removed, or the key has a new name and no start of its own.
 fn dropped(attempt: &Attempt) -> bool {
     let renames =
@@ -333,13 +342,10 @@ fn dropped(attempt: &Attempt) -> bool {
     acted.any(|taken| renames(&taken.step) || removes(&taken.step))
 }
 
-/// What is put back under this key: on, what the attempt that this one restores has found; on the way back, what this one has.
-fn saved<'a>(attempt: &'a Attempt, phase: Phase, partition: &str) -> Option<&'a RawOffset> {
-    let from = match phase {
-        Phase::Forward => attempt.source.as_ref()?,
-        Phase::Back => attempt.saved.as_ref()?,
-    };
-    from.offsets.iter().find(|offset| offset.ns() == Some(partition))
+/// What the attempt that this one restores, and this one itself, have found under this key.
+fn saved<'a>(attempt: &'a Attempt, partition: &'a str) -> impl Iterator<Item = &'a RawOffset> {
+    let found = attempt.source.iter().chain(&attempt.saved);
+    found.flat_map(|saved| &saved.offsets).filter(move |offset| offset.ns() == Some(partition))
 }
 
 /// The key as it was found; one that is not there any more as it was saved. A key is never put together anew, except where there
@@ -347,7 +353,7 @@ fn saved<'a>(attempt: &'a Attempt, phase: Phase, partition: &str) -> Option<&'a 
 fn key(attempt: &Attempt, partition: &str, world: &World) -> Map<String, Value> {
     let found = world.offsets.iter().find(|offset| offset.ns() == Some(partition));
     let own = || attempt.saved.as_ref()?.offsets.iter().find(|offset| offset.ns() == Some(partition));
-    match found.or_else(own).or_else(|| saved(attempt, Phase::Forward, partition)) {
+    match found.or_else(own).or_else(|| saved(attempt, partition).next()) {
         Some(known) => known.partition.clone(),
         None => Map::from_iter([("ns".to_owned(), Value::String(partition.to_owned()))]),
     }

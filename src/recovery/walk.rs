@@ -2,8 +2,8 @@
 
 use super::execute::Executor;
 use super::pace::Pace;
-use super::prepare::Prepared;
-use super::take::Started;
+use super::prepare::{Prepared, marks};
+use super::take::{Started, goes_on_at};
 use super::{Hands, failpoint, world};
 use crate::journal::JournalError;
 use resumeguard_core::recovery::check::resolve;
@@ -17,6 +17,9 @@ pub(super) const AGAIN: Duration = Duration::from_millis(400);
 
 /// How long a Connect cluster that cannot be read is waited for: longer than a worker takes to be replaced.
 pub(super) const PATIENCE: Duration = Duration::from_secs(600);
+
+/// How long an oplog that cannot be read is waited for where a mark depends on it: longer than an election takes.
+const OPLOG: Duration = Duration::from_secs(60);
 
 /// How long a request of unknown outcome may still come into effect before it is sent again. The status of a worker lags its
 /// leader's by a second or two.
@@ -98,7 +101,7 @@ impl<'a> Walk<'a> {
     async fn turn(&mut self, attempt: &Attempt, turn: Turn) -> Result<(), JournalError> {
         self.times = 0;
         self.until_unfrozen(attempt).await;
-        match self.look(attempt).await {
+        match self.look(attempt, marks(&turn)).await {
             Look::Seen(seen) => self.attend(attempt, turn, &seen.0, seen.1, false).await,
             Look::Frozen => Ok(()),
             Look::Not(says) => self.close(attempt, &turn, Outcome::Failed { says }, false).await,
@@ -112,7 +115,7 @@ impl<'a> Walk<'a> {
         let begun = self.uptime();
         let seen = loop {
             self.until_unfrozen(&attempt).await;
-            let seen = match self.look(&attempt).await {
+            let seen = match self.look(&attempt, marks(&turn)).await {
                 Look::Seen(seen) => seen,
                 Look::Frozen => continue,
                 Look::Not(says) => return self.close(&attempt, &turn, Outcome::Failed { says }, true).await,
@@ -121,6 +124,7 @@ impl<'a> Walk<'a> {
             let settled = !shows(&turn.step) || self.uptime().saturating_sub(begun) >= SETTLES;
             match resolve(&attempt, taken, &seen.1) {
                 Some(outcome) if settled || !matches!(outcome, Outcome::Failed { .. }) => {
+                    let outcome = self.with_the_present(outcome, &attempt, &turn, &seen.0).await;
                     return self.close(&attempt, &turn, outcome, true).await;
                 }
                 None if settled => break seen,
@@ -133,10 +137,28 @@ impl<'a> Walk<'a> {
             let outcome = Outcome::Failed { says: format!("asked for {TIMES} times: {last}") };
             return self.close(&attempt, &turn, outcome, true).await;
         }
-        // It was not taken: what comes next is decided as if it had never been begun.
+        // It was not taken: what comes next is decided as if it had not been begun, however often that was. What it may have
+        // stored is known all the same.
         let mut before = attempt;
-        before.taken.pop();
+        for open in before.taken.iter_mut().rev().take_while(|open| open.outcome.is_none()) {
+            let says = "it was not taken".to_owned();
+            open.outcome = Some((Outcome::NotNeeded { says }, open.at_ms));
+        }
         self.attend(&before, turn, &seen.0, seen.1, true).await
+    }
+
+    /// A connector without an offset goes on at the present; who has seen it resume has to say when that was.
+    async fn with_the_present(
+        &self,
+        outcome: Outcome,
+        attempt: &Attempt,
+        turn: &Turn,
+        hands: &Hands,
+    ) -> Outcome {
+        if let (Outcome::Done { says, reached: None }, Step::Resume) = (&outcome, &turn.step) {
+            return Outcome::Done { says: says.clone(), reached: goes_on_at(attempt, turn, hands).await };
+        }
+        outcome
     }
 
     /// Decides about a step in this world; if it may be, writes it down and takes it.
@@ -166,6 +188,10 @@ impl<'a> Walk<'a> {
             Event::Intent { attempt: self.id.clone(), phase, index, round, step, will: will.clone() };
         self.executor.journal.append(intent).await?;
         failpoint::reached(&turn.step, failpoint::AFTER_INTENT);
+        // A slow disk leaves time to freeze. The next move looks whether it was taken: it was not.
+        if self.frozen().is_some() {
+            return Ok(());
+        }
         if turn.step == Step::Save {
             self.save(&world).await?;
         }
@@ -208,7 +234,12 @@ impl<'a> Walk<'a> {
     }
 
     async fn end(&mut self, attempt: &Attempt, ended: Ended) -> Result<Ended, JournalError> {
-        let (says, lost) = (conclusion(attempt, ended), attempt.stretch());
+        let says = conclusion(attempt, ended);
+        // A position that was put back has lost nothing by us.
+        let lost = match ended {
+            Ended::Recovered | Ended::NeedsPerson => attempt.stretch(),
+            Ended::NotNeeded | Ended::PutBack => None,
+        };
         let event = Event::Ended { attempt: self.id.clone(), ended, says: says.clone(), lost };
         self.executor.journal.append(event).await?;
         let (connector, strategy) = (&attempt.plan.connector, attempt.plan.strategy.code());
@@ -252,10 +283,15 @@ impl<'a> Walk<'a> {
     }
 
     /// Reads the connector and its deployment, again and again where that fails.
-    async fn look(&mut self, attempt: &Attempt) -> Look {
+    async fn look(&mut self, attempt: &Attempt, needs_oplog: bool) -> Look {
         let begun = self.uptime();
         loop {
             let says = match self.seen(attempt).await {
+                Ok((_, world))
+                    if needs_oplog && world.state.is_some() && self.may_yet_tell(&world, begun) =>
+                {
+                    "its oplog cannot be read".to_owned()
+                }
                 Ok(seen) => return Look::Seen(Box::new(seen)),
                 Err(says) => says,
             };
@@ -272,10 +308,19 @@ impl<'a> Walk<'a> {
         }
     }
 
+    fn may_yet_tell(&self, world: &World, since: Duration) -> bool {
+        world.oldest.is_err() && self.uptime().saturating_sub(since) < OPLOG
+    }
+
     async fn seen(&mut self, attempt: &Attempt) -> Result<(Hands, World), String> {
         let id = &attempt.plan.connector;
         if let Some(hands) = self.executor.reach.load().get(id) {
-            self.hands = Some(hands.clone());
+            let mut hands = hands.clone();
+            // A pass that fell into an election knows no members; they are still there.
+            if let (Err(_), Some(before)) = (&hands.members, self.hands.take()) {
+                hands.members = before.members;
+            }
+            self.hands = Some(hands);
         }
         let hands = self.hands.clone().ok_or_else(|| "its Connect cluster is not watched".to_owned())?;
         let world = world::read(&hands, &id.connector, &self.executor.clock).await?;

@@ -75,6 +75,11 @@ impl Proxy {
         self.inner.rules.lock().unwrap().push(rule);
     }
 
+    /// From now on the worker itself answers everything.
+    pub(crate) fn no_more(&self) {
+        self.inner.rules.lock().unwrap().clear();
+    }
+
     /// Has the worker do what the next `times` calls want, and tells the caller otherwise.
     pub(crate) fn answer_after(
         &self,

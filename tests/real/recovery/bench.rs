@@ -18,15 +18,16 @@ pub(crate) struct Bench {
     observer: Observer,
     memory: Memory,
     pub(crate) desk: Desk,
-    pub(crate) state: tempfile::TempDir,
+    _state: tempfile::TempDir,
 }
 
 impl Bench {
     /// One that looks at this Connect cluster; `recovery` are more lines of that section.
     pub(crate) async fn new(connect: &str, recovery: &str) -> Self {
         let state = tempfile::tempdir().unwrap();
+        let stable = if recovery.contains("stable_for") { "" } else { "stable_for = \"3s\"\n" };
         let toml = format!(
-            "{}sizes_every = \"1s\"\n[recovery]\nmode = \"approve\"\ndirectory = \"{}\"\ncooldown = \"1s\"\nstable_for = \"3s\"\n{recovery}\n",
+            "{}sizes_every = \"1s\"\n[recovery]\nmode = \"approve\"\ndirectory = \"{}\"\ncooldown = \"1s\"\n{stable}{recovery}\n",
             quick(connect)
                 .replace("sizes_every = \"1s\"\n", "")
                 .replace("[poll]", "managed_by = \"none\"\n[poll]"),
@@ -44,7 +45,7 @@ impl Bench {
             config,
             memory: Memory::default(),
             desk,
-            state,
+            _state: state,
         }
     }
 

@@ -10,6 +10,7 @@ use crate::shared::{LONG, Shared};
 use mongodb::bson::{Document, doc};
 use resumeguard_core::domain::Timestamp;
 use resumeguard_core::recovery::{Attempt, Stretch};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use topic::Topic;
 use xtask::{Connect, Mongo};
@@ -91,17 +92,32 @@ async fn pause(connect: &Connect, name: &str) {
     connect.wait_until(name, LONG, |status| status.all("PAUSED")).await.unwrap();
 }
 
-/// A connector whose task has failed with 286, and what was written to its collection meanwhile: some of it is gone, some of it
-/// still in the oplog.
-async fn failed<'a>(shared: &'a Shared, name: &str, more: serde_json::Value) -> Writer<'a> {
-    shared.connector(name, more).await;
-    let connect = shared.connect();
+/// A connector of its own deployment or stack that has delivered and stored what was written so far.
+async fn running(connect: &Connect, writer: &mut Writer<'_>, topic: &mut Topic, name: &str, more: Value) {
+    let config = xtask::source_config(writer.mongo.uri(), &writer.namespace, &more);
+    connect.put_config(name, &config).await.unwrap();
+    connect.wait_until(name, LONG, |status| status.all("RUNNING")).await.unwrap();
+    writer.write_some(3).await;
+    let Written { n, at } = *writer.written.last().unwrap();
+    topic.until(n).await;
+    let at = mongodb::bson::Timestamp { time: at.t, increment: at.i };
+    connect.wait_until_stored(name, LONG, |time| time >= at).await.unwrap();
+}
+
+/// Has its task fail with 286, with something written meanwhile: some of it is gone, some of it still in the oplog.
+async fn fail(connect: &Connect, writer: &mut Writer<'_>, name: &str) {
     pause(connect, name).await;
-    let mut writer = Writer::new(shared.stack.mongod(), &namespace_of(name));
     writer.roll(10).await;
     connect.restart(name).await.unwrap();
     connect.resume(name).await.unwrap();
     connect.wait_until(name, LONG, |status| status.failed_with(286)).await.unwrap();
+}
+
+/// The same of the shared deployment.
+async fn failed<'a>(shared: &'a Shared, name: &str, more: Value) -> Writer<'a> {
+    shared.connector(name, more).await;
+    let mut writer = Writer::new(shared.stack.mongod(), &namespace_of(name));
+    fail(shared.connect(), &mut writer, name).await;
     writer
 }
 

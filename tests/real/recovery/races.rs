@@ -1,7 +1,7 @@
 //! What somebody else does between plan and step, and a Connect that refuses, lies, or dies in the middle.
 
 use super::bench::{Bench, story};
-use super::{Topic, Writer, exactly, failed, fresh, namespace_of, pause};
+use super::{Topic, Writer, exactly, fail, failed, fresh, namespace_of, running};
 use crate::proxy::Proxy;
 use crate::shared::{LONG, Shared, nothing};
 use resumeguard_core::recovery::{Actor, Attempt, Ended, Strategy};
@@ -182,6 +182,31 @@ async fn a_frozen_attempt_halts_before_its_next_step_and_goes_on_later() {
     exactly(&writer, &topic, &attempt);
 }
 
+/// A worker that cannot now is not asked again while recovery is frozen.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_was_refused_for_the_moment_is_not_repeated_while_frozen() {
+    let (shared, name) = (Shared::take().await, fresh("held"));
+    let (_writer, proxy, mut bench) = scene(&shared, &name, "").await;
+    proxy.answer("PUT", "/stop", u32::MAX, 409, "{\"message\": \"rebalance\"}");
+    let id = bench.begin(&name, Strategy::Salvage).await;
+    let stops = || proxy.calls().into_iter().filter(|call| call.ends_with("/stop")).count();
+    wait_until("several refusals", LONG, async || {
+        let asked = stops();
+        Ok(if asked > 0 { Seen::Yes(()) } else { Seen::Not("none".to_owned()) })
+    })
+    .await
+    .unwrap();
+    let by = || Actor::Person("it".to_owned());
+    bench.desk.freeze(by(), "let me look".to_owned()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    stops();
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(stops(), 0, "frozen for a second, it asks no more");
+    proxy.no_more();
+    bench.desk.unfreeze(by(), "looked".to_owned()).await.unwrap();
+    assert_eq!(ended(&bench.ended(&id).await).0, Ended::Recovered);
+}
+
 /// A person's command says no, and is told how it ended.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_before_hook_that_says_no_keeps_everything_as_it_is() {
@@ -222,21 +247,10 @@ async fn a_connect_that_dies_in_mid_step_is_waited_for_and_looked_at_again() {
     let stack = Stack::start(StackSpec::unique("dies"), &Progress::to_stderr()).await.unwrap();
     let (name, connect) = ("dies".to_owned(), stack.connect().unwrap());
     let namespace = namespace_of(&name);
-    let config = xtask::source_config(stack.mongod().uri(), &namespace, &nothing());
-    connect.put_config(&name, &config).await.unwrap();
-    connect.wait_until(&name, LONG, |status| status.all("RUNNING")).await.unwrap();
     let mut writer = Writer::new(stack.mongod(), &namespace);
-    writer.write_some(3).await;
     let mut topic = Topic::of(stack.kafka_bootstrap().unwrap(), &namespace);
-    topic.until(2).await;
-    let stored = writer.written.last().unwrap().at;
-    let stored = mongodb::bson::Timestamp { time: stored.t, increment: stored.i };
-    connect.wait_until_stored(&name, LONG, |time| time >= stored).await.unwrap();
-    pause(connect, &name).await;
-    writer.roll(10).await;
-    connect.restart(&name).await.unwrap();
-    connect.resume(&name).await.unwrap();
-    connect.wait_until(&name, LONG, |status| status.failed_with(286)).await.unwrap();
+    running(connect, &mut writer, &mut topic, &name, nothing()).await;
+    fail(connect, &mut writer, &name).await;
 
     let mut proxy = Proxy::start(connect.url()).await;
     let mut bench = Bench::new(&proxy.url, "").await;

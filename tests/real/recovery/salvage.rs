@@ -1,7 +1,7 @@
 //! Salvage: everything that is still in the oplog is delivered, and what is not is said exactly.
 
 use super::bench::{Bench, story};
-use super::{Topic, Writer, exactly, failed, fresh, namespace_of, pause};
+use super::{Topic, Writer, exactly, fail, failed, fresh, namespace_of, running};
 use crate::shared::{LONG, Shared, nothing};
 use resumeguard_core::domain::ConnectorState;
 use resumeguard_core::recovery::{Ended, Loses, Strategy, Trigger};
@@ -109,22 +109,10 @@ async fn salvage_keeps_ahead_of_an_oplog_that_rolls_fast() {
     let (shared, name) = (Shared::take().await, fresh("rolling"));
     let connect = shared.connect();
     let set = ReplicaSet::start(ReplicaSetSpec::of(1).with_oplog_mib(8)).await.unwrap();
-    let namespace = namespace_of(&name);
-    let config = xtask::source_config(set.uri(), &namespace, &nothing());
-    connect.put_config(&name, &config).await.unwrap();
-    connect.wait_until(&name, LONG, |status| status.all("RUNNING")).await.unwrap();
-    let mut writer = Writer::new(set.mongo(), &namespace);
-    writer.write_some(3).await;
-    let mut topic = Topic::of(shared.stack.kafka_bootstrap().unwrap(), &namespace);
-    topic.until(2).await;
-    let stored = writer.written.last().unwrap().at;
-    let stored = mongodb::bson::Timestamp { time: stored.t, increment: stored.i };
-    connect.wait_until_stored(&name, LONG, |time| time >= stored).await.unwrap();
-    pause(connect, &name).await;
-    writer.roll(10).await;
-    connect.restart(&name).await.unwrap();
-    connect.resume(&name).await.unwrap();
-    connect.wait_until(&name, LONG, |status| status.failed_with(286)).await.unwrap();
+    let mut writer = Writer::new(set.mongo(), &namespace_of(&name));
+    let mut topic = Topic::of(shared.stack.kafka_bootstrap().unwrap(), &writer.namespace);
+    running(connect, &mut writer, &mut topic, &name, nothing()).await;
+    fail(connect, &mut writer, &name).await;
 
     let (mut bench, over) = (Bench::new(connect.url(), "").await, AtomicBool::new(false));
     let (started, first) = (xtask::Stopwatch::start(), writer.first().await);
@@ -151,5 +139,42 @@ async fn salvage_keeps_ahead_of_an_oplog_that_rolls_fast() {
     assert!(rolled > 5, "it rolled on: {rolled} s");
     topic.until(writer.written.last().unwrap().n).await;
     exactly(&writer, &topic, &attempt);
+    connect.delete(&name).await.unwrap();
+}
+
+/// An idle connector on an oplog that rolls on: nothing stores a newer position, so that the mark leaves the oplog as well. Its live
+/// stream carries it; to put the lost position back would end that.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_connector_whose_mark_rolls_away_is_left_running() {
+    let (shared, name) = (Shared::take().await, fresh("ageing"));
+    let connect = shared.connect();
+    let set = ReplicaSet::start(ReplicaSetSpec::of(1).with_oplog_mib(4)).await.unwrap();
+    let mut writer = Writer::new(set.mongo(), &namespace_of(&name));
+    let mut topic = Topic::of(shared.stack.kafka_bootstrap().unwrap(), &writer.namespace);
+    running(connect, &mut writer, &mut topic, &name, nothing()).await;
+    let (mut bench, over) = (Bench::new(connect.url(), "stable_for = \"20s\"").await, AtomicBool::new(false));
+    bench.pass().await;
+    let last = set.mongo().last().await.unwrap();
+    set.mongo().roll_oplog_past(last).await.unwrap();
+    let rolling = async {
+        let filler = mongodb::bson::doc! { "filler": "x".repeat(20_000) };
+        while !over.load(Ordering::SeqCst) {
+            let scratch = set.mongo().collection("resumeguard_scratch.filler").unwrap();
+            scratch.insert_many(vec![&filler; 5]).await.unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+        }
+    };
+    let recovering = async {
+        let attempt = bench.recover(&name, Strategy::Salvage).await;
+        over.store(true, Ordering::SeqCst);
+        attempt
+    };
+    let ((), attempt) = tokio::join!(rolling, recovering);
+    println!("{}", story(&attempt));
+    assert_eq!(attempt.ended.as_ref().map(|ended| ended.0), Some(Ended::Recovered), "{}", story(&attempt));
+    assert!(story(&attempt).contains("set a heartbeat"), "{}", story(&attempt));
+    writer.write_some(2).await;
+    topic.until(4).await;
+    assert_eq!((topic.numbers(), topic.twice()), ((0..5).collect(), BTreeSet::new()));
     connect.delete(&name).await.unwrap();
 }

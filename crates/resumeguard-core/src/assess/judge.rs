@@ -70,6 +70,8 @@ struct Binding<'a> {
     newest_read: Option<Timestamp>,
     /// Every member that the connector could select now was read.
     complete: Observed<()>,
+    /// Which members that is, nobody knows.
+    hidden: bool,
     /// What the server said when it was asked, lately.
     asked: Option<Probe>,
 }
@@ -187,6 +189,7 @@ fn binding<'a>(connector: &ConnectorFacts, facts: &'a Facts) -> Observed<Binding
         last: newest(members),
         newest_read: members.iter().filter_map(|member| member.last.ok()).max(),
         complete,
+        hidden,
         asked: asked::recent(connector, facts),
     })
 }
@@ -215,6 +218,10 @@ fn against(
     thresholds: &Thresholds,
     memory: &ConnectorMemory,
 ) -> Judgement {
+    // Where the selection is hidden the one member that cannot be read may be the one that still holds it.
+    if let (true, Err(why)) = (binding.hidden, binding.complete) {
+        return Judgement::unknown(why, OnRestart::Unknown);
+    }
     if position.time < binding.lost_before {
         return older_than_first(binding, position, connector);
     }

@@ -12,6 +12,7 @@ pub mod forecast;
 mod judge;
 mod limits;
 mod memory;
+mod ownership;
 mod progress;
 #[cfg(test)]
 mod properties;
@@ -122,7 +123,7 @@ fn report(case: &Case<'_>, forecast: Option<Forecast>) -> ConnectorReport {
         findings: findings::all(case),
         failures: case.memory.failures().clone(),
         progress: progress::progress(case),
-        live_stream: case.living.carries(connector, case.facts),
+        live_stream: case.live_stream(),
         discontinuities: case.memory.continuity().found().to_vec(),
         discontinuities_now: case.memory.continuity().found_now(),
         losses: case.memory.continuity().counts().clone(),

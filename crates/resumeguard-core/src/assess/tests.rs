@@ -216,6 +216,11 @@ fn j3_a_hidden_selection_is_safe_or_lost_only_where_every_member_agrees() {
     assert_eq!(judge(FIRST - 1), Verdict::Lost);
     assert_eq!(judge(FIRST + 49_999), Verdict::Unknown(Why::UriPlaceholder));
     assert_eq!(judge(LAST), Verdict::Safe);
+    // The member that does not answer may be the one that it reads from.
+    let mut silent = members;
+    silent[0].first = Err(Why::MemberUnreadable);
+    let reader = ConnectorFacts { selection: Ok(Selection::Hidden), ..connector(token(FIRST - 1, 0)) };
+    check(&facts(reader, silent), Verdict::Unknown(Why::MemberUnreadable), OnRestart::Unknown);
 }
 
 #[test]

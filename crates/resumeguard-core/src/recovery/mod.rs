@@ -12,6 +12,7 @@ mod fold;
 mod plan;
 mod policy;
 mod round;
+mod seen;
 mod sightings;
 mod situation;
 mod step;
