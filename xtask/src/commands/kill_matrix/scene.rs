@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use mongodb::bson::doc;
+use mongodb::bson::{Timestamp, doc};
 use serde_json::{Value, json};
 use xtask::{
     Connect, Mongo, Parts, ReplicaSet, ReplicaSetSpec, Roster, Seen, StoredOffset, source_config, wait_until,
@@ -121,18 +121,32 @@ impl<'a> Scene<'a> {
         &self.state
     }
 
-    /// Inserts into the connector's namespace until it has stored a newer position.
+    /// Inserts into the connector's namespace until it has stored a newer position, and waits until it has stored the last of
+    /// those events as well: from then on its position stands.
     pub(super) async fn stores(&self, mongo: &Mongo) -> Result<()> {
         let past = mongo.last().await?;
         let namespace = self.namespace();
         wait_until(&format!("{} to store a position", self.name), LONG, async || {
             mongo.insert(&namespace, doc! { "of": &self.name }).await?;
             tokio::time::sleep(OFTEN).await;
-            let offsets = self.lane.connect.offsets(&self.name).await?;
-            let newest = offsets.iter().filter_map(StoredOffset::time).max();
+            let newest = self.stored_at().await?;
             Ok(if newest > Some(past) { Seen::Yes(()) } else { Seen::Not(format!("{newest:?}")) })
         })
+        .await?;
+        let oplog = mongo.collection("local.oplog.rs")?;
+        let entry = oplog.find_one(doc! { "ns": &namespace }).sort(doc! { "$natural": -1 }).await?;
+        let entry = entry.with_context(|| format!("no event of {namespace} in the oplog"))?;
+        let last = entry.get_timestamp("ts")?;
+        wait_until(&format!("{} to store its last event", self.name), LONG, async || {
+            let newest = self.stored_at().await?;
+            Ok(if newest >= Some(last) { Seen::Yes(()) } else { Seen::Not(format!("{newest:?}")) })
+        })
         .await
+    }
+
+    /// The newest position that it has stored.
+    async fn stored_at(&self) -> Result<Option<Timestamp>> {
+        Ok(self.lane.connect.offsets(&self.name).await?.iter().filter_map(StoredOffset::time).max())
     }
 
     /// The text of what is stored under its first key.
@@ -261,9 +275,7 @@ impl<'a> Scene<'a> {
 
     /// Its position is one that the oplog still holds.
     pub(super) async fn is_inside(&self) -> Result<()> {
-        let offsets = self.lane.connect.offsets(&self.name).await?;
-        let (stored, first) =
-            (offsets.iter().filter_map(StoredOffset::time).max(), self.set().mongo().first().await?);
+        let (stored, first) = (self.stored_at().await?, self.set().mongo().first().await?);
         ensure!(stored >= Some(first), "it stands at {stored:?}, before {first}");
         Ok(())
     }
