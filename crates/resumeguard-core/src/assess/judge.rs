@@ -302,12 +302,16 @@ fn inside_the_window(
     let margin = seconds(position.time, binding.first.time).saturating_add(until_truncation);
     let capacity = window.saturating_add(until_truncation);
     let falls_with_a_change = position.time < binding.doubtful_before;
-    let verdict = if falls_with_a_change || (at_the_edge && !equality_resumes) {
-        Verdict::Critical
+    let (verdict, on_restart) = if at_the_edge && !equality_resumes {
+        let refused = || from_a_refused_position(connector, Some(binding.first));
+        (Verdict::Critical, binding.member.wire_version.map_or(OnRestart::Unknown, |_| refused()))
+    } else if falls_with_a_change {
+        (Verdict::Critical, OnRestart::Resumes)
     } else {
-        thresholds.verdict(&connector.id, as_f64(margin), as_f64(capacity), memory.verdict())
+        let margin = thresholds.verdict(&connector.id, as_f64(margin), as_f64(capacity), memory.verdict());
+        (margin, OnRestart::Resumes)
     };
-    numbers(binding, position, verdict, OnRestart::Resumes).standing_on(basis)
+    numbers(binding, position, verdict, on_restart).standing_on(basis)
 }
 
 /// What a failed task says of its own token outweighs arithmetic: being inside the window is necessary, not sufficient.
