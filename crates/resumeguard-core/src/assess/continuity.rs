@@ -259,7 +259,7 @@ impl Continuity {
             None if stand.lost_since.is_some() => Some(LossCause::Tolerated),
             None => Some(LossCause::Reopened),
         };
-        let proven = owned || stand.ends || look.expects(gap);
+        let proven = owned || stand.ends || look.expects(gap, stand.lost_since.is_some());
         stand.accounted_to = Some(gap.begins);
         self.gap = None;
         let outcome = cause.map(|cause| if proven { Outcome::Lost(cause) } else { Outcome::MaybeLost });
@@ -335,13 +335,15 @@ impl Look<'_> {
         }
     }
 
-    /// Whether a connector that ran through would have opened such a stream by itself: it goes on without its token
-    /// when errors are tolerated, or when the server refuses that token with 260 (mongo-kafka
-    /// `StartedMongoSourceTask.tryCreateCursor`).
-    fn expects(&self, gap: Gap) -> bool {
+    /// Whether a running connector would have opened such a stream by itself: it goes on without its token when errors
+    /// are tolerated, or when the server refuses that token with 260 (mongo-kafka
+    /// `StartedMongoSourceTask.tryCreateCursor`). One whose position is good needs a stream that was there before and is
+    /// not any more: it may as well be without one, and somebody else's be seen.
+    fn expects(&self, gap: Gap, lost: bool) -> bool {
         let refusal = self.connector.probe.and_then(|probe| probe.answer.refusal());
         let refused = refusal.and_then(|failure| failure.code) == Some(260);
-        gap.replaces && (refused || self.connector.settings.tolerance == Tolerance::All)
+        let tolerated = self.connector.settings.tolerance == Tolerance::All;
+        refused && gap.replaces || tolerated && (lost || gap.replaces)
     }
 
     /// What a newer position than the last one means.

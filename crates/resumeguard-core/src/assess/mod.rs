@@ -55,7 +55,7 @@ pub fn assess(memory: &Memory, facts: &Facts, thresholds: &Thresholds, now: Now)
     for connector in &facts.connectors {
         let living = streams.living(connector);
         let before = memory.of(&connector.id);
-        let judgement = judge::judge(connector, facts, thresholds, before);
+        let judgement = judge::judge(connector, facts, thresholds, before, next.oplogs());
         let left_behind = memory.left_behind(&connector.id);
         let pass = Pass { facts, living, now, flush: thresholds.offset_flush, left_behind };
         let after = before.after(connector, &judgement, &pass);

@@ -92,3 +92,21 @@ fn a_stream_that_carries_is_linked_to_the_connector() {
     story.pass(stop).pass(|_| {}).pass(run);
     assert!(!linked(&story));
 }
+
+/// As after the restart of a worker: Connect does not answer, then the task is shown before its stream is there.
+#[test]
+fn a_tolerated_loss_is_proven_though_its_stream_was_out_of_sight() {
+    for (tolerance, outcome) in
+        [(&TOLERANT[..], Outcome::Lost(LossCause::Tolerated)), (&[], Outcome::MaybeLost)]
+    {
+        let mut story = Story::with(AT, opened(AT, after(AT)), tolerance);
+        story.pass(|facts| roll(facts, AT + 500));
+        story.pass(|facts| facts.connectors[0] = facts.connectors[0].unreadable()).pass(|facts| {
+            run(facts);
+            stored(facts, AT);
+            see(facts, Some(vec![]));
+        });
+        story.pass(|facts| see(facts, opened(LAST + 60, StreamStart::Now))).a_flush_goes_by();
+        story.found(&[(outcome, AT, LAST + 60)]);
+    }
+}
