@@ -3,28 +3,45 @@
 use super::{Failure, Outcome, status};
 use crate::publish::status::{Connector, Status};
 use crate::publish::table::sentence;
+use std::time::Duration;
 use wildmatch::WildMatch;
 
 /// Which connectors are asked about.
 #[derive(Debug, clap::Args)]
 pub(super) struct Which {
-    /// Only connectors whose name matches this glob.
+    /// Only connectors whose name, or CONNECT_CLUSTER/CONNECTOR, matches this glob.
     #[arg(long, value_name = "GLOB", default_value = "*")]
     connector: String,
     /// Only connectors of this Connect cluster.
     #[arg(long, value_name = "NAME")]
     connect_cluster: Option<String>,
+    /// How long the restart may take: what would be lost by then does not survive it.
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = humantime::parse_duration)]
+    duration: Duration,
 }
 
 impl Which {
     fn includes(&self, connector: &Connector) -> bool {
         let cluster = self.connect_cluster.as_ref().is_none_or(|name| *name == connector.connect_cluster);
-        cluster && WildMatch::new(&self.connector).matches(&connector.connector)
+        let glob = WildMatch::new(&self.connector);
+        let full = format!("{}/{}", connector.connect_cluster, connector.connector);
+        cluster && (glob.matches(&connector.connector) || glob.matches(&full))
+    }
+
+    /// Seconds that are left, at the least, where the restart may take longer.
+    fn too_little(&self, connector: &Connector) -> Option<u64> {
+        let left = u64::try_from(connector.outage_budget_range?.low).unwrap_or(0);
+        (left < self.duration.as_secs()).then_some(left)
     }
 }
 
 /// Names every connector that would not survive a restart. A cluster that cannot be read may hold more of them.
 pub(super) fn run(seen: &Status, which: &Which) -> Result<Outcome, Failure> {
+    let (lines, outcome) = conclude(seen, which);
+    status::print(&(lines.join("\n") + "\n")).map(|_| outcome)
+}
+
+fn conclude(seen: &Status, which: &Which) -> (Vec<String>, Outcome) {
     let asked: Vec<&Connector> =
         seen.connectors.iter().filter(|connector| which.includes(connector)).collect();
     let blind = seen
@@ -32,35 +49,106 @@ pub(super) fn run(seen: &Status, which: &Which) -> Result<Outcome, Failure> {
         .iter()
         .filter(|s| s.source == "connect" && !s.up)
         .filter(|s| which.connect_cluster.as_ref().is_none_or(|name| *name == s.name));
-    let mut outcome = if asked.is_empty() { Outcome::Unknown } else { Outcome::Done };
-    for source in blind {
-        outcome = Outcome::Unknown;
-        let error = source.error.as_deref().unwrap_or("not read yet");
-        status::print(&format!("unknown: Connect cluster {} cannot be read: {error}\n", source.name))?;
-    }
+    let mut lines: Vec<String> = blind
+        .map(|source| {
+            let error = source.error.as_deref().unwrap_or("not read yet");
+            format!("unknown: Connect cluster {} cannot be read: {error}", source.name)
+        })
+        .collect();
+    let mut outcome = if asked.is_empty() || !lines.is_empty() { Outcome::Unknown } else { Outcome::Done };
     for connector in &asked {
-        if connector.on_restart == "resumes" {
-            continue;
+        let Some((line, of_this)) = objection(connector, which) else { continue };
+        if of_this == Outcome::Bad || outcome == Outcome::Done {
+            outcome = of_this;
         }
-        let unknown = connector.on_restart == "unknown";
-        if !unknown || outcome == Outcome::Done {
-            outcome = if unknown { Outcome::Unknown } else { Outcome::Bad };
-        }
-        status::print(&(line(connector) + "\n"))?;
+        lines.push(line);
     }
-    let conclusion = match (outcome, asked.is_empty()) {
-        (Outcome::Done, _) => format!("go: all {} connectors would survive a restart\n", asked.len()),
-        (_, true) => "unknown: no MongoDB source connector matches\n".to_owned(),
-        (Outcome::Unknown, _) => "unknown: do not restart before the reasons above are cleared\n".to_owned(),
-        _ => "stop: a restart would lose the connectors above\n".to_owned(),
-    };
-    status::print(&conclusion).map(|_| outcome)
+    lines.push(match (outcome, asked.is_empty()) {
+        (Outcome::Done, _) => format!("go: all {} connectors would survive a restart", asked.len()),
+        (_, true) => "unknown: no MongoDB source connector matches".to_owned(),
+        (Outcome::Unknown, _) => "unknown: do not restart before the reasons above are cleared".to_owned(),
+        _ => "stop: a restart would lose the connectors above".to_owned(),
+    });
+    (lines, outcome)
 }
 
-fn line(connector: &Connector) -> String {
+/// What speaks against a restart of this one.
+fn objection(connector: &Connector, which: &Which) -> Option<(String, Outcome)> {
     let id = format!("{}/{}", connector.connect_cluster, connector.connector);
-    match &connector.why {
+    if connector.on_restart == "resumes" {
+        let left = which.too_little(connector)?;
+        let line = format!(
+            "too slow: {id} would be lost before the restart ends: it may have {} left, and the restart may take {}",
+            humantime::format_duration(Duration::from_secs(left)),
+            humantime::format_duration(which.duration)
+        );
+        return Some((line, Outcome::Bad));
+    }
+    let outcome = if connector.on_restart == "unknown" { Outcome::Unknown } else { Outcome::Bad };
+    let line = match &connector.why {
         Some(why) => format!("{}: {id}: {}", connector.on_restart, sentence(why)),
         None => format!("{}: {id} ({})", connector.on_restart, connector.verdict),
+    };
+    Some((line, outcome))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publish::status::Range;
+
+    fn seen(budget: Option<i64>) -> Status {
+        let golden = include_str!("../../tests/golden/status.json");
+        let mut status: Status = serde_json::from_str(golden).unwrap();
+        status.sources.clear();
+        status.connectors.truncate(1);
+        let connector = &mut status.connectors[0];
+        connector.connector = "orders".to_owned();
+        connector.on_restart = "resumes".to_owned();
+        connector.outage_budget_range = budget.map(|low| Range { low, high: Some(9_000) });
+        status
+    }
+
+    #[track_caller]
+    fn check(status: &Status, glob: &str, seconds: u64, outcome: Outcome, first: &str) {
+        let duration = Duration::from_secs(seconds);
+        let which = Which { connector: glob.to_owned(), connect_cluster: None, duration };
+        let (lines, found) = conclude(status, &which);
+        assert_eq!(found, outcome, "{lines:?}");
+        assert!(lines[0].starts_with(first), "{lines:?}");
+    }
+
+    #[test]
+    fn a_restart_takes_its_time() {
+        check(&seen(Some(300)), "*", 300, Outcome::Done, "go: all 1");
+        check(&seen(Some(299)), "*", 300, Outcome::Bad, "too slow: main/orders would be lost");
+        check(&seen(Some(299)), "*", 60, Outcome::Done, "go: all 1");
+        check(&seen(None), "*", 300, Outcome::Done, "go: all 1");
+    }
+
+    #[test]
+    fn a_glob_names_a_connector_or_its_cluster_too() {
+        for (glob, outcome) in [
+            ("orders", Outcome::Done),
+            ("main/*", Outcome::Done),
+            ("main/orders", Outcome::Done),
+            ("other/*", Outcome::Unknown),
+        ] {
+            check(&seen(None), glob, 1, outcome, "");
+        }
+    }
+
+    /// A certain no outweighs what is not known, in any order.
+    #[test]
+    fn the_worst_decides() {
+        let mut status = seen(None);
+        let mut other = status.connectors[0].clone();
+        other.on_restart = "unknown".to_owned();
+        status.connectors.push(other.clone());
+        check(&status, "*", 1, Outcome::Unknown, "unknown: main/orders");
+        status.connectors[0].on_restart = "skips".to_owned();
+        check(&status, "*", 1, Outcome::Bad, "skips: main/orders");
+        status.connectors.reverse();
+        check(&status, "*", 1, Outcome::Bad, "unknown: main/orders");
     }
 }

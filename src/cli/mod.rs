@@ -64,9 +64,10 @@ enum Command {
     },
     /// May these connectors be restarted? For use before a deploy, a restart or an upgrade.
     ///
-    /// Exit status: 0 every one would resume, 2 some would not, and which, 3 unknown.
+    /// Exit status: 0 every one would resume, 2 some would not, and which, 3 unknown. How long a position lasts is known
+    /// to a running daemon only.
     #[command(
-        after_help = "Example:\n  resumeguard gate --connector 'orders-*' && systemctl restart kafka-connect"
+        after_help = "Example:\n  resumeguard gate --connector 'orders-*' --duration 10m && systemctl restart kafka-connect"
     )]
     Gate {
         #[command(flatten)]

@@ -77,7 +77,7 @@ pub(super) enum RecoveryCommand {
         state: State,
     },
     /// One attempt's story: who, why, each step with its outcome, what was lost, how to restore what it replaced.
-    #[command(after_help = "Example:\n  resumeguard recovery show 1a2b3c4d5e6f-20260131T180000")]
+    #[command(after_help = "Example:\n  resumeguard recovery show 1a2b3c4d5e6f-1795439318809")]
     Show {
         /// Its name, as `list` shows it.
         attempt: String,
@@ -89,7 +89,7 @@ pub(super) enum RecoveryCommand {
     },
     /// Puts back what an attempt has replaced, the offset and the settings, and waits for its end.
     #[command(
-        after_help = "Example:\n  resumeguard recovery restore 1a2b3c4d5e6f-20260131T180000 --reason 'the oplog is back'"
+        after_help = "Example:\n  resumeguard recovery restore 1a2b3c4d5e6f-1795439318809 --reason 'the oplog is back'"
     )]
     Restore {
         /// The attempt's name.

@@ -109,6 +109,10 @@ pub struct RawThresholds {
     pub critical: HumanDuration,
     /// `critical` below this share of the window.
     pub critical_ratio: f64,
+    /// `at_risk` below this outage budget; 0 asks for nothing.
+    pub at_risk_budget: HumanDuration,
+    /// `critical` below this outage budget; 0 asks for nothing.
+    pub critical_budget: HumanDuration,
     /// Share above the limit that a better verdict needs.
     pub hysteresis: f64,
     /// RG012 below this window; 0 asks for nothing.
@@ -139,6 +143,12 @@ pub struct RawOverride {
     /// As in `[thresholds]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub critical_ratio: Option<f64>,
+    /// As in `[thresholds]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_risk_budget: Option<HumanDuration>,
+    /// As in `[thresholds]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub critical_budget: Option<HumanDuration>,
     /// As in `[thresholds]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window_needed: Option<HumanDuration>,
@@ -212,6 +222,8 @@ impl Default for RawThresholds {
             at_risk_ratio: 0.5,
             critical: HumanDuration::seconds(2 * 3600),
             critical_ratio: 0.2,
+            at_risk_budget: HumanDuration::seconds(0),
+            critical_budget: HumanDuration::seconds(0),
             hysteresis: 0.1,
             window_needed: HumanDuration::seconds(0),
             loss_shown_for: HumanDuration::seconds(24 * 3600),

@@ -22,6 +22,8 @@ pub(super) fn thresholds(
         at_risk_ratio: raw.at_risk_ratio,
         critical_seconds: raw.critical.0.as_secs_f64(),
         critical_ratio: raw.critical_ratio,
+        at_risk_budget: raw.at_risk_budget.0.as_secs_f64(),
+        critical_budget: raw.critical_budget.0.as_secs_f64(),
         window_needed: needed(raw.window_needed.0),
     };
     check_levels("thresholds", levels)?;
@@ -35,6 +37,8 @@ pub(super) fn thresholds(
             at_risk_ratio: special.at_risk_ratio.unwrap_or(levels.at_risk_ratio),
             critical_seconds: special.critical.map_or(levels.critical_seconds, |d| d.0.as_secs_f64()),
             critical_ratio: special.critical_ratio.unwrap_or(levels.critical_ratio),
+            at_risk_budget: special.at_risk_budget.map_or(levels.at_risk_budget, |d| d.0.as_secs_f64()),
+            critical_budget: special.critical_budget.map_or(levels.critical_budget, |d| d.0.as_secs_f64()),
             window_needed: special.window_needed.map_or(levels.window_needed, |d| needed(d.0)),
         };
         check_levels(&format!("thresholds.overrides.{name}"), special_levels)?;
@@ -55,7 +59,9 @@ fn check_levels(key: &str, levels: Levels) -> Result<(), ConfigError> {
     if !ratios.iter().all(|ratio| (0.0..=1.0).contains(ratio)) {
         return Err(ConfigError::at(key, "ratios must be from 0 to 1"));
     }
-    if levels.critical_seconds > levels.at_risk_seconds || levels.critical_ratio > levels.at_risk_ratio {
+    let budgets = levels.at_risk_budget > 0.0 && levels.critical_budget > levels.at_risk_budget;
+    let seconds = levels.critical_seconds > levels.at_risk_seconds;
+    if seconds || levels.critical_ratio > levels.at_risk_ratio || budgets {
         return Err(ConfigError::at(key, "critical must not be larger than at_risk"));
     }
     Ok(())

@@ -70,9 +70,12 @@ impl Socket {
             }
         }
         let listener = bind_closed(directory, &path);
-        let listener = listener.map_err(|cause| match cause.kind() {
-            ErrorKind::InvalidInput => SocketError::TooLong(shown),
-            _ => SocketError::System { path: shown, cause },
+        let listener = listener.map_err(|cause| {
+            if cause.kind() == ErrorKind::InvalidInput {
+                SocketError::TooLong(shown)
+            } else {
+                SocketError::System { path: shown, cause }
+            }
         })?;
         Ok(Self { listener, file: Removed(path) })
     }

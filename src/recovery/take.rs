@@ -74,7 +74,7 @@ impl Walk<'_> {
         if starts(&turn.step) {
             self.started = Started::at(self.uptime());
         }
-        match self.send(attempt, &turn.step, will, world, hands).await {
+        match self.send(attempt, turn, will, world, hands).await {
             Sent::Accepted => Some(self.effect(attempt, turn, will, world, hands).await),
             Sent::Refused(says) => Some(failed(says)),
             Sent::Uncertain(line) => {
@@ -86,11 +86,11 @@ impl Walk<'_> {
         }
     }
 
-    async fn send(&self, attempt: &Attempt, step: &Step, will: &Will, world: &World, hands: &Hands) -> Sent {
+    async fn send(&self, attempt: &Attempt, turn: &Turn, will: &Will, world: &World, hands: &Hands) -> Sent {
         let frozen = || self.frozen().is_some();
         let name = &attempt.plan.connector.connector;
         let writer = Writer { hands, name, clock: self.executor.clock, frozen: &frozen };
-        match step {
+        match &turn.step {
             Step::Stop => writer.order("stop").await,
             Step::Resume => writer.order("resume").await,
             Step::Pause => writer.order("pause").await,
@@ -102,8 +102,10 @@ impl Walk<'_> {
             }
             Step::RemoveOffset { partition } => writer.store(&key(attempt, partition, world), None).await,
             Step::RestoreOffset { partition } => {
-                let saved = saved(attempt, partition).and_then(|saved| saved.offset.as_ref());
-                writer.store(&key(attempt, partition, world), saved).await
+                // What was written down is what is sent: on its way back, a restore puts back what it has found itself.
+                let meant = saved(attempt, partition).find(|saved| saved.text() == will.text.as_deref());
+                let offset = meant.and_then(|saved| saved.offset.as_ref());
+                writer.store(&key(attempt, partition, world), offset).await
             }
             Step::Configure { .. } | Step::StartAtOldest { .. } => {
                 self.configure(&writer, will, world, hands).await
@@ -340,10 +342,10 @@ fn dropped(attempt: &Attempt) -> bool {
     acted.any(|taken| renames(&taken.step) || removes(&taken.step))
 }
 
-/// What this attempt, or the one that it restores, has found under this key.
-fn saved<'a>(attempt: &'a Attempt, partition: &str) -> Option<&'a RawOffset> {
-    let from = attempt.source.as_ref().or(attempt.saved.as_ref())?;
-    from.offsets.iter().find(|offset| offset.ns() == Some(partition))
+/// What the attempt that this one restores, and this one itself, have found under this key.
+fn saved<'a>(attempt: &'a Attempt, partition: &'a str) -> impl Iterator<Item = &'a RawOffset> {
+    let found = attempt.source.iter().chain(&attempt.saved);
+    found.flat_map(|saved| &saved.offsets).filter(move |offset| offset.ns() == Some(partition))
 }
 
 /// The key as it was found; one that is not there any more as it was saved. A key is never put together anew, except where there
@@ -351,7 +353,7 @@ fn saved<'a>(attempt: &'a Attempt, partition: &str) -> Option<&'a RawOffset> {
 fn key(attempt: &Attempt, partition: &str, world: &World) -> Map<String, Value> {
     let found = world.offsets.iter().find(|offset| offset.ns() == Some(partition));
     let own = || attempt.saved.as_ref()?.offsets.iter().find(|offset| offset.ns() == Some(partition));
-    match found.or_else(own).or_else(|| saved(attempt, partition)) {
+    match found.or_else(own).or_else(|| saved(attempt, partition).next()) {
         Some(known) => known.partition.clone(),
         None => Map::from_iter([("ns".to_owned(), Value::String(partition.to_owned()))]),
     }

@@ -101,7 +101,7 @@ impl<'a> Walk<'a> {
     async fn turn(&mut self, attempt: &Attempt, turn: Turn) -> Result<(), JournalError> {
         self.times = 0;
         self.until_unfrozen(attempt).await;
-        match self.look(attempt, marks(&turn)).await {
+        match self.look(attempt, needs_members(&turn)).await {
             Look::Seen(seen) => self.attend(attempt, turn, &seen.0, seen.1, false).await,
             Look::Frozen => Ok(()),
             Look::Not(says) => self.close(attempt, &turn, Outcome::Failed { says }, false).await,
@@ -115,7 +115,7 @@ impl<'a> Walk<'a> {
         let begun = self.uptime();
         let seen = loop {
             self.until_unfrozen(&attempt).await;
-            let seen = match self.look(&attempt, marks(&turn)).await {
+            let seen = match self.look(&attempt, needs_members(&turn)).await {
                 Look::Seen(seen) => seen,
                 Look::Frozen => continue,
                 Look::Not(says) => return self.close(&attempt, &turn, Outcome::Failed { says }, true).await,
@@ -283,12 +283,12 @@ impl<'a> Walk<'a> {
     }
 
     /// Reads the connector and its deployment, again and again where that fails.
-    async fn look(&mut self, attempt: &Attempt, needs_oplog: bool) -> Look {
+    async fn look(&mut self, attempt: &Attempt, needs_members: bool) -> Look {
         let begun = self.uptime();
         loop {
             let says = match self.seen(attempt).await {
                 Ok((_, world))
-                    if needs_oplog && world.state.is_some() && self.may_yet_tell(&world, begun) =>
+                    if needs_members && world.state.is_some() && self.may_yet_tell(&world, begun) =>
                 {
                     "its oplog cannot be read".to_owned()
                 }
@@ -335,6 +335,14 @@ impl<'a> Walk<'a> {
         }
         self.started.see(&world.tasks);
     }
+}
+
+/// Whether a step needs the deployment itself. Just started, nobody has met it yet, which is no answer.
+fn needs_members(turn: &Turn) -> bool {
+    let writes_there = |step: &Step| {
+        matches!(step, Step::InsertMarker { .. } | Step::RemoveMarker { .. } | Step::ResizeOplog { .. })
+    };
+    marks(turn) || writes_there(&turn.step)
 }
 
 /// Whether the world shows that a step was taken.

@@ -11,7 +11,6 @@ use resumeguard_core::domain::*;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn snapshot() -> Snapshot {
     let lost = ConnectorReport {
         id: ConnectorId::new("main", "orders \"eu\"\\"),

@@ -48,7 +48,7 @@ async fn the_gate_names_exactly_those_that_a_restart_of_the_worker_breaks() {
     // The busy one moves on by an event, the beating one by its heartbeat; nothing moves the others.
     let gate = wait_until("a gate that is settled", LONG, async || {
         stack.mongod().insert("gate.busy", mongodb::bson::doc! { "of": "busy" }).await?;
-        let (code, said) = daemon.ask(&["gate"]);
+        let (code, said) = daemon.ask(&["gate", "--duration", "1s"]);
         let settled =
             code == 2 && !said.contains("busy") && !said.contains("beating") && !said.contains("unknown");
         tokio::time::sleep(Duration::from_millis(300)).await;

@@ -102,4 +102,15 @@ async fn without_a_daemon_the_command_carries_it_out_itself() {
     assert!(shared.connect().status("by-hand").await.unwrap().unwrap().all("RUNNING"));
     let (_, list, _) = run(&["recovery", "list"], &config).await;
     assert!(list.contains("main/by-hand") && list.contains("recovered"), "{list}");
+    let attempt = list.lines().nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+    let before = shared.connect().offsets("by-hand").await.unwrap();
+    let (code, story, error) =
+        run(&["recovery", "restore", &attempt, "--reason", "to see it"], &config).await;
+    println!("{story}");
+    // What it restores is lost: the connector fails of it again, and gets back what it had.
+    assert!(code == 1 && story.contains(", put_back\n"), "{code} {story}{error}");
+    assert!(story.contains(&format!("restores  {attempt}")), "{story}");
+    let after = shared.connect().offsets("by-hand").await.unwrap();
+    assert!(after[0].time() >= before[0].time(), "{before:?} {after:?}");
+    shared.connect().wait_until("by-hand", LONG, |status| status.all("RUNNING")).await.unwrap();
 }

@@ -8,7 +8,7 @@ pub use text::{attempts, overview, planned, story};
 use super::words;
 use resumeguard_core::domain::{ConnectorId, Timestamp};
 use resumeguard_core::recovery::{
-    Attempt, AttemptId, Blocker, Ledger, Mode, Outcome, Phase, Plan, Planned, Stretch, Taken,
+    Attempt, AttemptId, Blocker, Ended, Ledger, Mode, Outcome, Phase, Plan, Planned, Stretch, Taken,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -265,7 +265,7 @@ pub struct Told {
     pub steps: Vec<Walked>,
     /// The steps that follow, as it looks now; none once it has ended.
     pub steps_to_come: Vec<String>,
-    /// It saved what was there before, so it can be restored.
+    /// What it has replaced is saved, and was not put back: it can be.
     pub can_be_restored: bool,
 }
 
@@ -302,8 +302,13 @@ pub fn told(ledger: &Ledger, id: &AttemptId) -> Option<Told> {
         expected_to_lose: found.plan.loses.sentence(),
         steps: found.taken.iter().map(walked).collect(),
         steps_to_come: to_come(found),
-        can_be_restored: found.saved.is_some() && found.ended.is_some(),
+        can_be_restored: found.saved.is_some() && left_something(found),
     })
+}
+
+/// Everything that it has replaced was not put back already.
+fn left_something(attempt: &Attempt) -> bool {
+    matches!(attempt.ended, Some((Ended::Recovered | Ended::NeedsPerson, ..)))
 }
 
 fn to_come(attempt: &Attempt) -> Vec<String> {

@@ -114,8 +114,8 @@ pub fn attempts(attempts: &[Tried]) -> String {
 #[must_use]
 pub fn story(told: &Told) -> String {
     let it = &told.attempt;
-    let mut lines =
-        vec![format!("{}: {} at {}/{}", it.attempt, it.strategy, it.connect_cluster, it.connector)];
+    let how = if it.restores.is_some() { "restore" } else { &it.strategy };
+    let mut lines = vec![format!("{}: {how} at {}/{}", it.attempt, it.connect_cluster, it.connector)];
     let mut field = |name: &str, text: String| lines.push(format!("  {name:<9} {text}"));
     field("who", it.by.clone());
     field("why", format!("{} ({})", it.reason, it.trigger));

@@ -89,6 +89,7 @@ fn raw_offset(text: &str) -> RawOffset {
     RawOffset { partition, offset: Some(offset) }
 }
 
+#[allow(clippy::too_many_lines, reason = "a table")]
 /// One event of every kind and, within the attempts, one outcome, end, phase, actor and step of every kind.
 pub(crate) fn every_event() -> Vec<Event> {
     let (attempt, plan) = (AttemptId("a1".into()), plan());

@@ -11,6 +11,7 @@ mod interrupt;
 mod kill_matrix;
 mod matrix;
 mod mutants;
+mod relay;
 mod stack;
 mod test;
 

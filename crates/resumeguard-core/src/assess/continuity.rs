@@ -1,7 +1,7 @@
 //! Loss accounting: does a stored position continue where the last one ended, and if not, what proves it?
 //!
-//! Three things are followed from pass to pass: the position, the one change stream that must be the connector's, and
-//! whether its task ran. What none of them proves is said to be possible, and is not counted.
+//! Three things are followed from pass to pass: the position, the one change stream on its namespace and what links that
+//! to the connector, and whether its task ran. What none of them proves is said to be possible, and is not counted.
 
 #[cfg(test)]
 mod tests;
@@ -9,6 +9,7 @@ mod tests;
 use super::evidence::Living;
 use super::judge::Judgement;
 use super::memory::Pass;
+use super::ownership::{Ownership, Signs};
 use crate::domain::{
     ChangeStream, ConnectorFacts, ConnectorState, Discontinuity, LossCause, Outcome, StartupMode,
     StoredOffset, StreamStart, TaskState, Timestamp, TokenKind, Tolerance, Verdict, Why,
@@ -32,6 +33,8 @@ pub(crate) struct Continuity {
     scope: Option<(String, String)>,
     stand: Option<Stand>,
     cursor: Cursor,
+    /// Whether that stream is the connector's.
+    owned: Ownership,
     /// A stream was opened without a token, and from where is not known yet.
     gap: Option<Gap>,
     /// The position has vanished since: the next one begins anew.
@@ -54,6 +57,12 @@ type Found = (Outcome, Timestamp, Timestamp);
 struct Gap {
     /// Where it began.
     begins: Timestamp,
+    /// The stream, by the moment of its creation.
+    #[serde(default)]
+    created_ms: i64,
+    /// It took the place of one that was seen in the pass before.
+    #[serde(default)]
+    replaces: bool,
     /// Uptime at which it was first seen.
     noticed: Duration,
 }
@@ -122,6 +131,11 @@ enum Cursor {
 }
 
 impl Continuity {
+    /// What links a stream to the connector.
+    pub(crate) fn owned(&self) -> Ownership {
+        self.owned
+    }
+
     /// What was found, oldest first.
     pub(crate) fn found(&self) -> &[Discontinuity] {
         &self.found
@@ -149,10 +163,11 @@ impl Continuity {
         if next.scope != scope {
             // Another stream altogether: its position continues nothing.
             (next.scope, next.stand, next.gap, next.vanished) = (scope, None, None, None);
-            next.cursor = Cursor::Unseen;
+            (next.cursor, next.owned) = (Cursor::Unseen, Ownership::default());
         }
-        let look = Look { connector, judgement, pass, newest };
+        let mut look = Look { connector, judgement, pass, newest, owned: false };
         next.stream(&look);
+        look.owned = next.owned.proves(pass.living);
         let by_stream = next.close_gap(&look);
         let by_position = next.moved(&look);
         for (outcome, from, to) in by_stream.into_iter().chain(by_position) {
@@ -165,6 +180,12 @@ impl Continuity {
     /// A stream that was opened since the position was read, and not from a token, leaves out what lies between. How
     /// far the old one had come is known once the next position is stored, or when a flush has gone by without one.
     fn stream(&mut self, look: &Look<'_>) {
+        let opened_since = self.opened_since(look.pass.living);
+        self.owned = self.owned.after(look.pass.living, look.connector, &self.signs(look, opened_since));
+        if !look.connector.is_running() {
+            // Whoever opens a stream now is not the connector, and what its task opens will be new when it runs again.
+            return;
+        }
         let before = self.cursor;
         let Living::One(stream) = look.pass.living else {
             let absent = look.pass.living == Living::None;
@@ -173,25 +194,46 @@ impl Continuity {
         };
         self.cursor = Cursor::Created(stream.created_ms);
         let Some(stand) = &self.stand else { return };
-        let opened_since = match before {
-            Cursor::Created(known) => known != stream.created_ms,
-            Cursor::Absent => true,
-            // A position is older than the mark at which an idle stream begins, so it must have been read before.
-            Cursor::Unseen => i64::from(stand.read.t) < stream.created_seconds(),
-        };
         let begins = match stream.start {
             StreamStart::Now => stream.created_at(),
             StreamStart::At(time) => time,
             StreamStart::After(_) | StreamStart::Unreadable => return,
         };
         if opened_since && self.gap.is_none() && begins > stand.accounted() {
-            self.gap = Some(Gap { begins, noticed: look.pass.now.uptime });
+            let replaces = matches!(before, Cursor::Created(_));
+            let (created_ms, noticed) = (stream.created_ms, look.pass.now.uptime);
+            self.gap = Some(Gap { begins, created_ms, replaces, noticed });
+        }
+    }
+
+    /// Whether the one stream was not there when the position was read last.
+    fn opened_since(&self, living: Living<'_>) -> bool {
+        let (Living::One(stream), Some(stand)) = (living, &self.stand) else { return false };
+        match self.cursor {
+            Cursor::Created(known) => known != stream.created_ms,
+            Cursor::Absent => true,
+            // A position is older than the mark at which an idle stream begins, so it must have been read before.
+            Cursor::Unseen => i64::from(stand.read.t) < stream.created_seconds(),
+        }
+    }
+
+    fn signs(&self, look: &Look<'_>, opened_since: bool) -> Signs {
+        let stand = self.stand.as_ref();
+        let tasks = look.tasks(stand);
+        let started = |stand: &Stand| {
+            tasks.at_rest == 0 && stand.tasks.at_rest > 0 || tasks.restarted_since(&stand.tasks)
+        };
+        Signs {
+            stood: stand.map(|stand| stand.position),
+            opened_with_the_task: opened_since && stand.is_some_and(started),
+            at_rest: tasks.at_rest,
         }
     }
 
     /// The gap that a new stream left, once it is known from where.
     fn close_gap(&mut self, look: &Look<'_>) -> Option<Found> {
         let (gap, stand) = (self.gap?, self.stand.as_mut()?);
+        let owned = self.owned.of(gap.created_ms);
         let waited = look.pass.now.uptime.saturating_sub(gap.noticed);
         let next = look.position();
         let from = match next {
@@ -204,7 +246,7 @@ impl Continuity {
                 }
                 next.time
             }
-            Some(next) if next.time > stand.position => stand.accounted(),
+            Some(next) if next.time > stand.position && owned => stand.accounted(),
             Some(_) | None if waited < look.pass.flush => return None,
             Some(_) | None => stand.accounted(),
         };
@@ -217,9 +259,11 @@ impl Continuity {
             None if stand.lost_since.is_some() => Some(LossCause::Tolerated),
             None => Some(LossCause::Reopened),
         };
+        let proven = owned || stand.ends || look.expects(gap, stand.lost_since.is_some());
         stand.accounted_to = Some(gap.begins);
         self.gap = None;
-        Some((Outcome::Lost(cause?), from, gap.begins))
+        let outcome = cause.map(|cause| if proven { Outcome::Lost(cause) } else { Outcome::MaybeLost });
+        Some((outcome?, from, gap.begins))
     }
 
     /// Compares this pass's position with the last one.
@@ -278,9 +322,30 @@ struct Look<'a> {
     judgement: &'a Judgement,
     pass: &'a Pass<'a>,
     newest: Timestamp,
+    /// The one stream that is seen is the connector's.
+    owned: bool,
 }
 
 impl Look<'_> {
+    /// The connector's one stream, where it is proven to be that.
+    fn own(&self) -> Option<&ChangeStream> {
+        match self.pass.living {
+            Living::One(stream) if self.owned => Some(stream),
+            Living::One(_) | Living::None | Living::Unseen | Living::Ambiguous => None,
+        }
+    }
+
+    /// Whether a running connector would have opened such a stream by itself: it goes on without its token when errors
+    /// are tolerated, or when the server refuses that token with 260 (mongo-kafka
+    /// `StartedMongoSourceTask.tryCreateCursor`). One whose position is good needs a stream that was there before and is
+    /// not any more: it may as well be without one, and somebody else's be seen.
+    fn expects(&self, gap: Gap, lost: bool) -> bool {
+        let refusal = self.connector.probe.and_then(|probe| probe.answer.refusal());
+        let refused = refusal.and_then(|failure| failure.code) == Some(260);
+        let tolerated = self.connector.settings.tolerance == Tolerance::All;
+        refused && gap.replaces || tolerated && (lost || gap.replaces)
+    }
+
     /// What a newer position than the last one means.
     fn jump(&self, stand: &Stand, vanished: Option<LossCause>) -> Option<Outcome> {
         let tasks = self.tasks(Some(stand));
@@ -306,27 +371,25 @@ impl Look<'_> {
             Tolerance::All => LossCause::Tolerated,
             Tolerance::None => LossCause::Altered,
         };
-        match self.pass.living {
-            Living::One(ChangeStream { start: StreamStart::After(token), .. }) if *token > stand.position => {
+        match self.own() {
+            Some(ChangeStream { start: StreamStart::After(token), .. }) if *token > stand.position => {
                 Some(Outcome::Lost(LossCause::Altered))
             }
             // One that is lost again moves on behind the oplog's back: nothing is decided yet.
             _ if self.judgement.verdict == Verdict::Lost && !restarted => None,
-            Living::One(stream) if carried_over(stream, stand.position, lost_since) => Some(Outcome::Rescued),
-            Living::One(_) | Living::None | Living::Unseen | Living::Ambiguous if restarted => {
-                Some(Outcome::Lost(cause))
-            }
-            Living::One(_) | Living::None | Living::Unseen | Living::Ambiguous => Some(Outcome::MaybeLost),
+            Some(stream) if carried_over(stream, stand.position, lost_since) => Some(Outcome::Rescued),
+            Some(_) | None if restarted => Some(Outcome::Lost(cause)),
+            Some(_) | None => Some(Outcome::MaybeLost),
         }
     }
 
     /// Where it went on, at the latest: a stream opened from a token says it more exactly than what was stored since.
     fn resumed_at(&self, stand: &Stand, position: Timestamp) -> Timestamp {
-        match self.pass.living {
-            Living::One(ChangeStream { start: StreamStart::After(token), .. }) if *token > stand.position => {
+        match self.own() {
+            Some(ChangeStream { start: StreamStart::After(token), .. }) if *token > stand.position => {
                 position.min(*token)
             }
-            Living::One(_) | Living::None | Living::Unseen | Living::Ambiguous => position,
+            Some(_) | None => position,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Evidence beyond the stored position: which change streams the servers show as open.
 
+use super::ownership::Ownership;
 use crate::domain::{ChangeStream, ConnectorFacts, Facts, LiveStream, MemberFacts, Role, Selection};
 use std::collections::HashMap;
 
@@ -12,7 +13,8 @@ pub(crate) enum Living<'a> {
     Ambiguous,
     /// No member that holds data shows a stream on its namespace.
     None,
-    /// There is one on its namespace, and no other connector is known that could own it.
+    /// There is one on its namespace, and no other connector is known that could own it. It may still be an
+    /// application's: see [`Ownership`].
     One(&'a ChangeStream),
 }
 
@@ -22,11 +24,11 @@ const RECENTLY: i64 = 60;
 impl Living<'_> {
     /// What follows for the connector's stored position. A stream that is older than the loss has carried the connector over
     /// it, and holds everything since.
-    pub(crate) fn carries(self, connector: &ConnectorFacts, facts: &Facts) -> LiveStream {
+    pub(crate) fn carries(self, owned: Ownership, connector: &ConnectorFacts, facts: &Facts) -> LiveStream {
         let stream = match self {
-            Self::One(stream) => stream,
+            Self::One(stream) if owned.of(stream.created_ms) => stream,
             Self::None => return LiveStream::None,
-            Self::Unseen | Self::Ambiguous => return LiveStream::Unproven,
+            Self::One(_) | Self::Unseen | Self::Ambiguous => return LiveStream::Unproven,
         };
         let position = connector.token_time().map_or(i64::MAX, |position| i64::from(position.t));
         let newest = facts.newest_of(connector).map_or(i64::MAX, |newest| i64::from(newest.t));

@@ -2,7 +2,8 @@
 
 use super::asked;
 use super::collection::{Behind, ended_since};
-use super::memory::ConnectorMemory;
+use super::forecast::{OplogTrack, PositionTrack, forecast};
+use super::memory::{ConnectorMemory, Oplogs};
 use super::thresholds::Thresholds;
 use crate::domain::{
     Basis, ConnectorFacts, Facts, Failure, FailureClass, FirstEntry, LiveKey, MemberFacts, Observed,
@@ -59,6 +60,8 @@ impl Judgement {
 struct Binding<'a> {
     /// The member with the greatest `first` among those that can be selected now.
     member: &'a MemberFacts,
+    /// How its oplog has moved, where that was seen.
+    track: Option<&'a OplogTrack>,
     first: FirstEntry,
     /// A position older than this is lost. It is `first`, but where the selection is hidden the smallest of all.
     lost_before: Timestamp,
@@ -70,8 +73,28 @@ struct Binding<'a> {
     newest_read: Option<Timestamp>,
     /// Every member that the connector could select now was read.
     complete: Observed<()>,
+    /// Which members that is, nobody knows.
+    hidden: bool,
     /// What the server said when it was asked, lately.
     asked: Option<Probe>,
+}
+
+impl Binding<'_> {
+    /// Seconds until an oplog that still fills begins to truncate: at its average pace, or at that of late where it is
+    /// faster.
+    fn until_truncation(&self, window: i64) -> i64 {
+        let average = self.member.seconds_until_truncation().unwrap_or(0);
+        let of_late =
+            self.track.filter(|_| self.first.initiating).and_then(|track| track.seconds_until_full(window));
+        of_late.map_or(average, |of_late| average.min(of_late))
+    }
+
+    /// Seconds for which the position lasts if it stands still from now on.
+    fn budget(&self, position: &Position) -> Option<i64> {
+        let retention = self.member.sizes.min_retention_seconds;
+        let forecast = forecast(self.track?, position.time, &PositionTrack::default(), retention);
+        forecast.outage_budget_seconds.ok()
+    }
 }
 
 /// Judges one connector.
@@ -80,8 +103,9 @@ pub(crate) fn judge(
     facts: &Facts,
     thresholds: &Thresholds,
     memory: &ConnectorMemory,
+    oplogs: &Oplogs,
 ) -> Judgement {
-    let binding = binding(connector, facts);
+    let binding = binding(connector, facts, oplogs);
     let floor = binding.as_ref().ok().map(|binding| binding.first);
     let position = match readable_position(connector, facts, floor) {
         Ok(position) => position,
@@ -163,8 +187,8 @@ fn from_a_refused_position(connector: &ConnectorFacts, floor: Option<FirstEntry>
 }
 
 /// J3: the greatest `first` among the members that the connector's connection string can select.
-fn binding<'a>(connector: &ConnectorFacts, facts: &'a Facts) -> Observed<Binding<'a>> {
-    connector.deployment.as_ref().map_err(|why| *why)?;
+fn binding<'a>(connector: &ConnectorFacts, facts: &'a Facts, oplogs: &'a Oplogs) -> Observed<Binding<'a>> {
+    let name = connector.deployment.as_ref().map_err(|why| *why)?;
     let deployment = facts.deployment_of(connector).ok_or(Why::NotReadYet)?;
     let members = deployment.members.as_deref().map_err(|why| *why)?;
     let selection = connector.selection.as_ref().map_err(|why| *why)?;
@@ -181,12 +205,14 @@ fn binding<'a>(connector: &ConnectorFacts, facts: &'a Facts) -> Observed<Binding
     let after_a_change = candidates.later.iter().filter_map(|member| Some(member.first.ok()?.time)).max();
     Ok(Binding {
         member,
+        track: oplogs.get(name, &member.host).map(|oplog| &oplog.track),
         first,
         lost_before: if hidden { smallest } else { first.time },
         doubtful_before: after_a_change.map_or(first.time, |time| time.max(first.time)),
         last: newest(members),
         newest_read: members.iter().filter_map(|member| member.last.ok()).max(),
         complete,
+        hidden,
         asked: asked::recent(connector, facts),
     })
 }
@@ -215,6 +241,10 @@ fn against(
     thresholds: &Thresholds,
     memory: &ConnectorMemory,
 ) -> Judgement {
+    // Where the selection is hidden the one member that cannot be read may be the one that still holds it.
+    if let (true, Err(why)) = (binding.hidden, binding.complete) {
+        return Judgement::unknown(why, OnRestart::Unknown);
+    }
     if position.time < binding.lost_before {
         return older_than_first(binding, position, connector);
     }
@@ -291,16 +321,25 @@ fn inside_the_window(
         return Judgement::unknown(why, OnRestart::Unknown);
     };
     // An oplog that still fills up takes nothing away yet: the time until it does counts as margin.
-    let until_truncation = binding.member.seconds_until_truncation().unwrap_or(0);
+    let until_truncation = binding.until_truncation(window);
     let margin = seconds(position.time, binding.first.time).saturating_add(until_truncation);
     let capacity = window.saturating_add(until_truncation);
     let falls_with_a_change = position.time < binding.doubtful_before;
-    let verdict = if falls_with_a_change || (at_the_edge && !equality_resumes) {
-        Verdict::Critical
+    let (verdict, on_restart) = if at_the_edge && !equality_resumes {
+        let refused = || from_a_refused_position(connector, Some(binding.first));
+        (Verdict::Critical, binding.member.wire_version.map_or(OnRestart::Unknown, |_| refused()))
+    } else if falls_with_a_change {
+        (Verdict::Critical, OnRestart::Resumes)
     } else {
-        thresholds.verdict(&connector.id, as_f64(margin), as_f64(capacity), memory.verdict())
+        let by_margin = thresholds.verdict(&connector.id, as_f64(margin), as_f64(capacity), memory.verdict());
+        let asked = thresholds.asks_for_a_budget(&connector.id);
+        let budget = asked.then(|| binding.budget(position)).flatten();
+        let by_budget =
+            budget.map(|left| thresholds.by_budget(&connector.id, as_f64(left), memory.verdict()));
+        let worse = by_budget.filter(|verdict| verdict.rank() < by_margin.rank());
+        (worse.unwrap_or(by_margin), OnRestart::Resumes)
     };
-    numbers(binding, position, verdict, OnRestart::Resumes).standing_on(basis)
+    numbers(binding, position, verdict, on_restart).standing_on(basis)
 }
 
 /// What a failed task says of its own token outweighs arithmetic: being inside the window is necessary, not sufficient.

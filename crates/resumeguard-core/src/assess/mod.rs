@@ -12,6 +12,7 @@ pub mod forecast;
 mod judge;
 mod limits;
 mod memory;
+mod ownership;
 mod progress;
 #[cfg(test)]
 mod properties;
@@ -54,7 +55,7 @@ pub fn assess(memory: &Memory, facts: &Facts, thresholds: &Thresholds, now: Now)
     for connector in &facts.connectors {
         let living = streams.living(connector);
         let before = memory.of(&connector.id);
-        let judgement = judge::judge(connector, facts, thresholds, before);
+        let judgement = judge::judge(connector, facts, thresholds, before, next.oplogs());
         let left_behind = memory.left_behind(&connector.id);
         let pass = Pass { facts, living, now, flush: thresholds.offset_flush, left_behind };
         let after = before.after(connector, &judgement, &pass);
@@ -122,7 +123,7 @@ fn report(case: &Case<'_>, forecast: Option<Forecast>) -> ConnectorReport {
         findings: findings::all(case),
         failures: case.memory.failures().clone(),
         progress: progress::progress(case),
-        live_stream: case.living.carries(connector, case.facts),
+        live_stream: case.live_stream(),
         discontinuities: case.memory.continuity().found().to_vec(),
         discontinuities_now: case.memory.continuity().found_now(),
         losses: case.memory.continuity().counts().clone(),

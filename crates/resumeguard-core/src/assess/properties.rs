@@ -107,6 +107,28 @@ proptest! {
         }
     }
 
+    /// What has not been read may say anything, and the loss must stand.
+    #[test]
+    fn lost_is_lost_whatever_the_unread_members_hold(
+        facts in any_facts(), t in 0_u32..100_000, firsts in proptest::collection::vec(0_u32..300_000, 3),
+    ) {
+        let mut facts = facts;
+        facts.connectors[0].offset_age = Duration::ZERO;
+        facts.connectors[0].offset = token(t, 0);
+        let mut completed = facts.clone();
+        let members = completed.deployments.get_mut("rs0").unwrap().members.as_mut().unwrap();
+        for (member, t) in members.iter_mut().zip(firsts) {
+            if member.first.is_err() {
+                member.first = Ok(FirstEntry { time: Timestamp { t, i: 1 }, initiating: false });
+            }
+            let floor = member.first.map_or(0, |first| first.time.t);
+            member.last = member.last.or(Ok(Timestamp { t: 300_000.max(floor), i: 1 }));
+        }
+        if one(&facts).verdict == Verdict::Lost {
+            prop_assert_eq!(one(&completed).verdict, Verdict::Lost);
+        }
+    }
+
     #[test]
     fn an_answer_never_improves_what_arithmetic_says(facts in any_facts(), which in 0_usize..8, age in 0_u64..400) {
         let answers = [

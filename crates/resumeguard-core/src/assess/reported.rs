@@ -2,12 +2,16 @@
 
 use super::forecast::{NoForecast, Range};
 use super::tests::*;
-use super::{Memory, Thresholds, assess};
+use super::{Levels, Memory, Thresholds, assess};
 use crate::domain::*;
 
 /// A primary that loses a second a second in jumps of 100 s, beside a secondary that holds more and loses nothing, and a
 /// connector that moves half as fast. The last of twelve passes.
 fn eroding() -> (Snapshot, Memory) {
+    eroding_under(&Thresholds::default())
+}
+
+fn eroding_under(thresholds: &Thresholds) -> (Snapshot, Memory) {
     let mut memory = Memory::default();
     for k in 0..=11 {
         let mut members =
@@ -16,7 +20,7 @@ fn eroding() -> (Snapshot, Memory) {
             member.last = Ok(Timestamp { t: LAST + 100 * k, i: 1 });
         }
         let facts = facts(connector(token(FIRST + 5000 + 50 * k, 0)), members);
-        let (snapshot, next) = assess(&memory, &facts, &Thresholds::default(), now(15 * u64::from(k)));
+        let (snapshot, next) = assess(&memory, &facts, thresholds, now(15 * u64::from(k)));
         if k == 11 {
             return (snapshot, next);
         }
@@ -35,6 +39,47 @@ fn a_forecast_is_of_the_oplog_that_decides_and_counts_the_positions_advance() {
     // Standing still 4168.7 to 4839.5 s, and it wins half of that in relation to its headroom.
     assert_eq!(report.until_lost, Some(Range { low: 7841, high: Some(10_607) }));
     assert_eq!(report.no_forecast, None);
+}
+
+/// 4450 s are left, of 100 000.
+#[test]
+fn j8_a_limit_on_the_outage_budget_makes_a_verdict_worse_and_never_better() {
+    let judge = |levels: Levels| {
+        let (snapshot, _) = eroding_under(&Thresholds { levels, ..Thresholds::default() });
+        snapshot.connectors[0].verdict
+    };
+    let lax = Levels { at_risk_seconds: 10.0, critical_seconds: 1.0, ..Levels::default() };
+    assert_eq!(judge(lax), Verdict::Safe);
+    assert_eq!(judge(Levels { at_risk_budget: 4450.0, ..lax }), Verdict::Safe);
+    assert_eq!(judge(Levels { at_risk_budget: 4451.0, ..lax }), Verdict::AtRisk);
+    assert_eq!(judge(Levels { at_risk_budget: 4451.0, critical_budget: 4451.0, ..lax }), Verdict::Critical);
+    assert_eq!(judge(Levels::default()), Verdict::Critical);
+    assert_eq!(
+        judge(Levels { at_risk_budget: 1.0, critical_budget: 1.0, ..Levels::default() }),
+        Verdict::Critical
+    );
+}
+
+/// Filled to a tenth in 100 000 s, and then a hundred times as fast.
+#[test]
+fn an_oplog_that_fills_faster_of_late_has_less_margin() {
+    let judge = |bytes_a_pass: u64| {
+        let (mut memory, mut verdict) = (Memory::default(), None);
+        for k in 0..12_u32 {
+            let mut members = replica_set();
+            members[0].first = Ok(FirstEntry { time: Timestamp { t: FIRST, i: 5 }, initiating: true });
+            members[0].last = Ok(Timestamp { t: LAST + 15 * k, i: 1 });
+            let size_bytes = Some(10_000_000 + u64::from(k) * bytes_a_pass);
+            members[0].sizes =
+                OplogSizes { size_bytes, max_size_bytes: Some(100_000_000), min_retention_seconds: None };
+            let facts = facts(connector(token(FIRST + 3600, 0)), members);
+            let (report, next) = pass(&memory, &facts, 15 * u64::from(k));
+            (memory, verdict) = (next, Some(report.verdict));
+        }
+        verdict.unwrap()
+    };
+    assert_eq!(judge(1500), Verdict::Safe, "as fast as ever: ten days");
+    assert_eq!(judge(150_000), Verdict::AtRisk, "less than three hours");
 }
 
 #[test]

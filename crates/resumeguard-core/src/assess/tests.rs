@@ -126,12 +126,18 @@ fn j2_at_exactly_the_first_entry_only_5_0_and_newer_resume() {
     // A huge window and lax limits, so that nothing but the edge can make it critical.
     let mut thresholds = Thresholds::default();
     thresholds.levels.critical_seconds = 0.0;
-    let judge = |members| {
-        let facts = facts(connector(token(FIRST, 5)), members);
-        assess(&Memory::default(), &facts, &thresholds, now(0)).0.connectors[0].verdict
+    let judge = |members, tolerance| {
+        let mut facts = facts(connector(token(FIRST, 5)), members);
+        facts.connectors[0].settings.tolerance = tolerance;
+        let report = assess(&Memory::default(), &facts, &thresholds, now(0)).0.connectors.remove(0);
+        (report.verdict, report.on_restart)
     };
-    assert_eq!(judge(old.clone()), Verdict::Critical);
-    assert_eq!(judge(replica_set()), Verdict::AtRisk);
+    assert_eq!(judge(old.clone(), Tolerance::None), (Verdict::Critical, OnRestart::Fails));
+    assert_eq!(judge(old.clone(), Tolerance::All), (Verdict::Critical, OnRestart::Skips));
+    assert_eq!(judge(replica_set(), Tolerance::None), (Verdict::AtRisk, OnRestart::Resumes));
+    let mut nobody_knows = replica_set();
+    nobody_knows[0].wire_version = None;
+    assert_eq!(judge(nobody_knows, Tolerance::None), (Verdict::Critical, OnRestart::Unknown));
     check(&facts(connector(token(FIRST + 60_000, 5)), old), Verdict::Safe, OnRestart::Resumes);
 }
 
@@ -216,6 +222,11 @@ fn j3_a_hidden_selection_is_safe_or_lost_only_where_every_member_agrees() {
     assert_eq!(judge(FIRST - 1), Verdict::Lost);
     assert_eq!(judge(FIRST + 49_999), Verdict::Unknown(Why::UriPlaceholder));
     assert_eq!(judge(LAST), Verdict::Safe);
+    // The member that does not answer may be the one that it reads from.
+    let mut silent = members;
+    silent[0].first = Err(Why::MemberUnreadable);
+    let reader = ConnectorFacts { selection: Ok(Selection::Hidden), ..connector(token(FIRST - 1, 0)) };
+    check(&facts(reader, silent), Verdict::Unknown(Why::MemberUnreadable), OnRestart::Unknown);
 }
 
 #[test]

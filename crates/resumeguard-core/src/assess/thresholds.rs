@@ -15,6 +15,10 @@ pub struct Levels {
     pub critical_seconds: f64,
     /// `critical` below this share of the window.
     pub critical_ratio: f64,
+    /// `at_risk` below an outage budget of this many seconds, however much headroom there is; 0 asks for nothing.
+    pub at_risk_budget: f64,
+    /// `critical` below an outage budget of this many seconds; 0 asks for nothing.
+    pub critical_budget: f64,
     /// RG012 where an oplog holds less than this; `None` where nothing is asked for.
     pub window_needed: Option<Duration>,
 }
@@ -26,6 +30,8 @@ impl Default for Levels {
             at_risk_ratio: 0.5,
             critical_seconds: 2.0 * 3600.0,
             critical_ratio: 0.2,
+            at_risk_budget: 0.0,
+            critical_budget: 0.0,
             window_needed: None,
         }
     }
@@ -127,6 +133,31 @@ impl Thresholds {
             Verdict::Safe
         }
     }
+
+    /// Whether anything is asked of the outage budget.
+    #[must_use]
+    pub fn asks_for_a_budget(&self, id: &ConnectorId) -> bool {
+        let levels = self.levels_for(id);
+        levels.at_risk_budget.max(levels.critical_budget) > 0.0
+    }
+
+    /// The verdict by the outage budget alone, seconds. It makes the other one worse, never better.
+    #[must_use]
+    pub fn by_budget(&self, id: &ConnectorId, budget: f64, before: Option<Verdict>) -> Verdict {
+        let levels = self.levels_for(id);
+        let was_critical = matches!(before, Some(Verdict::Critical | Verdict::Lost));
+        let was_at_risk = was_critical || before == Some(Verdict::AtRisk);
+        let above = |limit: f64, was_below: bool| {
+            budget >= if was_below { limit * (1.0 + self.hysteresis) } else { limit }
+        };
+        if !above(levels.critical_budget, was_critical) {
+            Verdict::Critical
+        } else if !above(levels.at_risk_budget, was_at_risk) {
+            Verdict::AtRisk
+        } else {
+            Verdict::Safe
+        }
+    }
 }
 
 #[cfg(test)]
@@ -159,6 +190,23 @@ mod tests {
         check(2.1 * HOUR, 100.0 * HOUR, Some(Verdict::Critical), Verdict::Critical);
         check(2.3 * HOUR, 100.0 * HOUR, Some(Verdict::Critical), Verdict::AtRisk);
         check(12.5 * HOUR, 100.0 * HOUR, Some(Verdict::Safe), Verdict::Safe);
+    }
+
+    #[test]
+    fn a_budget_counts_only_where_it_is_asked_for() {
+        let id = ConnectorId::new("c", "orders");
+        assert_eq!(Thresholds::default().by_budget(&id, 0.0, Some(Verdict::Critical)), Verdict::Safe);
+        let levels = Levels { at_risk_budget: 4.0 * HOUR, critical_budget: HOUR, ..Levels::default() };
+        let thresholds = Thresholds { levels, ..Thresholds::default() };
+        let judge = |hours: f64, before| thresholds.by_budget(&id, hours * HOUR, before);
+        assert_eq!(
+            [0.9, 1.0, 3.9, 4.0].map(|hours| judge(hours, None)),
+            [Verdict::Critical, Verdict::AtRisk, Verdict::AtRisk, Verdict::Safe]
+        );
+        assert_eq!(judge(1.05, Some(Verdict::Critical)), Verdict::Critical);
+        assert_eq!(judge(1.15, Some(Verdict::Critical)), Verdict::AtRisk);
+        assert_eq!(judge(4.2, Some(Verdict::AtRisk)), Verdict::AtRisk);
+        assert_eq!(judge(4.5, Some(Verdict::AtRisk)), Verdict::Safe);
     }
 
     #[test]

@@ -81,8 +81,16 @@ pub struct Failure {
 }
 
 /// Words before a code: drivers up to 5.5 and from 5.6 on write `with error 286 (…)`, `MongoQueryException` before
-/// driver 4.8 writes `with error code 286`; the quoted server reply, if any, holds `"code": 286`.
-const CODE_MARKS: [&str; 3] = ["with error code ", "with error ", "\"code\": "];
+/// driver 4.8 writes `with error code 286`.
+const CODE_MARKS: [&str; 2] = ["with error code ", "with error "];
+
+/// The quoted server reply, if any, begins so, and holds `"code": 286`.
+const REPLY: &str = "The full response is {";
+const REPLY_MARK: &str = "\"code\": ";
+
+/// From here on a trace quotes a document of somebody's, which may hold anything (mongo-kafka
+/// `MongoSourceTask.createSourceRecord`: `Exception creating Source record for: Key=%s Value=%s`).
+const DOCUMENT_MARKS: [&str; 2] = [" Key=", " Value="];
 
 /// Texts without any code, with what they mean (mongo-kafka, the Java driver, Kafka's client).
 const TEXT_MARKS: [(&str, FailureClass); 13] = [
@@ -106,6 +114,8 @@ impl Failure {
     /// chain is searched, and a code with a meaning wins over one without.
     #[must_use]
     pub fn of_trace(trace: &str) -> Self {
+        let quoted = DOCUMENT_MARKS.iter().filter_map(|mark| trace.find(mark)).min();
+        let trace = &trace[..quoted.unwrap_or(trace.len())];
         let mut first_code = None;
         for code in codes(trace) {
             let class = FailureClass::of_code(code);
@@ -121,9 +131,11 @@ impl Failure {
 
 /// Every error code that the trace names, mark by mark.
 fn codes(trace: &str) -> impl Iterator<Item = u32> + '_ {
-    CODE_MARKS.iter().flat_map(move |mark| {
-        trace.match_indices(mark).filter_map(move |(at, _)| {
-            let digits = trace[at + mark.len()..].split(|c: char| !c.is_ascii_digit()).next()?;
+    let reply = trace.find(REPLY).map_or("", |at| &trace[at..]);
+    let marks = CODE_MARKS.iter().map(move |mark| (*mark, trace)).chain([(REPLY_MARK, reply)]);
+    marks.flat_map(|(mark, text)| {
+        text.match_indices(mark).filter_map(move |(at, _)| {
+            let digits = text[at + mark.len()..].split(|c: char| !c.is_ascii_digit()).next()?;
             digits.parse().ok()
         })
     })
@@ -211,6 +223,23 @@ mod tests {
         check(trace, Some(286), FailureClass::HistoryLost);
         // Numbers elsewhere are no codes.
         check("worker 286 retried 136 times", None, FailureClass::Other);
+    }
+
+    /// mongo-kafka quotes the document that it cannot convert: its own fields are no error of the server.
+    #[test]
+    fn a_document_in_a_trace_decides_nothing() {
+        for document in [
+            "{\"_id\": 1, \"code\": 286}",
+            "{\"note\": \"Command failed with error 280 (X)\"}",
+            "{\"note\": \"The full response is {\", \"code\": 10334}",
+            "Struct{note=MongoTimeoutException\nCaused by: failed with error 286 (X)}",
+        ] {
+            let trace = format!(
+                "org.apache.kafka.connect.errors.DataException: Exception creating Source record for: Key={document} Value={document}\n\tat x"
+            );
+            check(&trace, None, FailureClass::Other);
+        }
+        check("DataException: {\"code\": 286} is no document", None, FailureClass::Other);
     }
 
     #[test]

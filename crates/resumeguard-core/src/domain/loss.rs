@@ -56,7 +56,7 @@ impl LossCause {
 pub enum Outcome {
     /// Proven not to have been delivered.
     Lost(LossCause),
-    /// A lost position advanced, and nothing proves that the open stream carried it over.
+    /// A lost position advanced, or a stream was opened without the stored token, and nothing proves whose stream was open.
     MaybeLost,
     /// A lost position advanced, and the open stream is older than the loss: everything was delivered.
     Rescued,

@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
 use xtask::{Seen, wait_until};
 
+use super::super::relay::Change;
 use super::journal::python;
-use super::relay::Change;
 use super::rows::Trouble;
 use super::scene::{LONG, Lane, Scene, file_in, killed};
 
@@ -70,7 +70,6 @@ async fn stands_still(lane: &Lane) -> Result<String> {
         scene.is_well().await?;
     }
     scene.is_as_before(&[]).await?;
-    scene.end().await?;
     Ok(outcome)
 }
 
@@ -78,7 +77,7 @@ async fn stands_still(lane: &Lane) -> Result<String> {
 async fn disk_full(lane: &Lane) -> Result<String> {
     let scene = Scene::begin(lane, "disk-full-in-mid-attempt", Trouble::Failed).await?;
     std::fs::create_dir_all(scene.state())?;
-    let disk = Disk::mount(&scene.state()).await?;
+    let disk = Disk::mount(scene.state()).await?;
     let daemon = scene.daemon(MODE, None).await?;
     scene.relay.hold("/stop");
     let name = scene.name.clone();
@@ -102,7 +101,6 @@ async fn disk_full(lane: &Lane) -> Result<String> {
     scene.is_as_before(&[]).await?;
     killed(lane);
     drop(disk);
-    scene.end().await?;
     let told = page.lines().any(|line| line.contains("recovery_in_progress") && line.ends_with(" 1"));
     Ok(format!("recovered once there was room; in progress while full: {told}"))
 }
@@ -111,7 +109,7 @@ async fn disk_full(lane: &Lane) -> Result<String> {
 async fn read_only(lane: &Lane) -> Result<String> {
     let scene = Scene::begin(lane, "disk-read-only", Trouble::Failed).await?;
     std::fs::create_dir_all(scene.state())?;
-    let disk = Disk::mount(&scene.state()).await?;
+    let disk = Disk::mount(scene.state()).await?;
     disk.remount("ro").await?;
     refused(&scene, "Read-only file system").await?;
     killed(lane);
@@ -123,7 +121,6 @@ async fn read_only(lane: &Lane) -> Result<String> {
     scene.is_well().await?;
     killed(lane);
     drop(disk);
-    scene.end().await?;
     Ok(format!("nothing while read-only, then {}", told.attempts[0].outcome))
 }
 
@@ -131,7 +128,7 @@ async fn read_only(lane: &Lane) -> Result<String> {
 async fn newer(lane: &Lane) -> Result<String> {
     let scene = Scene::begin(lane, "journal-of-a-newer-version", Trouble::Failed).await?;
     let daemon = scene.daemon(MODE, None).await?;
-    let file = file_in(&scene.state());
+    let file = file_in(scene.state());
     wait_until("a journal to be made", LONG, async || {
         Ok(if file.exists() { Seen::Yes(()) } else { Seen::Not("none".to_owned()) })
     })
@@ -144,7 +141,6 @@ async fn newer(lane: &Lane) -> Result<String> {
     refused(&scene, "schema 99").await?;
     ensure!(std::fs::read(&file)? == before, "it was changed");
     killed(lane);
-    scene.end().await?;
     Ok("nothing is done, and the file is as it was".to_owned())
 }
 

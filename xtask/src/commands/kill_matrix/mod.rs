@@ -4,13 +4,13 @@
 mod faults;
 mod journal;
 mod killed;
-mod relay;
 mod rows;
 mod scene;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -92,7 +92,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         let spec = ReplicaSetSpec { name: name.to_owned(), ..ReplicaSetSpec::default() };
         let set = ReplicaSet::start_in(Arc::clone(&roster), spec, &parts).await?;
         let (connect, parts, binary) = (stack.connect()?.clone(), parts.clone(), binary.clone());
-        Ok(Lane { connect, roster, parts, set, binary })
+        Ok(Lane { connect, roster, parts, set, binary, rows: AtomicU32::new(0) })
     };
     let (one, two) = (lane("one").await?, lane("two").await?);
     let queue = Mutex::new(VecDeque::from(chosen.clone()));
@@ -121,8 +121,13 @@ async fn walk(lane: &Lane, queue: &Mutex<VecDeque<Job>>, progress: &Progress) ->
         let acted = tokio::time::timeout(ROW_LIMIT, act(lane, &job)).await;
         let outcome = acted.unwrap_or_else(|_| Err(anyhow::anyhow!("hangs: {} s", ROW_LIMIT.as_secs())));
         kill(lane);
+        // One that was left behind would go on failing beside the next.
+        lane.connect.delete(job.name()).await.ok();
         step.done(if outcome.is_ok() { "as it must be" } else { "NOT as it must be" });
         let outcome = outcome.map_err(|error| format!("{error:#}"));
+        if let Err(wrong) = &outcome {
+            progress.line(&format!("{}: {wrong}", job.name()));
+        }
         lines.push(Line { name: job.name().to_owned(), outcome, seconds: watch.elapsed().as_secs() });
     }
 }

@@ -33,8 +33,10 @@ pub(super) enum Trouble {
     Paused,
     /// Failed, before a Connect that cannot alter offsets.
     OldConnect,
-    /// Salvaged; now it is put back.
+    /// Paused and salvaged; now it is put back.
     Salvaged,
+    /// Failed and salvaged; now the lost position is put back, which fails, and is put back in turn.
+    PutBack,
     /// Well, with less headroom than policy wants.
     LowHeadroom,
 }
@@ -58,8 +60,17 @@ pub(super) struct Row {
     pub(super) short: bool,
 }
 
+impl Row {
+    /// How the attempt must end. A removal of which nobody can tell whether it was asked for is not asked for again, and what a
+    /// lost position is put back to fails as it did before.
+    pub(super) fn ends(&self) -> &'static str {
+        let unknown_removal = self.step == "remove_offset" && self.point == Point::AfterIntent;
+        if unknown_removal || self.trouble == Trouble::PutBack { "put_back" } else { "recovered" }
+    }
+}
+
 /// Trouble, strategy, step, which of its kind, by policy.
-const STEPS: [(Trouble, &str, &str, u32, bool); 17] = [
+const STEPS: [(Trouble, &str, &str, u32, bool); 18] = [
     (Trouble::Failed, "salvage", "save", 1, true),
     (Trouble::Failed, "salvage", "stop", 1, true),
     (Trouble::Failed, "salvage", "write_mark", 1, true),
@@ -76,6 +87,7 @@ const STEPS: [(Trouble, &str, &str, u32, bool); 17] = [
     (Trouble::Failed, "resnapshot", "configure", 2, false),
     (Trouble::OldConnect, "salvage", "start_at_oldest", 1, false),
     (Trouble::Salvaged, "salvage", "restore_offset", 1, false),
+    (Trouble::PutBack, "salvage", "restore_offset", 2, false),
     (Trouble::LowHeadroom, "extend-oplog", "resize_oplog", 1, false),
 ];
 
@@ -120,7 +132,7 @@ mod tests {
     fn every_row_has_a_name_of_its_own_and_the_short_form_has_four() {
         let rows = rows();
         let names: BTreeSet<&str> = rows.iter().map(|row| row.name.as_str()).collect();
-        assert_eq!((names.len(), rows.len()), (51, 51));
+        assert_eq!((names.len(), rows.len()), (54, 54));
         assert_eq!(rows.iter().filter(|row| row.short).count(), SHORT.len());
         assert!(
             names

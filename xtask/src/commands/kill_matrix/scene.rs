@@ -2,18 +2,19 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use mongodb::bson::doc;
+use mongodb::bson::{Timestamp, doc};
 use serde_json::{Value, json};
 use xtask::{
     Connect, Mongo, Parts, ReplicaSet, ReplicaSetSpec, Roster, Seen, StoredOffset, source_config, wait_until,
 };
 
 use super::super::daemon::{Daemon, ROLE};
+use super::super::relay::Relay;
 use super::journal::Told;
-use super::relay::Relay;
 use super::rows::Trouble;
 
 /// Generous: two loaded cores.
@@ -21,6 +22,9 @@ pub(super) const LONG: Duration = Duration::from_secs(90);
 
 /// An attempt waits for the connector's stability, for flushes, and once in a while for a rebalance.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(150);
+
+/// Two passes, an answer of the server, and a cooldown.
+const BEGIN_LIMIT: Duration = Duration::from_secs(40);
 
 /// Between two documents, and between two requests to begin.
 const OFTEN: Duration = Duration::from_millis(400);
@@ -33,12 +37,16 @@ pub(super) struct Lane {
     pub(super) parts: Parts,
     pub(super) set: ReplicaSet,
     pub(super) binary: PathBuf,
+    /// Rows so far.
+    pub(super) rows: AtomicU32,
 }
 
 /// One of them.
 pub(super) struct Scene<'a> {
     pub(super) lane: &'a Lane,
     pub(super) name: String,
+    /// A number for a name: the path of a socket is short.
+    state: PathBuf,
     /// A set of its own, where it changes it for good.
     own: Option<ReplicaSet>,
     pub(super) relay: Relay,
@@ -61,15 +69,19 @@ impl<'a> Scene<'a> {
     /// Makes a connector and brings it into that trouble.
     pub(super) async fn begin(lane: &'a Lane, name: &str, trouble: Trouble) -> Result<Self> {
         let version = (trouble == Trouble::OldConnect).then_some("3.5.1");
-        let relay = Relay::start(lane.connect.url(), name, version).await?;
+        // Of an earlier run on the same stack; mostly there is none.
+        lane.connect.delete(name).await.ok();
+        let number = lane.rows.fetch_add(1, Ordering::SeqCst);
+        let relay = Relay::start(lane.connect.url(), Some(name), version).await?;
         let own = if trouble == Trouble::LowHeadroom {
-            let spec = ReplicaSetSpec { name: name.to_owned(), ..ReplicaSetSpec::default() };
+            let spec = ReplicaSetSpec { name: format!("own{number}"), ..ReplicaSetSpec::default() };
             Some(ReplicaSet::start_in(Arc::clone(&lane.roster), spec, &lane.parts).await?)
         } else {
             None
         };
         let name = name.to_owned();
-        let mut scene = Self { lane, name, own, relay, before: Value::Null, stored: String::new() };
+        let state = lane.roster.folder().join(number.to_string());
+        let mut scene = Self { lane, name, state, own, relay, before: Value::Null, stored: String::new() };
         scene.lay_out(trouble).await?;
         Ok(scene)
     }
@@ -85,7 +97,7 @@ impl<'a> Scene<'a> {
             connect.wait_until(&self.name, LONG, |status| status.all("PAUSED")).await?;
             mongo.roll_oplog_past(mongo.last().await?).await?;
         }
-        if !matches!(trouble, Trouble::LowHeadroom | Trouble::Paused) {
+        if !matches!(trouble, Trouble::LowHeadroom | Trouble::Paused | Trouble::Salvaged) {
             connect.restart(&self.name).await?;
             connect.wait_until(&self.name, LONG, |status| status.all("PAUSED")).await?;
             connect.resume(&self.name).await?;
@@ -105,22 +117,36 @@ impl<'a> Scene<'a> {
     }
 
     /// Where the daemon keeps its journal.
-    pub(super) fn state(&self) -> PathBuf {
-        self.lane.roster.folder().join("state").join(&self.name)
+    pub(super) fn state(&self) -> &Path {
+        &self.state
     }
 
-    /// Inserts into the connector's namespace until it has stored a newer position.
+    /// Inserts into the connector's namespace until it has stored a newer position, and waits until it has stored the last of
+    /// those events as well: from then on its position stands.
     pub(super) async fn stores(&self, mongo: &Mongo) -> Result<()> {
         let past = mongo.last().await?;
         let namespace = self.namespace();
         wait_until(&format!("{} to store a position", self.name), LONG, async || {
             mongo.insert(&namespace, doc! { "of": &self.name }).await?;
             tokio::time::sleep(OFTEN).await;
-            let offsets = self.lane.connect.offsets(&self.name).await?;
-            let newest = offsets.iter().filter_map(StoredOffset::time).max();
+            let newest = self.stored_at().await?;
             Ok(if newest > Some(past) { Seen::Yes(()) } else { Seen::Not(format!("{newest:?}")) })
         })
+        .await?;
+        let oplog = mongo.collection("local.oplog.rs")?;
+        let entry = oplog.find_one(doc! { "ns": &namespace }).sort(doc! { "$natural": -1 }).await?;
+        let entry = entry.with_context(|| format!("no event of {namespace} in the oplog"))?;
+        let last = entry.get_timestamp("ts")?;
+        wait_until(&format!("{} to store its last event", self.name), LONG, async || {
+            let newest = self.stored_at().await?;
+            Ok(if newest >= Some(last) { Seen::Yes(()) } else { Seen::Not(format!("{newest:?}")) })
+        })
         .await
+    }
+
+    /// The newest position that it has stored.
+    async fn stored_at(&self) -> Result<Option<Timestamp>> {
+        Ok(self.lane.connect.offsets(&self.name).await?.iter().filter_map(StoredOffset::time).max())
     }
 
     /// The text of what is stored under its first key.
@@ -152,23 +178,31 @@ impl<'a> Scene<'a> {
 
     /// Asks by the command line until an attempt beyond `known` has begun, or the daemon has died.
     pub(super) async fn ask(&self, daemon: &Daemon, order: &[&str], known: usize) -> Result<()> {
-        let mut said = String::new();
-        wait_until(&format!("`resumeguard {}` to begin an attempt", order.join(" ")), LONG, async || {
-            if !daemon.is_alive() {
+        let what = format!("`resumeguard {}` to begin an attempt", order.join(" "));
+        wait_until(&what, BEGIN_LIMIT, async || {
+            if !daemon.is_alive() || self.told().await?.attempts.len() > known {
                 return Ok(Seen::Yes(()));
             }
-            if self.told().await?.attempts.len() > known {
-                return Ok(Seen::Yes(()));
-            }
-            (_, said) = daemon.command(order).await?;
+            // The command waits until the attempt has ended.
+            let said = tokio::select! {
+                answer = daemon.command(order) => answer?.1,
+                begun = self.begins(known) => begun.map(|()| String::new())?,
+            };
             tokio::time::sleep(OFTEN).await;
-            Ok(Seen::Not(said.clone()))
+            Ok(Seen::Not(said))
         })
         .await
     }
 
+    async fn begins(&self, known: usize) -> Result<()> {
+        while self.told().await?.attempts.len() <= known {
+            tokio::time::sleep(OFTEN).await;
+        }
+        Ok(())
+    }
+
     pub(super) async fn told(&self) -> Result<Told> {
-        Told::read(&self.state()).await
+        Told::read(self.state()).await
     }
 
     /// Waits until the fail-point is reached.
@@ -177,6 +211,7 @@ impl<'a> Scene<'a> {
             if !daemon.is_alive() {
                 return Ok(Seen::Yes(()));
             }
+            self.set().mongo().insert(&self.namespace(), doc! { "of": &self.name }).await?;
             let told = self.told().await?;
             ensure!(
                 !told.has_ended(),
@@ -188,10 +223,11 @@ impl<'a> Scene<'a> {
         .await
     }
 
-    /// Waits until so many attempts have ended.
+    /// Waits until so many attempts have ended. Meanwhile things happen in its namespace: without, a stream has nothing to store.
     pub(super) async fn ends(&self, daemon: &Daemon, attempts: usize) -> Result<Told> {
         wait_until("the attempt to end", ATTEMPT_LIMIT, async || {
             ensure!(daemon.is_alive(), "the daemon died:\n{}", self.lane.roster.log_end(ROLE));
+            self.set().mongo().insert(&self.namespace(), doc! { "of": &self.name }).await?;
             let told = self.told().await?;
             let ended = told.has_ended() && told.attempts.len() >= attempts;
             Ok(if ended { Seen::Yes(told) } else { Seen::Not(told.story()) })
@@ -224,12 +260,22 @@ impl<'a> Scene<'a> {
         self.stores(self.set().mongo()).await
     }
 
-    /// It is paused, at a position that the oplog still holds.
-    pub(super) async fn is_paused_inside(&self) -> Result<()> {
-        self.lane.connect.wait_until(&self.name, LONG, |status| status.all("PAUSED")).await?;
-        let offsets = self.lane.connect.offsets(&self.name).await?;
-        let (stored, first) =
-            (offsets.iter().filter_map(StoredOffset::time).max(), self.set().mongo().first().await?);
+    /// It was started again, and fails as it did before: no worse, and to be seen by everybody.
+    pub(super) async fn is_failed_again(&self) -> Result<()> {
+        self.lane.connect.wait_until(&self.name, LONG, |status| status.failed_with(286)).await?;
+        self.is_put_back().await
+    }
+
+    /// It is paused. Connect gives one that was stopped no task before it is resumed.
+    pub(super) async fn is_paused(&self) -> Result<()> {
+        let paused =
+            self.lane.connect.wait_until(&self.name, LONG, |status| status.connector.state == "PAUSED");
+        paused.await.map(drop)
+    }
+
+    /// Its position is one that the oplog still holds.
+    pub(super) async fn is_inside(&self) -> Result<()> {
+        let (stored, first) = (self.stored_at().await?, self.set().mongo().first().await?);
         ensure!(stored >= Some(first), "it stands at {stored:?}, before {first}");
         Ok(())
     }
@@ -245,11 +291,6 @@ impl<'a> Scene<'a> {
     pub(super) async fn markers_written(&self) -> Result<u64> {
         let written = doc! { "ns": self.namespace(), "op": "i", "o.of": { "$exists": false } };
         Ok(self.set().mongo().collection("local.oplog.rs")?.count_documents(written).await?)
-    }
-
-    /// Removes it.
-    pub(super) async fn end(self) -> Result<()> {
-        self.lane.connect.delete(&self.name).await
     }
 }
 

@@ -9,6 +9,7 @@ use mongodb::bson::Timestamp;
 use xtask::{Cache, Connect, Parts, Progress, ReplicaSet, ReplicaSetSpec, Roster, Stack, StackSpec};
 
 use super::super::daemon::Daemon;
+use super::super::relay::Relay;
 use super::watcher::Watcher;
 
 /// The daemon's interval. What is counted is passes; a shorter one would leave a worker that starts and stops
@@ -25,6 +26,8 @@ pub(super) const LONG: Duration = Duration::from_secs(90);
 #[derive(Debug)]
 pub(super) struct Ground {
     pub(super) connect: Connect,
+    /// Between it and the daemon.
+    pub(super) relay: Relay,
     /// Of the healthy connectors: its oplog is new, so that it begins to roll while the rows are under way.
     pub(super) healthy: ReplicaSet,
     healthy_first: Timestamp,
@@ -46,10 +49,20 @@ impl Ground {
             None => Stack::start(StackSpec::unique("matrix"), progress).await?,
         };
         let connect = stack.connect()?.clone();
+        let relay = Relay::start(connect.url(), None, None).await?;
         let spec = ReplicaSetSpec { name: "healthy".to_owned(), ..ReplicaSetSpec::default() };
         let healthy = ReplicaSet::start_in(Arc::clone(&roster), spec, &parts).await?;
         let healthy_first = healthy.mongo().first().await?;
-        Ok(Self { connect, healthy, healthy_first, roster, parts, watcher: Watcher::new(), _stack: stack })
+        Ok(Self {
+            connect,
+            relay,
+            healthy,
+            healthy_first,
+            roster,
+            parts,
+            watcher: Watcher::new(),
+            _stack: stack,
+        })
     }
 
     /// Whether the oplog of the healthy connectors has been truncated meanwhile.
@@ -59,15 +72,17 @@ impl Ground {
 
     /// Starts the daemon on it.
     pub(super) async fn daemon(&self, binary: &Path, progress: &Progress) -> Result<Daemon> {
-        Daemon::start(&self.roster, binary, &settings(self.connect.url()), progress).await
+        let state = self.roster.folder().join("state");
+        Daemon::start(&self.roster, binary, &settings(&self.relay.url, &state), progress).await
     }
 }
 
-fn settings(connect_url: &str) -> String {
+fn settings(connect_url: &str, state: &Path) -> String {
     let (interval, flush) = (INTERVAL.as_secs(), FLUSH.as_secs());
-    // Sizes at every pass: a smaller oplog is to be seen at once.
+    // Sizes at every pass: a smaller oplog is to be seen at once. Recovery as it is by default: all that an installation adds is a
+    // directory.
     format!(
         "[connect.main]\nurl = \"{connect_url}\"\n\n[poll]\ninterval = \"{interval}s\"\n\
-         offset_flush = \"{flush}s\"\nsizes_every = \"1s\"\n"
+         offset_flush = \"{flush}s\"\nsizes_every = \"1s\"\n[recovery]\ndirectory = {state:?}\n"
     )
 }

@@ -74,7 +74,14 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     looks.abort();
     let beside = ground.watcher.beside();
     let passes = ground.watcher.passes();
-    let ok = report(&lines, &beside, passes, &watch);
+    let as_expected = report(&lines, &beside, passes, &watch);
+    let (calls, changes) = (ground.relay.calls(), ground.relay.changes());
+    println!(
+        "recovery by its defaults: {calls} requests to Kafka Connect, {} of them change anything",
+        changes.len()
+    );
+    changes.iter().for_each(|change| println!("  {}", change.kind()));
+    let ok = as_expected && calls > 0 && changes.is_empty();
     let rolled = if ground.healthy_oplog_rolled().await? { "rolled" } else { "did not roll yet" };
     println!("the healthy connectors' oplog {rolled}");
     if let Some(path) = &arguments.json {

@@ -34,7 +34,7 @@ use super::limits::Limits;
 use super::memory::{ConnectorMemory, Oplogs};
 use super::thresholds::Thresholds;
 use crate::domain::{
-    ConnectorFacts, Discontinuity, Facts, Failure, Finding, Now, Severity, Timestamp, Verdict,
+    ConnectorFacts, Discontinuity, Facts, Failure, Finding, LiveStream, Now, Severity, Timestamp, Verdict,
 };
 use std::cmp::Reverse;
 
@@ -62,6 +62,11 @@ impl Case<'_> {
         let still = self.memory.stands_still_for().filter(|_| read_now)?;
         let enough = self.thresholds.offset_flush + self.facts.interval * STILL_PASSES;
         u64::try_from(still).is_ok_and(|still| still >= enough.as_secs().max(1)).then_some(still)
+    }
+
+    /// What the open change streams show of it.
+    pub(super) fn live_stream(&self) -> LiveStream {
+        self.living.carries(self.memory.continuity().owned(), self.connector, self.facts)
     }
 
     /// A heartbeat is configured, and several of them have not moved the position.

@@ -12,7 +12,7 @@ pub(super) fn matches(case: &Case<'_>) -> Option<Matched> {
     }
     let behind = case.judgement.headroom_seconds.unwrap_or(0).unsigned_abs();
     let behind = if behind == 0 { "less than a second".to_owned() } else { format!("{behind} s") };
-    let stream = match case.living.carries(case.connector, case.facts) {
+    let stream = match case.live_stream() {
         LiveStream::Carries => {
             "the one stream on its namespace lives and was opened from a token or before that position: nothing is lost while it lives"
         }

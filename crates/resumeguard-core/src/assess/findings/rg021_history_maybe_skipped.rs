@@ -3,13 +3,14 @@
 use super::{Case, Matched};
 use crate::domain::{Outcome, Severity};
 
-/// Matches for a day after a lost position advanced while it could not be seen whether the open stream carried it over.
+/// Matches for a day after a lost position advanced while it could not be seen whether the open stream carried it over,
+/// or after a stream was opened without the stored token that nothing links to the connector.
 pub(super) fn matches(case: &Case<'_>) -> Option<Matched> {
     let last = case.recent().rev().find(|found| found.outcome == Outcome::MaybeLost)?;
     Some(Matched {
         severity: Severity::Warning,
         summary: format!(
-            "its lost position advanced from {} to {} and nothing proves that the open stream carried it over: up to {} s may have been skipped",
+            "between {} and {} history may have been skipped, up to {} s: its position was lost meanwhile, or a stream was opened without it, and nothing proves whose stream was open",
             last.from,
             last.to,
             last.seconds()

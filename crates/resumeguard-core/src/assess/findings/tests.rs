@@ -367,10 +367,21 @@ fn rg001_says_what_the_open_stream_proves() {
         pass(&memory, &facts, 60).0.findings.remove(0).summary
     };
     assert!(say(None).ends_with("is not proven"));
-    assert!(say(Some(vec![stream("shop.orders", FIRST - 50)])).contains("nothing is lost while it lives"));
-    assert!(say(Some(vec![stream("shop.orders", FIRST + 50)])).contains("nothing is lost while it lives"));
-    let without = ChangeStream { start: StreamStart::Now, ..stream("shop.orders", FIRST + 50) };
-    assert!(say(Some(vec![without])).contains("may have been skipped"));
-    let two = vec![stream("shop.orders", FIRST - 50), stream("shop.orders", FIRST - 60)];
+    let own = |created| ChangeStream {
+        start: StreamStart::After(Timestamp { t: FIRST - 7, i: 0 }),
+        ..stream("shop.orders", created)
+    };
+    assert!(say(Some(vec![own(FIRST - 50)])).contains("nothing is lost while it lives"));
+    assert!(say(Some(vec![own(FIRST + 50)])).contains("nothing is lost while it lives"));
+    // Nothing links these to the connector: anybody may watch its collection.
+    for created in [FIRST - 50, FIRST + 50] {
+        for start in
+            [StreamStart::Now, StreamStart::Unreadable, StreamStart::After(Timestamp { t: FIRST - 60, i: 0 })]
+        {
+            let foreign = ChangeStream { start, ..stream("shop.orders", created) };
+            assert!(say(Some(vec![foreign])).ends_with("is not proven"), "{start:?}");
+        }
+    }
+    let two = vec![own(FIRST - 50), own(FIRST - 60)];
     assert!(say(Some(two)).ends_with("is not proven"), "two that are alike prove nothing");
 }

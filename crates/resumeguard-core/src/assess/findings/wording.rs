@@ -27,7 +27,8 @@ fn rg001_a_stream_that_is_not_read_proves_nothing() {
         let mut facts = facts(lost.clone(), replica_set());
         see(
             &mut facts,
-            opened(FIRST - 50, after(FIRST - 60)).map(|mut streams| {
+            opened(FIRST - 50, after(FIRST - 7)).map(|mut streams| {
+                streams[0].start = StreamStart::After(Timestamp { t: FIRST - 7, i: 0 });
                 streams[0].last_read = Some(i64::from(LAST) - seconds_ago);
                 streams
             }),

@@ -154,6 +154,19 @@ impl OplogTrack {
         self.firsts.points().iter().rev().nth(1).map(|point| point.value)
     }
 
+    /// Seconds until an oplog that still fills begins to truncate, if it goes on at its pace of late: over a part of its
+    /// `window` seconds so far. `None` until that was measured.
+    #[must_use]
+    pub(crate) fn seconds_until_full(&self, window: i64) -> Option<i64> {
+        let newest = self.newest()?;
+        let room = newest.max_size_bytes?.saturating_sub(newest.size_bytes?);
+        let written = self.written();
+        let (latest, before) = written.split_last()?;
+        let window = u32::try_from(window).unwrap_or(u32::MAX);
+        let pace = pace::recent(before, *latest, f64::from(window))?;
+        Some(super::whole(as_f64(room) / pace))
+    }
+
     /// Bytes written, by time.
     pub(super) fn written(&self) -> Curve {
         self.volumes.points().iter().map(|point| (f64::from(point.at), point.value.written)).collect()

@@ -1,6 +1,7 @@
-//! Stands between the daemon and the real Connect: shows it one connector only, counts what it asks for, and can pretend to be
-//! an older Connect.
+//! Stands between the daemon and the real Connect: counts what it asks for, can show it one connector only, and can pretend to
+//! be an older Connect.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ impl Change {
     }
 }
 
-/// A running relay for one connector.
+/// A running relay.
 #[derive(Debug)]
 pub(super) struct Relay {
     pub(super) url: String,
@@ -54,10 +55,12 @@ pub(super) struct Relay {
 #[derive(Debug)]
 struct Inner {
     target: String,
-    connector: String,
+    /// The only one that is shown; all of them where none is named.
+    connector: Option<String>,
     /// What `GET /` says instead; it has no `PATCH …/offsets` then.
     version: Option<&'static str>,
     http: reqwest::Client,
+    calls: AtomicU64,
     changes: Mutex<Vec<Change>>,
     /// A change whose path ends like this is held back once it was answered.
     hold: Mutex<Option<&'static str>>,
@@ -72,13 +75,18 @@ impl Inner {
 }
 
 impl Relay {
-    pub(super) async fn start(target: &str, connector: &str, version: Option<&'static str>) -> Result<Self> {
+    pub(super) async fn start(
+        target: &str,
+        connector: Option<&str>,
+        version: Option<&'static str>,
+    ) -> Result<Self> {
         let http = reqwest::Client::builder().timeout(ANSWER_LIMIT).no_proxy().build()?;
         let inner = Arc::new(Inner {
             target: target.to_owned(),
-            connector: connector.to_owned(),
+            connector: connector.map(str::to_owned),
             version,
             http,
+            calls: AtomicU64::new(0),
             changes: Mutex::default(),
             hold: Mutex::default(),
             held: watch::Sender::new(false),
@@ -92,6 +100,11 @@ impl Relay {
             axum::serve(listener, router).await.ok();
         });
         Ok(Self { url, inner, server })
+    }
+
+    /// All requests so far.
+    pub(super) fn calls(&self) -> u64 {
+        self.inner.calls.load(Ordering::Relaxed)
     }
 
     /// Everything so far that changes something.
@@ -137,6 +150,7 @@ async fn answer(inner: &Inner, request: Request) -> Result<Response> {
     let path = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     let body = to_bytes(body, BODY_BYTES).await?;
     let changes = head.method != Method::GET;
+    inner.calls.fetch_add(1, Ordering::Relaxed);
     let (status, answer) = if inner.version.is_some() && lacking(&head.method, head.uri.path()) {
         (StatusCode::METHOD_NOT_ALLOWED, Vec::new())
     } else {
@@ -174,10 +188,13 @@ async fn held_back(inner: &Inner, path: &str) {
 
 /// Other rows' connectors are none of this daemon's business.
 fn shown(inner: &Inner, path: &str, answer: Vec<u8>) -> Vec<u8> {
+    let is_hidden = |name: &str| inner.connector.as_deref().is_some_and(|shown| shown != name);
     let Ok(mut value) = serde_json::from_slice::<Value>(&answer) else { return answer };
     match (path.trim_end_matches('/'), &mut value) {
-        ("/connectors", Value::Object(all)) => all.retain(|name, _| *name == inner.connector),
-        ("/connectors", Value::Array(all)) => all.retain(|name| *name == inner.connector.as_str()),
+        ("/connectors", Value::Object(all)) => all.retain(|name, _| !is_hidden(name)),
+        ("/connectors", Value::Array(all)) => {
+            all.retain(|name| name.as_str().is_none_or(|name| !is_hidden(name)))
+        }
         ("", Value::Object(root)) => {
             if let Some(version) = inner.version {
                 root.insert("version".to_owned(), version.into());
