@@ -7,6 +7,7 @@ use resumeguard_core::domain::{
     ConnectorReport, Discontinuity, OplogReport, Outcome, Snapshot, SourceFacts, TaskFacts, Timestamp,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 /// May the reader see tokens? They contain document keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,13 +194,15 @@ impl Status {
     /// The same, with what recovery would do.
     #[must_use]
     pub fn with_plans(mut self, overview: &Overview) -> Self {
-        for planned in &overview.plans {
-            let its = |connector: &&mut Connector| {
-                connector.connector == planned.connector
-                    && connector.connect_cluster == planned.connect_cluster
-            };
-            if let Some(connector) = self.connectors.iter_mut().find(its) {
-                let plan = planned.plan.clone();
+        let name = |cluster: &str, connector: &str| (cluster.to_owned(), connector.to_owned());
+        let mut plans: HashMap<_, _> = overview
+            .plans
+            .iter()
+            .map(|planned| (name(&planned.connect_cluster, &planned.connector), &planned.plan))
+            .collect();
+        for connector in &mut self.connectors {
+            if let Some(plan) = plans.remove(&name(&connector.connect_cluster, &connector.connector)) {
+                let plan = plan.clone();
                 connector.plan = Some(Plan {
                     id: plan.id,
                     strategy: plan.strategy,

@@ -5,21 +5,33 @@ use crate::clock::Clock;
 use crate::sources::Access;
 use futures_util::future::join_all;
 use resumeguard_core::domain::DeploymentFacts;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 /// Reads every deployment that a connector or the configuration names.
 #[derive(Debug)]
 pub struct Deployments {
     readers: Vec<DeploymentReader>,
+    /// Made whenever the readers are named.
+    leads_to: LeadsTo,
     sizes_every: Duration,
+}
+
+/// The reader that a connection string leads to. Strings hold passwords: nobody prints them.
+#[derive(Default)]
+struct LeadsTo(HashMap<String, usize>);
+
+impl std::fmt::Debug for LeadsTo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} connection strings", self.0.len())
+    }
 }
 
 impl Deployments {
     /// No deployment yet.
     #[must_use]
     pub fn new(sizes_every: Duration) -> Self {
-        Self { readers: Vec::new(), sizes_every }
+        Self { readers: Vec::new(), leads_to: LeadsTo::default(), sizes_every }
     }
 
     /// Follows what is wanted now: new connection strings join the deployment they lead to, those that nobody wants
@@ -40,29 +52,46 @@ impl Deployments {
             }
         }
         self.readers.retain(|reader| !reader.accesses.is_empty());
-        for access in unplaced.into_values() {
-            self.place(access.clone(), now);
+        let unplaced: Vec<Access> = unplaced.into_values().cloned().collect();
+        if !unplaced.is_empty() {
+            self.place(unplaced, now);
         }
         self.name_them();
     }
 
     /// A string with an address that is dialled already leads to the same server; any other is dialled first and joined
-    /// once that is proven.
-    fn place(&mut self, access: Access, now: Duration) {
-        let hosts = access.hosts();
-        let home = self.readers.iter_mut().find(|reader| {
-            let named = access.set_name();
-            let same_set =
-                named.is_none() || reader.set_name().is_none() || named.as_deref() == reader.set_name();
-            let led = reader.is_led_to_by(&access);
-            led && same_set && compatible(reader.configured_name(), access.configured.as_deref())
-        });
-        match home {
-            Some(reader) => reader.join(vec![access]),
-            None => {
+    /// once that is proven. However many there are, each is looked up once, and each deployment takes its own at once.
+    fn place(&mut self, unplaced: Vec<Access>, now: Duration) {
+        let mut homes: HashMap<String, Vec<usize>> = HashMap::new();
+        for (at, reader) in self.readers.iter().enumerate() {
+            reader.dialled().for_each(|host| homes.entry(host.clone()).or_default().push(at));
+        }
+        let mut names: Vec<Option<String>> =
+            self.readers.iter().map(|reader| reader.configured_name().map(str::to_owned)).collect();
+        let mut joining: BTreeMap<usize, Vec<Access>> = BTreeMap::new();
+        for access in unplaced {
+            let (hosts, named) = (access.hosts(), access.set_name());
+            let led: BTreeSet<usize> =
+                hosts.iter().filter_map(|host| homes.get(host)).flatten().copied().collect();
+            let home = led.into_iter().find(|at| {
+                let set = self.readers[*at].set_name();
+                let same_set = named.is_none() || set.is_none() || named.as_deref() == set;
+                same_set && compatible(names[*at].as_deref(), access.configured.as_deref())
+            });
+            if let Some(at) = home {
+                names[at] = names[at].take().or_else(|| access.configured.clone());
+                joining.entry(at).or_default().push(access);
+            } else {
                 let name = hosts.iter().cloned().collect::<Vec<_>>().join(",");
+                names.push(access.configured.clone());
+                for host in hosts {
+                    homes.entry(host).or_default().push(self.readers.len());
+                }
                 self.readers.push(DeploymentReader::new(access, &name, self.sizes_every, now));
             }
+        }
+        for (at, more) in joining {
+            self.readers[at].join(more);
         }
     }
 
@@ -130,6 +159,12 @@ impl Deployments {
             taken.insert(name.clone());
             reader.meter.name = name;
         }
+        self.leads_to = LeadsTo::default();
+        for (at, reader) in self.readers.iter().enumerate() {
+            for access in &reader.accesses {
+                self.leads_to.0.entry(access.uri.expose().to_owned()).or_insert(at);
+            }
+        }
     }
 
     /// Every reader.
@@ -141,10 +176,8 @@ impl Deployments {
     /// Name of the deployment that a connection string leads to.
     #[must_use]
     pub fn name_of(&self, access: &Access) -> Option<&str> {
-        let leads = |reader: &&DeploymentReader| {
-            reader.accesses.iter().any(|a| a.uri.expose() == access.uri.expose())
-        };
-        self.readers.iter().find(leads).map(|reader| reader.meter.name.as_str())
+        let at = self.leads_to.0.get(access.uri.expose())?;
+        self.readers.get(*at).map(|reader| reader.meter.name.as_str())
     }
 
     /// What this pass has seen, by deployment.
@@ -157,4 +190,47 @@ impl Deployments {
 /// Two names in the configuration are two deployments, whatever their hosts.
 fn compatible(a: Option<&str>, b: Option<&str>) -> bool {
     a.is_none() || b.is_none() || a == b
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Secret;
+
+    fn access(user: usize, hosts: &str, configured: Option<&str>) -> Access {
+        let uri = Secret::from(format!("mongodb://user{user}:pw{user}@{hosts}/?appName=a{user}"));
+        Access { configured: configured.map(str::to_owned), uri, allowed: None }
+    }
+
+    #[test]
+    fn strings_with_a_host_in_common_are_one_deployment() {
+        let mut deployments = Deployments::new(Duration::from_secs(60));
+        let wanted = [
+            access(1, "a:1,b:1", None),
+            access(2, "b:1,c:1", None),
+            access(3, "d:1", None),
+            access(4, "b:1", Some("orders")),
+            access(5, "a:1", Some("billing")),
+        ];
+        deployments.reconcile(&wanted, Duration::ZERO);
+        let names = || wanted.iter().map(|access| deployments.name_of(access)).collect::<Vec<_>>();
+        assert_eq!(names(), [Some("orders"), Some("orders"), Some("d:1"), Some("orders"), Some("billing")]);
+        assert_eq!(deployments.name_of(&access(6, "a:1", None)), None, "nobody wants it");
+        assert!(!format!("{deployments:?}").contains("pw1"));
+    }
+
+    /// Every connector with a user of its own. What looks each up among all the others takes minutes for these.
+    #[test]
+    fn many_strings_are_placed_in_time() {
+        for hosts in [|_: usize| "a:1,b:1".to_owned(), |n: usize| format!("h{n}:1")] {
+            let wanted: Vec<Access> = (0..20_000).map(|n| access(n, &hosts(n), None)).collect();
+            let began = std::time::Instant::now();
+            let mut deployments = Deployments::new(Duration::from_secs(60));
+            for pass in 0..3 {
+                deployments.reconcile(&wanted, Duration::from_secs(pass));
+                assert!(wanted.iter().all(|access| deployments.name_of(access).is_some()));
+            }
+            assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+        }
+    }
 }

@@ -25,6 +25,14 @@ impl DeploymentReader {
         active || access.hosts().iter().any(dials)
     }
 
+    /// Every address that it dials, or that is known to lead to it.
+    pub(super) fn dialled(&self) -> impl Iterator<Item = &String> {
+        let found = self.members.keys().chain(self.leads_to.keys());
+        let all: std::collections::BTreeSet<&String> =
+            self.seeds.iter().chain(found).chain(&self.proven).collect();
+        all.into_iter()
+    }
+
     /// Takes over what another reader of the same set has found out, and its ways in.
     pub(super) fn absorb(&mut self, other: Self) {
         self.passes = self.passes.max(other.passes);

@@ -315,8 +315,10 @@ impl ConnectorMemory {
         Self {
             verdict: if known { Some(judgement.verdict) } else { self.verdict },
             lost_since: self.lost_since_after(connector, judgement, now),
-            advance: match (connector.token_time(), facts.last_of(connector, judgement.decided_by.as_deref()))
-            {
+            advance: match (
+                connector.token_time().filter(|_| connector.offset_age.is_zero()),
+                facts.last_of(connector, judgement.decided_by.as_deref()),
+            ) {
                 (Some(position), Some(last)) => self.advance.after(last, position),
                 _ => self.advance.clone(),
             },

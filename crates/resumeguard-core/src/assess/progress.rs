@@ -20,6 +20,9 @@ pub(super) fn progress(case: &Case<'_>) -> Progress {
     if case.memory.rewound_from().is_some() {
         return Progress::Rewound;
     }
+    if !case.is_fresh() {
+        return Progress::Unknown;
+    }
     if case.stands_still_for().is_none() {
         return if case.memory.has_moved() { Progress::Advancing } else { Progress::Unknown };
     }
@@ -32,6 +35,7 @@ pub(super) fn progress(case: &Case<'_>) -> Progress {
 #[cfg(test)]
 mod tests {
     use crate::assess::story::*;
+    use crate::assess::tests::rules;
     use crate::domain::*;
 
     #[test]
@@ -47,7 +51,17 @@ mod tests {
         };
         story.pass(wait);
         assert_eq!(progress(&story), Progress::Idle);
-        story.pass(|facts| see(facts, None));
+        // Positions are read in turn: one that was read a while ago still says what it said.
+        let aged = |seconds| {
+            move |facts: &mut Facts| facts.connectors[0].offset_age = std::time::Duration::from_secs(seconds)
+        };
+        story.pass(aged(45));
+        assert_eq!(progress(&story), Progress::Idle);
+        assert!(rules(story.report()).contains(&"RG002"));
+        story.pass(aged(46));
+        assert_eq!(progress(&story), Progress::Unknown, "stale");
+        assert!(!rules(story.report()).contains(&"RG002"));
+        story.pass(aged(0)).pass(|facts| see(facts, None));
         assert_eq!(progress(&story), Progress::Unknown, "idle or stalled: nobody sees");
         story.pass(|facts| see(facts, Some(vec![]))).pass(|_| {});
         assert_eq!(progress(&story), Progress::Stalled);

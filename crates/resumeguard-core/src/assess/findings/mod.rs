@@ -29,7 +29,7 @@ mod tests;
 mod wording;
 
 use super::evidence::Living;
-use super::judge::Judgement;
+use super::judge::{Judgement, STALE_INTERVALS};
 use super::limits::Limits;
 use super::memory::{ConnectorMemory, Oplogs};
 use super::thresholds::Thresholds;
@@ -56,10 +56,16 @@ pub(super) struct Case<'a> {
 const STILL_PASSES: u32 = 3;
 
 impl Case<'_> {
-    /// Seconds of oplog time for which the position has stood still, if that is long enough to mean something.
+    /// A position is known, and not too old to say anything (J6).
+    pub(super) fn is_fresh(&self) -> bool {
+        let connector = self.connector;
+        connector.token_time().is_some() && connector.offset_age <= self.facts.interval * STALE_INTERVALS
+    }
+
+    /// Seconds of oplog time for which the position has stood still, if that is long enough to mean something. What the
+    /// last reading showed counts until it is stale: nothing comes and goes with the order in which positions are read.
     pub(super) fn stands_still_for(&self) -> Option<i64> {
-        let read_now = self.connector.token_time().is_some() && self.connector.offset_age.is_zero();
-        let still = self.memory.stands_still_for().filter(|_| read_now)?;
+        let still = self.memory.stands_still_for().filter(|_| self.is_fresh())?;
         let enough = self.thresholds.offset_flush + self.facts.interval * STILL_PASSES;
         u64::try_from(still).is_ok_and(|still| still >= enough.as_secs().max(1)).then_some(still)
     }

@@ -185,11 +185,13 @@ fn rg002_and_rg003_a_position_that_stands_still_by_the_servers_clock() {
     assert_eq!(rules(&unread), Vec::<&str>::new());
     let aged = ConnectorFacts { offset_age: Duration::from_secs(20), ..well.connectors[0].clone() };
     assert_eq!(rules(&pass(&memory, &later(&facts(aged, replica_set()), 500), 30).0), Vec::<&str>::new());
-    // Nor is what was seen to stand still before: it may have moved by now.
+    // Nor is what was seen to stand still before, once that is stale: it may have moved by now.
     let (stands, memory) = pass(&memory, &later(&well, 500), 45);
     assert_eq!(rules(&stands), ["RG003"]);
     assert_eq!(rules(&pass(&memory, &later(&blind, 510), 60).0), Vec::<&str>::new());
     let aged = ConnectorFacts { offset_age: Duration::from_secs(20), ..well.connectors[0].clone() };
+    assert_eq!(rules(&pass(&memory, &later(&facts(aged, replica_set()), 510), 60).0), ["RG003"], "not stale");
+    let aged = ConnectorFacts { offset_age: Duration::from_secs(46), ..well.connectors[0].clone() };
     assert_eq!(rules(&pass(&memory, &later(&facts(aged, replica_set()), 510), 60).0), Vec::<&str>::new());
     let stood = facts(connector(token(FIRST + 60_000, 0)), replica_set());
     let (_, memory) = pass(&Memory::default(), &stood, 0);

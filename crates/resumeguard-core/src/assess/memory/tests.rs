@@ -114,3 +114,16 @@ fn oplogs_of_connectors_that_cannot_be_listed_are_kept() {
     down.deployments.clear();
     assert_eq!(points(&at(&memory, &down, 15)), [Some(1), Some(1)]);
 }
+
+#[test]
+fn an_old_reading_is_no_sample_of_how_the_position_moves() {
+    let mut facts = facts(connector(token(FIRST + 60_000, 0)), replica_set());
+    let memory = at(&Memory::default(), &facts, 0);
+    facts.connectors[0].offset_age = std::time::Duration::from_secs(15);
+    let members = facts.deployments.get_mut("rs0").unwrap().members.as_mut().unwrap();
+    members[0].last = Ok(Timestamp { t: LAST + 15, i: 1 });
+    let aged = at(&memory, &facts, 15);
+    assert_eq!(aged.of(&orders()).advance(), memory.of(&orders()).advance());
+    facts.connectors[0].offset_age = std::time::Duration::ZERO;
+    assert_ne!(at(&memory, &facts, 15).of(&orders()).advance(), memory.of(&orders()).advance());
+}
