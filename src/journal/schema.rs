@@ -27,7 +27,7 @@ const STEPS: [&str; 1] = ["
             strftime('%Y-%m-%dT%H:%M:%SZ', b.at_ms / 1000, 'unixepoch') AS begun,
             strftime('%Y-%m-%dT%H:%M:%SZ', e.at_ms / 1000, 'unixepoch') AS ended,
             coalesce(json_extract(e.json, '$.ended'), 'open') AS outcome, json_extract(e.json, '$.says') AS says,
-            json_extract(e.json, '$.lost.to.t') - json_extract(e.json, '$.lost.from.t') AS lost_seconds
+            json_extract(e.json, '$.lost.stretch.to.t') - json_extract(e.json, '$.lost.stretch.from.t') AS lost_seconds
         FROM entry b LEFT JOIN entry e ON e.attempt = b.attempt AND e.event = 'ended'
         WHERE b.event = 'begun' ORDER BY b.seq;
     CREATE VIEW steps AS

@@ -7,7 +7,6 @@ use crate::config::Hooks;
 use crate::journal::{Journal, JournalError};
 use resumeguard_core::domain::ConnectorId;
 use resumeguard_core::recovery::{Actor, AttemptId, Ended, Event, Plan, World};
-use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +17,6 @@ pub struct Settings {
     pub offset_flush: Duration,
     /// For how long a connector must be well before a recovery counts.
     pub stable_for: Duration,
-    /// Fields of a marker document besides its `_id`.
-    pub marker: Option<Value>,
     /// Commands before and after.
     pub hooks: Hooks,
 }
@@ -65,12 +62,13 @@ impl Executor {
     }
 
     /// Walks an attempt to its end, also one that another process has left open. It waits while recovery is frozen; apart from that
-    /// every wait is bounded, and so is the number of steps.
+    /// every wait is bounded, and so is the number of steps. Where it is `forbidden`, and why, nothing leads on: what was changed is put
+    /// back.
     ///
     /// # Errors
     /// Where the journal cannot be written: nothing more was done then, and it can be driven again once that is over.
-    pub async fn drive(&self, id: &AttemptId) -> Result<Ended, JournalError> {
-        let mut walk = Walk::new(self, id.clone());
+    pub async fn drive(&self, id: &AttemptId, forbidden: Option<String>) -> Result<Ended, JournalError> {
+        let mut walk = Walk::new(self, id.clone(), forbidden);
         loop {
             if let Some(ended) = Box::pin(walk.advance()).await? {
                 return Ok(ended);

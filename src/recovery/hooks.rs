@@ -1,7 +1,7 @@
 //! Commands that a person wants run before and after an attempt: argv without a shell, and no secret.
 
 use crate::config::Hooks;
-use resumeguard_core::recovery::{Attempt, Ended, Stretch};
+use resumeguard_core::recovery::{Attempt, Ended, Lost};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::process::Stdio;
 use std::time::Duration;
@@ -23,9 +23,11 @@ impl Hooks {
     }
 
     /// Runs the command that is told how it ended. It changes nothing any more, whatever it says.
-    pub(super) async fn after(&self, attempt: &Attempt, ended: Ended, lost: Option<Stretch>) {
+    pub(super) async fn after(&self, attempt: &Attempt, ended: Ended, lost: Lost) {
         let Some(argv) = &self.after else { return };
-        if let Err(line) = run(argv, self.timeout, environment("after", attempt, Some(ended), lost)).await {
+        if let Err(line) =
+            run(argv, self.timeout, environment("after", attempt, Some(ended), Some(lost))).await
+        {
             tracing::warn!(connector = %attempt.plan.connector, attempt = %attempt.id, "the after-hook {line}");
         }
     }
@@ -35,9 +37,10 @@ fn environment(
     event: &str,
     attempt: &Attempt,
     ended: Option<Ended>,
-    lost: Option<Stretch>,
+    lost: Option<Lost>,
 ) -> Vec<(&'static str, String)> {
     let plan = &attempt.plan;
+    let stretch = lost.and_then(Lost::stretch);
     let seconds = |time: Option<u32>| time.map(|t| t.to_string()).unwrap_or_default();
     vec![
         ("RESUMEGUARD_EVENT", event.to_owned()),
@@ -47,8 +50,9 @@ fn environment(
         ("RESUMEGUARD_ATTEMPT", attempt.id.to_string()),
         ("RESUMEGUARD_PLAN", plan.id.to_string()),
         ("RESUMEGUARD_REASON", attempt.reason.clone()),
-        ("RESUMEGUARD_LOST_FROM", seconds(lost.map(|lost| lost.from.t))),
-        ("RESUMEGUARD_LOST_TO", seconds(lost.map(|lost| lost.to.t))),
+        ("RESUMEGUARD_LOST_FROM", seconds(stretch.map(|lost| lost.from.t))),
+        ("RESUMEGUARD_LOST_TO", seconds(stretch.map(|lost| lost.to.t))),
+        ("RESUMEGUARD_LOST", lost.map(|lost| lost.code().to_owned()).unwrap_or_default()),
         ("RESUMEGUARD_OUTCOME", ended.map(|ended| ended.code().to_owned()).unwrap_or_default()),
     ]
 }

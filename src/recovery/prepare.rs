@@ -92,9 +92,8 @@ impl Walk<'_> {
 
     /// Nothing is written into a collection that may refuse it, or keep it.
     async fn fits(&self, attempt: &Attempt, turn: &Turn, hands: &Hands) -> Result<(), String> {
-        let Step::InsertMarker { namespace } = &turn.step else { return Ok(()) };
-        let fields = self.executor.settings.marker.as_ref();
-        Marker::new(&attempt.id, namespace, fields)?.fits(hands, fields.is_some()).await
+        let Step::InsertMarker { namespace, fields } = &turn.step else { return Ok(()) };
+        Marker::new(&attempt.id, namespace, fields.as_ref())?.fits(hands, fields.is_some()).await
     }
 }
 

@@ -110,11 +110,11 @@ impl Walk<'_> {
             Step::Configure { .. } | Step::StartAtOldest { .. } => {
                 self.configure(&writer, will, world, hands).await
             }
-            Step::InsertMarker { namespace } => match self.marker(attempt, namespace) {
+            Step::InsertMarker { namespace, fields } => match marker(attempt, namespace, fields.as_ref()) {
                 Ok(marker) => actions::insert_marker(hands, &marker).await,
                 Err(line) => Sent::Refused(line),
             },
-            Step::RemoveMarker { namespace } => match self.marker(attempt, namespace) {
+            Step::RemoveMarker { namespace } => match marker(attempt, namespace, None) {
                 Ok(marker) => actions::remove_marker(hands, &marker).await,
                 Err(line) => Sent::Refused(line),
             },
@@ -138,10 +138,6 @@ impl Walk<'_> {
             }
         }
         writer.configure(&world.config, &will.config).await
-    }
-
-    fn marker(&self, attempt: &Attempt, namespace: &str) -> Result<Marker, String> {
-        Marker::new(&attempt.id, namespace, self.executor.settings.marker.as_ref())
     }
 
     /// Waits for what was accepted.
@@ -170,7 +166,7 @@ impl Walk<'_> {
                 // A new configuration restarts what runs.
                 self.until_started(attempt, turn, hands).await
             }
-            Step::InsertMarker { namespace } => done(format!("a marker stands in {namespace}")),
+            Step::InsertMarker { namespace, .. } => done(format!("a marker stands in {namespace}")),
             Step::RemoveMarker { namespace } => done(format!("no marker stands in {namespace} any more")),
             Step::ResizeOplog { size_mb } => done(format!("the oplog may grow to {size_mb} MB")),
             Step::Save => done("its offsets and configuration are in the journal"),
@@ -340,6 +336,10 @@ fn dropped(attempt: &Attempt) -> bool {
     let removes = |step: &Step| matches!(step, Step::RemoveOffset { .. });
     let mut acted = attempt.taken.iter().filter(|taken| taken.acted && taken.phase == Phase::Forward);
     acted.any(|taken| renames(&taken.step) || removes(&taken.step))
+}
+
+fn marker(attempt: &Attempt, namespace: &str, fields: Option<&Value>) -> Result<Marker, String> {
+    Marker::new(&attempt.id, namespace, fields)
 }
 
 /// What the attempt that this one restores, and this one itself, have found under this key.

@@ -8,7 +8,7 @@ use super::{Hands, failpoint, world};
 use crate::journal::JournalError;
 use resumeguard_core::recovery::check::resolve;
 use resumeguard_core::recovery::{
-    Attempt, AttemptId, Ended, Event, Next, Outcome, Phase, Saved, Step, Taken, World,
+    Attempt, AttemptId, Ended, Event, Lost, Next, Outcome, Phase, Saved, Step, Taken, World,
 };
 use std::time::Duration;
 
@@ -48,6 +48,8 @@ enum Look {
 pub(super) struct Walk<'a> {
     pub(super) executor: &'a Executor,
     id: AttemptId,
+    /// Why nothing may lead on.
+    forbidden: Option<String>,
     /// As of the last look: whoever refreshes them may have forgotten a connector that is gone.
     hands: Option<Hands>,
     pub(super) pace: Pace,
@@ -59,11 +61,12 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(executor: &'a Executor, id: AttemptId) -> Self {
+    pub(super) fn new(executor: &'a Executor, id: AttemptId, forbidden: Option<String>) -> Self {
         let started = Started::at(executor.clock.uptime());
         Self {
             executor,
             id,
+            forbidden,
             hands: None,
             pace: Pace::default(),
             started,
@@ -170,6 +173,9 @@ impl<'a> Walk<'a> {
         world: World,
         begun: bool,
     ) -> Result<(), JournalError> {
+        if let Some(says) = self.forbidden.clone().filter(|_| turn.phase == Phase::Forward) {
+            return self.close(attempt, &turn, Outcome::Failed { says }, begun).await;
+        }
         if let Err(says) = self.before_hook(attempt, &turn).await {
             return self.close(attempt, &turn, Outcome::Failed { says }, begun).await;
         }
@@ -237,13 +243,17 @@ impl<'a> Walk<'a> {
         let says = conclusion(attempt, ended);
         // A position that was put back has lost nothing by us.
         let lost = match ended {
-            Ended::Recovered | Ended::NeedsPerson => attempt.stretch(),
-            Ended::NotNeeded | Ended::PutBack => None,
+            Ended::Recovered | Ended::NeedsPerson => attempt.lost(),
+            Ended::NotNeeded | Ended::PutBack => Lost::Nothing,
         };
         let event = Event::Ended { attempt: self.id.clone(), ended, says: says.clone(), lost };
         self.executor.journal.append(event).await?;
         let (connector, strategy) = (&attempt.plan.connector, attempt.plan.strategy.code());
-        let lost_seconds = lost.map_or(0, |lost| i64::from(lost.to.t) - i64::from(lost.from.t));
+        let lost_seconds = match lost {
+            Lost::Nothing => "0".to_owned(),
+            Lost::Stretch(stretch) => stretch.seconds().to_string(),
+            Lost::Unknown => "unknown".to_owned(),
+        };
         if ended.is_failure() {
             tracing::error!(%connector, attempt = %self.id, strategy, ended = ended.code(), "recovery failed: {says}");
         } else {

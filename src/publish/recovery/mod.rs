@@ -238,6 +238,8 @@ pub struct Tried {
     pub says: Option<String>,
     /// What is not delivered, where that is known.
     pub lost: Option<Skipped>,
+    /// `nothing`, `stretch` or `unknown`; `null` while it goes on.
+    pub loss: Option<String>,
 }
 
 /// A stretch of history that is not delivered.
@@ -338,7 +340,8 @@ fn attempt(attempt: &Attempt) -> Tried {
         ended: ended.map(|(_, _, at_ms)| moment(*at_ms)),
         outcome: ended.map(|(ended, _, _)| ended.code().to_owned()),
         says: ended.map(|(_, says, _)| says.clone()),
-        lost: attempt.lost.map(skipped),
+        lost: attempt.lost.stretch().map(skipped),
+        loss: ended.map(|_| attempt.lost.code().to_owned()),
     }
 }
 

@@ -147,11 +147,10 @@ pub fn story(told: &Told) -> String {
 }
 
 fn lost(told: &Told) -> String {
-    match (&told.attempt.lost, told.attempt.outcome.as_deref()) {
+    match (&told.attempt.lost, told.attempt.loss.as_deref()) {
         (Some(Skipped { from, to, seconds }), _) => format!("{from} to {to}, {}", duration(*seconds)),
-        (None, Some("recovered")) => "nothing that is known of".to_owned(),
-        (None, Some("not_needed" | "put_back")) => "nothing by this attempt".to_owned(),
-        (None, Some(_)) => "not known".to_owned(),
+        (None, Some("nothing")) => "nothing".to_owned(),
+        (None, Some(_)) => "not known: one end of it was never read".to_owned(),
         (None, None) => format!("it is expected to lose: {}", told.expected_to_lose),
     }
 }

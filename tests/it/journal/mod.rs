@@ -53,7 +53,7 @@ fn plan() -> Plan {
         Step::Resume,
         Step::Pause,
         Step::RestartTasks,
-        Step::InsertMarker { namespace: namespace.clone() },
+        Step::InsertMarker { namespace: namespace.clone(), fields: None },
         Step::RemoveMarker { namespace },
         Step::AwaitStored,
         Step::Verify,
@@ -160,7 +160,8 @@ pub(crate) fn every_event() -> Vec<Event> {
         let restores = Some(AttemptId("a1".into()));
         let plan = Box::new(Plan { restores, ..plan.clone() }.named());
         events.push(Event::Begun { attempt: attempt.clone(), plan, by: person(), reason: reason.clone() });
-        let lost = (number == 0).then_some(Stretch { from: at(100), to: at(160) });
+        let stretch = Stretch { from: at(100), to: at(160) };
+        let lost = [Lost::Stretch(stretch), Lost::Nothing, Lost::Nothing, Lost::Unknown][number];
         events.push(Event::Ended { attempt, ended, says: says(), lost });
     }
     events

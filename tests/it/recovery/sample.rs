@@ -3,8 +3,9 @@
 use resumeguard::publish::recovery::Seen;
 use resumeguard_core::domain::{ConnectorId, ConnectorState, Timestamp};
 use resumeguard_core::recovery::{
-    Actor, AttemptId, Blocker, Ended, Entry, Event, Expects, Fingerprint, Ledger, Loses, Mark, Mode, Outcome,
-    Phase, Plan, PlanId, Planned, RawOffset, Saved, Step, StoredToken, Strategy, Stretch, Trigger, Will,
+    Actor, AttemptId, Blocker, Ended, Entry, Event, Expects, Fingerprint, Ledger, Loses, Lost, Mark, Mode,
+    Outcome, Phase, Plan, PlanId, Planned, RawOffset, Saved, Step, StoredToken, Strategy, Stretch, Trigger,
+    Will,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -53,7 +54,7 @@ fn tolerate() -> Plan {
     let steps = vec![
         Step::Save,
         Step::Configure { to },
-        Step::InsertMarker { namespace: "shop.orders".into() },
+        Step::InsertMarker { namespace: "shop.orders".into(), fields: None },
         Step::AwaitStored,
     ];
     plan(Strategy::TolerateErrors, steps, Loses::UpToNow { from: Some(FROM), to: Some(TO) })
@@ -137,13 +138,13 @@ pub(crate) fn events() -> Vec<Event> {
         done("a1", "its task runs"),
         intent("a1", Phase::Forward, 4, verify, Will::default()),
         outcome("a1", Outcome::Done { says: "stable for 10 s".into(), reached: Some(TO) }),
-        ends("a1", Ended::Recovered, "the connector is well", Some(Stretch { from: FROM, to: TO })),
+        ends("a1", Ended::Recovered, "the connector is well", Lost::Stretch(Stretch { from: FROM, to: TO })),
         begun("a2", tolerate(), person.clone(), "for <b>fun</b>"),
         intent("a2", Phase::Forward, 1, configure.clone(), Will::default()),
         outcome("a2", failed.clone()),
         intent("a2", Phase::Back, 0, configure, Will::default()),
         outcome("a2", failed),
-        ends("a2", Ended::NeedsPerson, "errors.tolerance could not be put back", None),
+        ends("a2", Ended::NeedsPerson, "errors.tolerance could not be put back", Lost::Unknown),
         begun("a3", salvage(), person, "the auditors are here"),
         intent("a3", Phase::Forward, 0, Step::Save, Will::default()),
         done("a3", "one offset, 9 settings"),

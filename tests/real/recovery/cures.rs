@@ -5,7 +5,7 @@ use super::{Topic, Writer, exactly, fail, failed, fresh, namespace_of, running};
 use crate::proxy::Proxy;
 use crate::shared::{LONG, Shared, nothing};
 use mongodb::bson::{Document, doc};
-use resumeguard_core::recovery::{Actor, Attempt, Ended, Strategy, Trigger};
+use resumeguard_core::recovery::{Actor, Attempt, Ended, Lost, Strategy, Trigger};
 use serde_json::{Value, json};
 use std::time::Duration;
 use xtask::{Connect, Progress, ReplicaSet, ReplicaSetSpec, Stack, StackSpec};
@@ -121,7 +121,7 @@ async fn what_failed_in_passing_is_restarted_and_loses_nothing() {
     let attempt = bench.recover(&name, Strategy::Restart).await;
     recovered(&attempt);
     topic.until(5).await;
-    assert_eq!((attempt.lost, topic.numbers()), (None, (0..6).collect()));
+    assert_eq!((attempt.lost, topic.numbers()), (Lost::Nothing, (0..6).collect()));
     connect.delete(&name).await.unwrap();
 }
 
@@ -197,7 +197,7 @@ async fn a_nudge_loses_nothing_and_leaves_nothing_behind() {
     shared.stack.mongod().roll_oplog_past(stored).await.unwrap();
     let attempt = bench.recover(&name, Strategy::Nudge).await;
     recovered(&attempt);
-    assert_eq!(attempt.lost, None);
+    assert_eq!(attempt.lost, Lost::Nothing);
     let collection = shared.stack.mongod().collection(&namespace).unwrap();
     let filter: Document = doc! { "note": { "$exists": true } };
     assert_eq!(collection.count_documents(filter).await.unwrap(), 0, "the marker is removed again");
@@ -246,7 +246,7 @@ async fn an_exactly_once_worker_is_never_asked_to_remove_an_offset() {
         let attempt = bench.recover(&name, strategy).await;
         recovered(&attempt);
         assert!(begun.elapsed() < Duration::from_secs(80), "nothing hung: {:?}", begun.elapsed());
-        let said = attempt.lost.unwrap();
+        let said = attempt.lost.stretch().unwrap();
         writer.write_some(2).await;
         topic.until(writer.written.last().unwrap().n).await;
         let gone = writer.numbers(|at| said.from < at && at < said.to);

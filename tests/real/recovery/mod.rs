@@ -124,7 +124,7 @@ async fn failed<'a>(shared: &'a Shared, name: &str, more: Value) -> Writer<'a> {
 /// What the attempt says is lost is what is missing, by document, and nothing comes twice.
 #[track_caller]
 fn exactly(writer: &Writer<'_>, topic: &Topic, attempt: &Attempt) -> Stretch {
-    let lost = attempt.lost.unwrap_or_else(|| panic!("no stretch: {attempt:?}"));
+    let lost = attempt.lost.stretch().unwrap_or_else(|| panic!("no stretch: {attempt:?}"));
     let gone = writer.numbers(|at| lost.from < at && at < lost.to);
     let missing: BTreeSet<i32> = writer.numbers(|_| true).difference(&topic.numbers()).copied().collect();
     assert_eq!(missing, gone, "missing, and said to be lost: {lost:?}");

@@ -4,7 +4,7 @@ use super::bench::{Bench, story};
 use super::{Topic, Writer, exactly, fail, failed, fresh, namespace_of, running};
 use crate::shared::{LONG, Shared, nothing};
 use resumeguard_core::domain::ConnectorState;
-use resumeguard_core::recovery::{Ended, Loses, Strategy, Trigger};
+use resumeguard_core::recovery::{Ended, Loses, Lost, Strategy, Trigger};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use xtask::{ConnectorStatus, ReplicaSet, ReplicaSetSpec};
@@ -72,7 +72,7 @@ async fn a_running_idle_connector_loses_nothing() {
     let (attempt, between) = tokio::join!(bench.ended(&id), between);
     println!("{}", story(&attempt));
     assert_eq!(attempt.ended.as_ref().map(|ended| ended.0), Some(Ended::Recovered), "{}", story(&attempt));
-    assert_eq!((attempt.lost, between.n), (None, 5));
+    assert_eq!((attempt.lost, between.n), (Lost::Nothing, 5));
     writer.write_some(2).await;
     topic.until(7).await;
     assert_eq!((topic.numbers(), topic.twice()), ((0..8).collect(), BTreeSet::new()));

@@ -3,8 +3,8 @@
 use super::entry::Will;
 use super::world::{RawOffset, World};
 use super::{
-    Actor, AttemptId, Ended, Expects, Fingerprint, Loses, Outcome, Phase, Plan, Saved, Step, StoredToken,
-    Stretch,
+    Actor, AttemptId, Ended, Expects, Fingerprint, Loses, Lost, Outcome, Phase, Plan, Saved, Step,
+    StoredToken, Strategy, Stretch, Trigger,
 };
 use crate::domain::ConnectorState;
 use std::collections::{BTreeMap, BTreeSet};
@@ -72,7 +72,7 @@ pub struct Attempt {
     /// How it ended, with one line, and when.
     pub ended: Option<(Ended, String, i64)>,
     /// What is not delivered, once it has ended.
-    pub lost: Option<Stretch>,
+    pub lost: Lost,
 }
 
 /// What comes next in an attempt.
@@ -107,9 +107,11 @@ impl Attempt {
         let Some(last) = self.taken.last() else { return self.forward(0, 0) };
         let Some((outcome, _)) = &last.outcome else { return Next::Resolve(Box::new(last.clone())) };
         if last.phase == Phase::Back {
-            return self.back(last.index.saturating_add(1));
+            let again = matches!(outcome, Outcome::NotSent { .. });
+            return self.back(if again { last.index } else { last.index.saturating_add(1) });
         }
         match outcome {
+            Outcome::NotSent { .. } => self.forward(last.index, last.round),
             Outcome::Done { .. } | Outcome::NotNeeded { .. } => {
                 self.forward(last.index.saturating_add(1), last.round)
             }
@@ -162,7 +164,7 @@ impl Attempt {
         let namespaces: BTreeSet<&String> = self
             .changed()
             .filter_map(|taken| {
-                if let Step::InsertMarker { namespace } = &taken.step { Some(namespace) } else { None }
+                if let Step::InsertMarker { namespace, .. } = &taken.step { Some(namespace) } else { None }
             })
             .collect();
         for namespace in namespaces {
@@ -235,34 +237,46 @@ impl Attempt {
         )
     }
 
-    /// What is not delivered, as far as the steps tell: from the plan's position to where the connector went on.
+    /// What is not delivered, as far as the steps tell: from the last position that is known to be delivered to where the
+    /// connector went on.
     #[must_use]
-    pub fn stretch(&self) -> Option<Stretch> {
-        // Its live stream was proven to have delivered what its stored position does not show.
-        if self.plan.loses == Loses::Nothing {
-            return None;
-        }
-        let from = self.plan.expects.token.as_ref()?.time?;
-        let changed_where_it_goes_on = self.changed().any(|taken| {
-            matches!(
-                taken.step,
-                Step::WriteMark { .. }
-                    | Step::RemoveOffset { .. }
-                    | Step::StartAtOldest { .. }
-                    | Step::Configure { .. }
-            )
-        });
-        if !changed_where_it_goes_on {
-            return None;
-        }
-        let marks = self.taken.iter().rev().filter(|taken| taken.is_done());
-        let mark = marks.clone().find_map(|taken| taken.will.time());
-        let reached = marks.filter_map(|taken| match &taken.outcome {
+    pub fn lost(&self) -> Lost {
+        let moves = |taken: &&Taken| match &taken.step {
+            Step::WriteMark { .. } | Step::RemoveOffset { .. } | Step::StartAtOldest { .. } => true,
+            // The cures change settings; what salvage sets beside its mark moves nothing.
+            Step::Configure { .. } => self.plan.strategy != Strategy::Salvage,
+            Step::Save
+            | Step::Stop
+            | Step::Resume
+            | Step::Pause
+            | Step::RestartTasks
+            | Step::InsertMarker { .. }
+            | Step::RemoveMarker { .. }
+            | Step::AwaitStored
+            | Step::Verify
+            | Step::RestoreOffset { .. }
+            | Step::ResizeOplog { .. } => false,
+        };
+        let Some(moved) = self.changed().find(moves) else { return Lost::Nothing };
+        let done = |taken: &&Taken| taken.phase == Phase::Forward && taken.is_done();
+        let reached = |taken: &Taken| match &taken.outcome {
             Some((Outcome::Done { reached, .. }, _)) => *reached,
             _ => None,
-        });
-        let to = mark.or_else(|| reached.min())?;
-        Some(Stretch { from, to }).filter(|stretch| stretch.from < stretch.to)
+        };
+        // A live stream has delivered everything until it was stopped, and nothing after that.
+        let from = if self.plan.loses == Loses::Nothing && self.plan.trigger == Trigger::LostWhileRunning {
+            self.taken.iter().filter(done).find(|taken| taken.step == Step::Stop).and_then(reached)
+        } else {
+            self.plan.expects.token.as_ref().and_then(|token| token.time)
+        };
+        let mark = self.taken.iter().rev().filter(done).find_map(|taken| taken.will.time());
+        let after = self.taken.iter().filter(done).skip_while(|taken| taken.at_ms < moved.at_ms);
+        let to = mark.or_else(|| after.filter_map(reached).min());
+        match (from, to) {
+            (Some(from), Some(to)) if from < to => Lost::Stretch(Stretch { from, to }),
+            (Some(_), Some(_)) => Lost::Nothing,
+            _ => Lost::Unknown,
+        }
     }
 
     /// The plan that puts back what this attempt has replaced, in the world as it is now.

@@ -198,7 +198,7 @@ impl Blocker {
             Self::OplogUnread => "the oplog cannot be read, so where it begins is not known; give resumeguard read on local".to_owned(),
             Self::SourceWrites => "it writes into a source collection; set recovery.allow_source_writes = true".to_owned(),
             Self::MarkerUseless { reason } => format!("the marker document would not help: {reason}"),
-            Self::NeverAutomatic => format!("this is never done without a person: resumeguard recovery approve {id} --reason …"),
+            Self::NeverAutomatic => format!("policy does not do this without a person: resumeguard recovery approve {id} --reason …"),
             Self::RemovedBefore => format!("this offset was removed once already; look at resumeguard recovery list, then choose another strategy for {connector}"),
             Self::SettingHidden { key } => format!("its {key} is a placeholder, which would be lost; change it by hand"),
         }
@@ -238,7 +238,7 @@ pub struct Surroundings<'a> {
 pub fn blockers(plan: &Plan, situation: &Situation<'_>, around: &Surroundings<'_>) -> Vec<Blocker> {
     let mut all = of_mode(plan, situation, around);
     all.extend(of_evidence(situation, plan, around));
-    all.extend(of_history(plan, around));
+    all.extend(blockers_of_history(plan, around.ledger, around.policies, around.now_ms));
     all.extend(of_cluster(situation, around));
     all.extend(super::strategy::blockers(plan, situation, around.policies));
     if around.ledger.approval(&plan.id, around.now_ms, around.policies.approval_expires).is_some() {
@@ -288,9 +288,7 @@ fn of_evidence(situation: &Situation<'_>, plan: &Plan, around: &Surroundings<'_>
     match situation.report.verdict {
         Verdict::Unknown(Why::Copying) => all.push(Blocker::Copying),
         // Where it stood is known to nobody: that is a person's to decide.
-        Verdict::Unknown(Why::PositionMalformed) if plan.trigger == Trigger::TokenMalformed => {
-            all.push(Blocker::NeverAutomatic);
-        }
+        Verdict::Unknown(Why::PositionMalformed) if plan.trigger == Trigger::TokenMalformed => {}
         Verdict::Unknown(why) => all.push(Blocker::Unknown { reason: why.sentence().to_owned() }),
         Verdict::Safe | Verdict::AtRisk | Verdict::Critical | Verdict::Lost => {}
     }
@@ -313,8 +311,10 @@ fn is_proven(situation: &Situation<'_>) -> bool {
         .any(|failure| failure.class == FailureClass::HistoryLost && failure.code.is_some())
 }
 
-fn of_history(plan: &Plan, around: &Surroundings<'_>) -> Vec<Blocker> {
-    let (ledger, policies, connector) = (around.ledger, around.policies, &plan.connector);
+/// What the journal alone says against a plan: to be looked at again immediately before it is begun.
+#[must_use]
+pub fn blockers_of_history(plan: &Plan, ledger: &Ledger, policies: &Policies, now_ms: i64) -> Vec<Blocker> {
+    let connector = &plan.connector;
     let mut all = Vec::new();
     let failures = ledger.failures(connector);
     let exhausted = failures >= usize::try_from(policies.attempts).unwrap_or(usize::MAX);
@@ -324,11 +324,11 @@ fn of_history(plan: &Plan, around: &Surroundings<'_>) -> Vec<Blocker> {
         all.push(Blocker::Latched { failures });
     }
     let until = if restarts {
-        ledger.restart_again_at(connector, around.now_ms)
+        ledger.restart_again_at(connector, now_ms)
     } else {
         ledger.cooldown_until(connector, policies.cooldown)
     };
-    let left = until.map(|until| until.saturating_sub(around.now_ms));
+    let left = until.map(|until| until.saturating_sub(now_ms));
     if let Some(left) = left.filter(|left| *left > 0) {
         all.push(Blocker::Cooldown { seconds: seconds(left) });
     }

@@ -6,6 +6,7 @@ pub use super::seen::{Seen, stored, verified};
 
 use super::entry::Will;
 use super::plan::Fingerprint;
+use super::strategy::PARTITION;
 use super::world::World;
 use super::{Mark, Outcome, Phase, Step, Trigger};
 use crate::domain::{ConnectorState, TaskState, Timestamp};
@@ -74,10 +75,19 @@ fn forward(
             write_mark(attempt, partition, *mark, world, state, margin_seconds)
         }
         Step::RemoveOffset { partition } => remove_offset(attempt, partition, world, state),
+        Step::Configure { to } if to.contains_key(PARTITION) => {
+            renames(attempt, world, state, || configure(to, world))
+        }
         Step::Configure { to } => configure(to, world),
-        Step::StartAtOldest { partition } => start_at_oldest(partition, world, margin_seconds),
+        Step::StartAtOldest { partition } => {
+            renames(attempt, world, state, || start_at_oldest(partition, world, margin_seconds))
+        }
         Step::RestoreOffset { partition } => restore_source(attempt, partition, world, state),
         Step::Resume if runs(world, state) => not_needed("it runs"),
+        // It was stopped, or it runs: only a person can have paused it.
+        Step::Resume if state == ConnectorState::Paused && attempt.plan.expects.state != state => {
+            refuse("somebody has paused it meanwhile: left to them")
+        }
         Step::Pause if state == ConnectorState::Paused => not_needed("it is paused"),
         Step::RestartTasks if !has_failed(world, state) => {
             Check::Ends(Outcome::Over { says: "no task stands failed any more".to_owned() })
@@ -119,7 +129,8 @@ fn first_look(attempt: &Attempt, world: &World, state: ConnectorState) -> Check 
 }
 
 fn stopped_already(attempt: &Attempt) -> Check {
-    let ours = attempt.taken.iter().any(|taken| taken.step == Step::Stop && taken.outcome.is_some());
+    let ours =
+        attempt.taken.iter().any(|taken| taken.step == Step::Stop && taken.acted && taken.outcome.is_some());
     if ours || attempt.plan.expects.state == ConnectorState::Stopped {
         return not_needed("it is stopped");
     }
@@ -145,6 +156,11 @@ fn still_ours(attempt: &Attempt, partition: &str, world: &World) -> Result<(), C
     let Some(time) = stored.and_then(super::world::RawOffset::time) else {
         return Err(refuse("its offset was removed or replaced by somebody meanwhile"));
     };
+    if world.oldest.is_err() {
+        return Err(refuse(
+            "another offset is stored, and the oplog cannot be read now: nothing is replaced blindly",
+        ));
+    }
     if world.holds(time) {
         return Err(not_needed(
             "a newer position inside the window was stored as it stopped: it goes on from there",
@@ -177,6 +193,15 @@ fn write_mark(
     };
     let text = format!("{{\"_data\": \"{}\"}}", high_water_mark_v1(time));
     Check::Go(Will { text: Some(text), ..Will::default() })
+}
+
+/// Another key has no offset: what stands under the one of the plan is left behind, as by a removal.
+fn renames(attempt: &Attempt, world: &World, state: ConnectorState, then: impl FnOnce() -> Check) -> Check {
+    let stops = attempt.plan.steps.contains(&Step::Stop);
+    let still = if stops { is_still(world, state) } else { Ok(()) };
+    let key = attempt.plan.expects.partition.as_deref();
+    let ours = |()| key.map_or(Ok(()), |key| still_ours(attempt, key, world));
+    still.and_then(ours).map_or_else(|check| check, |()| then())
 }
 
 /// A person wants back what an earlier attempt has replaced.
@@ -240,6 +265,9 @@ fn back(attempt: &Attempt, step: &Step, world: &World, state: ConnectorState) ->
         Step::Configure { to } => configure_back(attempt, to, world),
         Step::Resume if runs(world, state) => not_needed("it runs"),
         Step::Pause if state == ConnectorState::Paused => not_needed("it is paused"),
+        Step::Resume if state == ConnectorState::Paused && attempt.plan.expects.state != state => {
+            not_needed("somebody has paused it: left to them")
+        }
         Step::Pause | Step::Resume if state != ConnectorState::Stopped && state != ConnectorState::Paused => {
             not_needed("somebody has started it")
         }

@@ -86,6 +86,11 @@ pub enum Outcome {
         /// What was seen, one line.
         says: String,
     },
+    /// It was written down, and then not sent: it is as if it had never been begun.
+    NotSent {
+        /// Why, one line.
+        says: String,
+    },
     /// It failed, or must not be taken: what was changed is put back.
     Failed {
         /// Why, one line.
@@ -102,6 +107,7 @@ impl Outcome {
             Self::NotNeeded { .. } => "not_needed",
             Self::Again { .. } => "again",
             Self::Over { .. } => "over",
+            Self::NotSent { .. } => "not_sent",
             Self::Failed { .. } => "failed",
         }
     }
@@ -114,6 +120,7 @@ impl Outcome {
             | Self::NotNeeded { says }
             | Self::Again { says }
             | Self::Over { says }
+            | Self::NotSent { says }
             | Self::Failed { says } => says,
         }
     }
@@ -159,6 +166,48 @@ pub struct Stretch {
     pub from: Timestamp,
     /// Where it goes on.
     pub to: Timestamp,
+}
+
+impl Stretch {
+    /// Seconds of oplog time between its ends.
+    #[must_use]
+    pub fn seconds(self) -> i64 {
+        i64::from(self.to.t) - i64::from(self.from.t)
+    }
+}
+
+/// What an attempt has left undelivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lost {
+    /// Nothing.
+    Nothing,
+    /// At most this.
+    Stretch(Stretch),
+    /// Nobody knows: one of its ends was never read.
+    #[default]
+    Unknown,
+}
+
+impl Lost {
+    /// The word that JSON, hooks and people see.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Stretch(_) => "stretch",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The stretch, where it is known.
+    #[must_use]
+    pub fn stretch(self) -> Option<Stretch> {
+        match self {
+            Self::Stretch(stretch) => Some(stretch),
+            Self::Nothing | Self::Unknown => None,
+        }
+    }
 }
 
 /// One thing that somebody wanted or did.
@@ -277,9 +326,9 @@ pub enum Event {
         ended: Ended,
         /// One line.
         says: String,
-        /// What is not delivered, where it is known.
+        /// What is not delivered.
         #[serde(default)]
-        lost: Option<Stretch>,
+        lost: Lost,
     },
 }
 

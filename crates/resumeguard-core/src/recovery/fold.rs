@@ -1,7 +1,7 @@
 //! From the journal's entries to attempts, words and waits. Total: any sequence of entries gives a state.
 
 use super::attempt::{Attempt, Taken};
-use super::{Actor, AttemptId, Ended, Entry, Event, Plan, PlanId, Step, Strategy};
+use super::{Actor, AttemptId, Ended, Entry, Event, Lost, Outcome, Plan, PlanId, Step, Strategy};
 use crate::domain::ConnectorId;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -70,7 +70,7 @@ impl Ledger {
                     source,
                     taken: Vec::new(),
                     ended: None,
-                    lost: None,
+                    lost: Lost::Unknown,
                 });
             }
             Event::Saved { attempt, saved } => {
@@ -90,6 +90,7 @@ impl Ledger {
             Event::Outcome { attempt, outcome } => {
                 let last = self.open(attempt).and_then(|attempt| attempt.taken.last_mut());
                 if let Some(taken) = last.filter(|taken| taken.outcome.is_none()) {
+                    taken.acted &= !matches!(outcome, Outcome::NotSent { .. });
                     taken.outcome = Some((outcome.clone(), at_ms));
                 }
             }

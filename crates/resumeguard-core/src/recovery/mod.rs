@@ -24,8 +24,8 @@ mod words;
 mod world;
 
 pub use attempt::{Attempt, Next, ROUNDS, Taken};
-pub use blockers::{Blocker, PASSES, Surroundings, blockers};
-pub use entry::{AttemptId, Ended, Entry, Event, Outcome, Saved, Stretch, Will};
+pub use blockers::{Blocker, PASSES, Surroundings, blockers, blockers_of_history};
+pub use entry::{AttemptId, Ended, Entry, Event, Lost, Outcome, Saved, Stretch, Will};
 pub use fold::{Ledger, Word};
 pub use plan::{DECISIVE, Expects, Fingerprint, Loses, Plan, PlanId, StoredToken};
 pub use policy::{Policies, Policy, Rule, TolerateSettings};

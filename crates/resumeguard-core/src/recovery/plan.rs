@@ -110,6 +110,18 @@ pub enum Loses {
 }
 
 impl Loses {
+    /// Which kind it is, without the ends that move with the oplog.
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Deleted { .. } => "deleted",
+            Self::UpToNow { from: Some(_), .. } => "up_to_now",
+            Self::UpToNow { from: None, .. } => "up_to_now_from_where_it_lives",
+            Self::DeletesAndIntermediateStates => "deletes_and_intermediate_states",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// Seconds of oplog time between the two ends, where both are known.
     #[must_use]
     pub fn seconds(self) -> Option<i64> {
@@ -142,9 +154,7 @@ impl Loses {
             (Self::DeletesAndIntermediateStates, _) => {
                 "deletes since the stored position, and states that were overwritten since".to_owned()
             }
-            (Self::Deleted { .. } | Self::Unknown, _) => {
-                "not known: the stored position cannot be read".to_owned()
-            }
+            (Self::Deleted { .. } | Self::Unknown, _) => "nobody knows how much".to_owned(),
         }
     }
 }
@@ -152,7 +162,8 @@ impl Loses {
 /// What would be done about one connector, and what it costs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// Hash of connector, strategy, trigger, expectations and steps: the same trouble keeps it while the oplog rolls on.
+    /// Hash of connector, strategy, trigger, expectations, steps and the kind of loss: the same trouble keeps it while the oplog
+    /// rolls on, and an approval of a loss is none of a greater one.
     pub id: PlanId,
     /// Whom it is for.
     pub connector: ConnectorId,
@@ -179,8 +190,9 @@ impl Plan {
     /// Gives it its name.
     #[must_use]
     pub fn named(self) -> Self {
+        let kind = self.loses.kind();
         let content =
-            (&self.connector, self.strategy, self.trigger, &self.expects, &self.steps, &self.restores);
+            (&self.connector, self.strategy, self.trigger, &self.expects, &self.steps, &self.restores, kind);
         let id = PlanId(digest(serde_json::to_string(&content).unwrap_or_default().as_bytes(), 6));
         Self { id, ..self }
     }

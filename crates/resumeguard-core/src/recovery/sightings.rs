@@ -37,10 +37,10 @@ impl Sightings {
         self.0.get(id).map_or(0, |sighting| sighting.passes)
     }
 
-    /// Connectors of a cluster whose position is gone.
+    /// Connectors of a cluster whose position is of no use any more.
     #[must_use]
     pub fn losses(&self, connect_cluster: &str) -> usize {
         let of_it = self.0.iter().filter(|(id, _)| id.connect_cluster == connect_cluster);
-        of_it.filter(|(_, sighting)| sighting.trigger.is_loss()).count()
+        of_it.filter(|(_, sighting)| sighting.trigger.is_of_the_position()).count()
     }
 }

@@ -56,6 +56,9 @@ pub enum Step {
     InsertMarker {
         /// `database.collection`.
         namespace: String,
+        /// Its fields besides the `_id`; `None`: one that says what it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fields: Option<serde_json::Value>,
     },
     /// Removes that document.
     RemoveMarker {
@@ -173,7 +176,7 @@ impl Step {
             Self::Resume => "resume it (PUT …/resume) and wait until its task runs".to_owned(),
             Self::Pause => "pause it again (PUT …/pause)".to_owned(),
             Self::RestartTasks => "restart its failed tasks (POST …/restart?includeTasks=true&onlyFailed=true)".to_owned(),
-            Self::InsertMarker { namespace } => format!("insert one marker document into {namespace}"),
+            Self::InsertMarker { namespace, .. } => format!("insert one marker document into {namespace}"),
             Self::RemoveMarker { namespace } => format!("remove the marker document from {namespace}"),
             Self::AwaitStored => "wait until a newer token is stored".to_owned(),
             Self::Verify => "verify: RUNNING, its token inside the window, stable".to_owned(),

@@ -55,6 +55,12 @@ impl Trigger {
         Self::ALL.into_iter().find(|trigger| trigger.code() == text)
     }
 
+    /// Its position is of no use any more, whatever the reason: many of them at once have one cause.
+    #[must_use]
+    pub fn is_of_the_position(self) -> bool {
+        self.is_loss() || matches!(self, Self::WrongStream | Self::TokenMalformed)
+    }
+
     /// Its position is gone.
     #[must_use]
     pub fn is_loss(self) -> bool {

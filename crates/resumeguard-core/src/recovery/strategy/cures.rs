@@ -2,8 +2,8 @@
 
 use super::salvage::renamed;
 use super::{OWN_TOLERANCE, OWN_TOPIC, PARTITION, STARTUP_MODE, TOLERANCE, set};
-use crate::domain::Tolerance;
-use crate::recovery::{Blocker, Loses, Plan, Situation, Step, Trigger};
+use crate::domain::{StartupMode, Tolerance};
+use crate::recovery::{Blocker, Loses, Plan, Policies, Situation, Step, Trigger};
 
 /// `mongo.errors.tolerance` came with 1.6.0 (mongo-kafka, KAFKA-215); unlike `errors.tolerance` it leaves records that cannot
 /// be converted or sent alone with nobody but this connector.
@@ -11,7 +11,7 @@ const OWN_SINCE: (u32, u32) = (1, 6);
 
 /// <https://www.mongodb.com/docs/kafka-connector/current/troubleshooting/recover-from-invalid-resume-token/>: tolerate the
 /// error, let a change come by, wait until its token is stored, and tolerate no more.
-pub(super) fn tolerate(plan: Plan, situation: &Situation<'_>) -> Option<Plan> {
+pub(super) fn tolerate(plan: Plan, situation: &Situation<'_>, policies: &Policies) -> Option<Plan> {
     // Tolerant already: it would have gone on by itself.
     if situation.facts.settings.tolerance == Tolerance::All {
         return None;
@@ -24,7 +24,8 @@ pub(super) fn tolerate(plan: Plan, situation: &Situation<'_>) -> Option<Plan> {
     let namespace = &situation.facts.settings.namespace;
     if !heartbeat {
         steps.push(Step::Resume);
-        steps.push(Step::InsertMarker { namespace: namespace.clone() });
+        let fields = policies.tolerate.marker.clone();
+        steps.push(Step::InsertMarker { namespace: namespace.clone(), fields });
     }
     steps.push(Step::AwaitStored);
     if !heartbeat {
@@ -38,7 +39,9 @@ pub(super) fn tolerate(plan: Plan, situation: &Situation<'_>) -> Option<Plan> {
     if !heartbeat {
         effects.push(format!("consumers see an insert and a delete of one marker document in {namespace}"));
     }
-    Some(Plan { steps, loses: up_to_now(&plan, situation), effects, ..plan })
+    effects.extend(where_it_begins(situation).filter(|_| reopens_at_a_time(situation)));
+    let loses = if reopens_at_a_time(situation) { Loses::Unknown } else { up_to_now(&plan, situation) };
+    Some(Plan { steps, loses, effects, ..plan })
 }
 
 fn knows_its_own(situation: &Situation<'_>) -> bool {
@@ -71,16 +74,11 @@ pub(super) fn useless_marker(situation: &Situation<'_>) -> Option<Blocker> {
 pub(super) fn reset(plan: Plan, situation: &Situation<'_>) -> Option<Plan> {
     let mut steps = vec![Step::Save, Step::Stop];
     let mut effects = Vec::new();
-    let loses = up_to_now(&plan, situation);
+    let loses = without_an_offset(&plan, situation);
     steps.push(removal(&plan, situation, &mut effects)?);
     steps.extend(Step::back_to(plan.expects.state));
     steps.push(Step::Verify);
-    if situation.setting(STARTUP_MODE).is_some_and(|mode| !mode.eq_ignore_ascii_case("latest")) {
-        effects.push(
-            "its startup.mode decides where it begins: it may deliver again, or copy existing data"
-                .to_owned(),
-        );
-    }
+    effects.extend(where_it_begins(situation));
     if situation.facts.settings.heartbeat_ms == 0 {
         effects.push(
             "nothing is stored until the next change in its namespace: a restart before that skips again"
@@ -117,6 +115,37 @@ pub(super) fn resnapshot(plan: Plan, situation: &Situation<'_>) -> Option<Plan> 
     // A copy is what it is for: one that was paused is resumed.
     steps.extend([Step::Resume, Step::AwaitStored, set(&[(STARTUP_MODE, before)]), Step::Verify]);
     Some(Plan { steps, loses: Loses::DeletesAndIntermediateStates, effects, ..plan })
+}
+
+/// A stream without a token begins where the start-up mode says; only `latest` is what the cure is documented for.
+pub(super) fn begins_elsewhere(situation: &Situation<'_>) -> bool {
+    situation.facts.settings.startup_mode != StartupMode::Latest
+}
+
+/// A tolerated loss reopens at that time as well, and never copies (`StartedMongoSourceTask` in mongo-kafka).
+fn reopens_at_a_time(situation: &Situation<'_>) -> bool {
+    situation.facts.settings.startup_mode == StartupMode::Timestamp
+}
+
+fn where_it_begins(situation: &Situation<'_>) -> Option<String> {
+    match situation.facts.settings.startup_mode {
+        StartupMode::Latest => None,
+        StartupMode::Timestamp => Some(
+            "its startup.mode is timestamp: it begins at that time, delivers again what came since, and loses what lies before"
+                .to_owned(),
+        ),
+        StartupMode::CopyExisting => {
+            Some("its startup.mode is copy_existing: every existing document is delivered again".to_owned())
+        }
+    }
+}
+
+fn without_an_offset(plan: &Plan, situation: &Situation<'_>) -> Loses {
+    match situation.facts.settings.startup_mode {
+        StartupMode::Latest => up_to_now(plan, situation),
+        StartupMode::Timestamp => Loses::Unknown,
+        StartupMode::CopyExisting => Loses::DeletesAndIntermediateStates,
+    }
 }
 
 fn up_to_now(plan: &Plan, situation: &Situation<'_>) -> Loses {

@@ -1,20 +1,21 @@
 //! What loses nothing: one write, a restart, a resume, more room.
 
-use crate::recovery::{Loses, Plan, Situation, Step};
+use crate::domain::OnRestart;
+use crate::recovery::{Loses, Plan, Policies, Situation, Step};
 
 /// MB in which `replSetResizeOplog` counts, and the least that it accepts (990).
 const MB: u64 = 1 << 20;
 const LEAST_MB: u64 = 990;
 
 /// A live stream stores the token of the next change.
-pub(super) fn nudge(plan: Plan, situation: &Situation<'_>) -> Option<Plan> {
+pub(super) fn nudge(plan: Plan, situation: &Situation<'_>, policies: &Policies) -> Option<Plan> {
     let namespace = situation.facts.settings.namespace.clone();
     if !situation.facts.is_running() {
         return None;
     }
     let steps = vec![
         Step::Save,
-        Step::InsertMarker { namespace: namespace.clone() },
+        Step::InsertMarker { namespace: namespace.clone(), fields: policies.tolerate.marker.clone() },
         Step::AwaitStored,
         Step::RemoveMarker { namespace: namespace.clone() },
         Step::Verify,
@@ -23,14 +24,31 @@ pub(super) fn nudge(plan: Plan, situation: &Situation<'_>) -> Option<Plan> {
     Some(Plan { steps, loses: Loses::Nothing, effects, ..plan })
 }
 
-pub(super) fn restart(plan: Plan) -> Plan {
-    let effects = vec!["what was delivered since its stored position is delivered again".to_owned()];
-    Plan { steps: vec![Step::Save, Step::RestartTasks, Step::Verify], loses: Loses::Nothing, effects, ..plan }
+pub(super) fn restart(plan: Plan, situation: &Situation<'_>) -> Plan {
+    let mut effects = vec!["what was delivered since its stored position is delivered again".to_owned()];
+    let loses = of_a_restart(situation, &mut effects);
+    Plan { steps: vec![Step::Save, Step::RestartTasks, Step::Verify], loses, effects, ..plan }
 }
 
-pub(super) fn resume(plan: Plan) -> Plan {
-    let effects = vec!["somebody has paused or stopped it, and may have had a reason".to_owned()];
-    Plan { steps: vec![Step::Save, Step::Resume, Step::AwaitStored], loses: Loses::Nothing, effects, ..plan }
+pub(super) fn resume(plan: Plan, situation: &Situation<'_>) -> Plan {
+    let mut effects = vec!["somebody has paused or stopped it, and may have had a reason".to_owned()];
+    let loses = of_a_restart(situation, &mut effects);
+    Plan { steps: vec![Step::Save, Step::Resume, Step::AwaitStored], loses, effects, ..plan }
+}
+
+/// What judgement says a restart would do.
+fn of_a_restart(situation: &Situation<'_>, effects: &mut Vec<String>) -> Loses {
+    let outcome = situation.report.on_restart;
+    if outcome != OnRestart::Resumes {
+        effects.push(format!("as it stands, a restart {}", outcome.code()));
+    }
+    let last = situation.oplog.and_then(|oplog| oplog.last);
+    match outcome {
+        OnRestart::Resumes | OnRestart::Fails | OnRestart::Stalls => Loses::Nothing,
+        OnRestart::Skips => Loses::UpToNow { from: situation.facts.token_time(), to: last },
+        OnRestart::Resnapshots => Loses::DeletesAndIntermediateStates,
+        OnRestart::Replays | OnRestart::Unknown => Loses::Unknown,
+    }
 }
 
 /// Twice the room: half again would be gone as soon as it is noticed.

@@ -8,7 +8,7 @@ use super::{
     Blocker, Expects, Fingerprint, Loses, Plan, PlanId, Policies, Situation, Step, StoredToken, Strategy,
     Trigger,
 };
-use crate::domain::{ConnectorState, LiveKey, Timestamp};
+use crate::domain::{ConnectorState, LiveKey, OnRestart, Timestamp};
 use std::collections::BTreeMap;
 
 /// Keys of the settings that strategies change.
@@ -69,12 +69,12 @@ fn draft(
     let base = base(strategy, situation, trigger)?;
     match strategy {
         Strategy::Salvage => salvage::draft(base, situation, policies),
-        Strategy::TolerateErrors => cures::tolerate(base, situation),
+        Strategy::TolerateErrors => cures::tolerate(base, situation, policies),
         Strategy::ResetOffsets => cures::reset(base, situation),
         Strategy::Resnapshot => cures::resnapshot(base, situation),
-        Strategy::Nudge => gentle::nudge(base, situation),
-        Strategy::Restart => Some(gentle::restart(base)),
-        Strategy::Resume => Some(gentle::resume(base)),
+        Strategy::Nudge => gentle::nudge(base, situation, policies),
+        Strategy::Restart => Some(gentle::restart(base, situation)),
+        Strategy::Resume => Some(gentle::resume(base, situation)),
         Strategy::ExtendOplog => gentle::extend_oplog(base, situation),
     }
 }
@@ -133,6 +133,9 @@ pub(super) fn blockers(plan: &Plan, situation: &Situation<'_>, policies: &Polici
             | Step::ResizeOplog { .. } => {}
         }
     }
+    if plan.strategy.may_be_automatic() && needs_a_person(plan, situation) {
+        all.push(Blocker::NeverAutomatic);
+    }
     let compares = !matches!(plan.strategy, Strategy::Restart | Strategy::Resume | Strategy::ExtendOplog);
     if compares && situation.oplog.is_none() {
         all.push(Blocker::OplogUnread);
@@ -147,6 +150,15 @@ pub(super) fn blockers(plan: &Plan, situation: &Situation<'_>, policies: &Polici
     all.sort_unstable();
     all.dedup();
     all
+}
+
+/// A strategy that policy may have done, in a case in which it may not.
+fn needs_a_person(plan: &Plan, situation: &Situation<'_>) -> bool {
+    let elsewhere = matches!(plan.strategy, Strategy::ResetOffsets | Strategy::TolerateErrors)
+        && cures::begins_elsewhere(situation);
+    let not_in_this_stream = matches!(plan.trigger, Trigger::WrongStream | Trigger::TokenMalformed);
+    let restarts = plan.strategy == Strategy::Restart && situation.report.on_restart != OnRestart::Resumes;
+    elsewhere || not_in_this_stream || restarts
 }
 
 fn hidden(key: &str, situation: &Situation<'_>) -> Option<Blocker> {

@@ -76,7 +76,8 @@ fn loses(plan: &Plan, situation: &Situation<'_>, mark: Mark) -> (Loses, Option<c
     let token = plan.expects.token.as_ref().and_then(|token| token.time);
     let first = situation.oplog.map(|oplog| oplog.first);
     match (mark, token, first) {
-        (Mark::OwnTime, token, _) => (Loses::Nothing, token),
+        // Its event is not in this stream: of another deployment, a backup, a write that was rolled back, or another pipeline.
+        (Mark::OwnTime, token, _) => (Loses::Unknown, token),
         (Mark::OldestSurviving, _, first)
             if situation.is_carried() && plan.trigger == Trigger::LostWhileRunning =>
         {
@@ -90,6 +91,7 @@ fn loses(plan: &Plan, situation: &Situation<'_>, mark: Mark) -> (Loses, Option<c
 fn effects(plan: &Plan, situation: &Situation<'_>, mark: Mark) -> Vec<String> {
     let mut effects = Vec::new();
     if mark == Mark::OwnTime {
+        effects.push("its position is of an event that this stream does not have: where another deployment or a backup stands behind its connection string, what it goes on with is not what it left".to_owned());
         effects.push("the events of the very moment of its position may be delivered once more".to_owned());
     }
     if plan.trigger == Trigger::TokenMalformed {

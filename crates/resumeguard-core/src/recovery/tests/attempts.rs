@@ -1,7 +1,7 @@
 //! The fold: from entries to what comes next.
 
 use super::*;
-use crate::recovery::{Outcome, Strategy};
+use crate::recovery::{Lost, Outcome, Strategy};
 
 pub(super) fn begin(scene: &mut Scene, connector: &str) -> AttemptId {
     let mut plan = Scene::lost().plan();
@@ -27,7 +27,7 @@ fn tell(scene: &mut Scene, event: Event) {
 }
 
 pub(super) fn end(scene: &mut Scene, attempt: &AttemptId, ended: Ended) {
-    tell(scene, Event::Ended { attempt: attempt.clone(), ended, says: String::new(), lost: None });
+    tell(scene, Event::Ended { attempt: attempt.clone(), ended, says: String::new(), lost: Lost::Nothing });
 }
 
 /// So many failed attempts, the last of them a cooldown ago.

@@ -268,6 +268,8 @@ proptest! {
             prop_assert!(doubts.mode < 3 && doubts.managed < 2);
             let own = plan.connector.connector == "orders" && !restarts;
             prop_assert!(!own || doubts.failures < 3, "failed too often: {plan:?}");
+            prop_assert!(plan.trigger.is_loss() || restarts, "a person's to decide: {plan:?}");
+            prop_assert!(!restarts || plan.loses == Loses::Nothing, "a restart that loses: {plan:?}");
             if plan.trigger.is_loss() {
                 let confirmed = doubts.failure == 1 || doubts.probe == 1;
                 prop_assert!(confirmed, "nobody has confirmed it: {plan:?}");

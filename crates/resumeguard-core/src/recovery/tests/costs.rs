@@ -83,7 +83,12 @@ fn each_trouble_has_its_steps() {
     let mut wrong = inside();
     wrong.connector().tasks = failed(Some(280), FailureClass::WrongStream);
     assert_eq!(wrong.plan().steps[2], Step::WriteMark { partition: NS.into(), mark: Mark::OwnTime });
-    assert_eq!(wrong.plan().loses, Loses::Nothing);
+    assert_eq!(
+        wrong.plan().loses,
+        Loses::Unknown,
+        "another deployment may stand behind its connection string"
+    );
+    wrong.blocked(&["never_automatic"]);
     let mut large = inside();
     large.connector().tasks = failed(Some(10334), FailureClass::EventTooLarge);
     assert_eq!(large.planned(), None, "its token is fine: no offset cures it");
@@ -211,4 +216,59 @@ fn heartbeats_are_set_where_there_are_none() {
     beating.connector().tasks = failed(Some(286), FailureClass::HistoryLost);
     beating.policies.set_heartbeat = Some(Duration::from_secs(10));
     assert!(!codes(&beating.plan()).contains(&"configure"));
+}
+
+#[test]
+fn a_restart_that_would_not_resume_is_a_persons_to_decide() {
+    let mut scene = Scene::of(connector(token(LAST - 1000, 1)), &[]);
+    scene.connector().tasks = failed(None, FailureClass::Transient);
+    assert_eq!(scene.plan().loses, Loses::Nothing);
+    scene.blocked(&[]);
+    // Its token is that of a drop: the stream opens without one.
+    if let Ok(StoredOffset::Token(position)) = &mut scene.connector().offset {
+        position.ends = StreamEnd::OfCollection;
+    }
+    assert!(matches!(scene.plan().loses, Loses::UpToNow { from: Some(_), .. }), "{:?}", scene.plan());
+    scene.blocked(&["never_automatic"]);
+}
+
+#[test]
+fn without_an_offset_the_start_up_mode_decides_what_is_lost() {
+    let reset = |more: &[(&str, &str)]| {
+        let mut scene = Scene::of(connector(token(FIRST - 3600, 1)), more);
+        scene.connector().tasks = failed(Some(286), FailureClass::HistoryLost);
+        let planned = scene.planned().unwrap();
+        let (plan, blockers) = planned
+            .alternatives
+            .into_iter()
+            .find(|(plan, _)| plan.strategy == Strategy::ResetOffsets)
+            .unwrap();
+        (plan.loses, blockers.iter().map(Blocker::code).collect::<Vec<_>>())
+    };
+    assert!(matches!(reset(&[]), (Loses::UpToNow { .. }, blockers) if blockers.is_empty()));
+    let copies = (Loses::DeletesAndIntermediateStates, vec!["never_automatic"]);
+    assert_eq!(reset(&[("startup.mode", "copy_existing")]), copies);
+    assert_eq!(reset(&[("copy.existing", "true")]), copies);
+    assert_eq!(reset(&[("startup.mode", "timestamp")]), (Loses::Unknown, vec!["never_automatic"]));
+}
+
+#[test]
+fn an_approval_of_a_loss_is_none_of_another_kind_of_loss() {
+    let mut scene = Scene::running();
+    let unproven = scene.plan();
+    let stream = ChangeStream {
+        namespace: "shop.orders".into(),
+        created_ms: i64::from(FIRST - 7200) * 1000,
+        last_read: Some(i64::from(LAST)),
+        start: StreamStart::After(Timestamp { t: FIRST - 3600, i: 1 }),
+    };
+    scene.facts.deployments.get_mut("rs0").unwrap().members.as_mut().unwrap()[0].streams = Some(vec![stream]);
+    let proven = scene.plan();
+    assert_eq!((unproven.steps == proven.steps, unproven.id == proven.id), (true, false), "{proven:?}");
+    // Nor is one of a marker that of another.
+    let mut marked = Scene::lost();
+    marked.policies.allow_source_writes = true;
+    let before = marked.by(Strategy::TolerateErrors).id;
+    marked.policies.tolerate.marker = Some(serde_json::json!({ "type": "marker" }));
+    assert_ne!(marked.by(Strategy::TolerateErrors).id, before);
 }

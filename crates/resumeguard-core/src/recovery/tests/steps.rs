@@ -3,7 +3,7 @@
 use super::attempts::open;
 use super::*;
 use crate::recovery::check::{Check, Seen, check, resolve, stored, verified};
-use crate::recovery::{Outcome, Strategy};
+use crate::recovery::{Lost, Outcome, Strategy};
 use mongodb_resume_token::high_water_mark_v1;
 use serde_json::{Map, Value};
 
@@ -247,7 +247,7 @@ fn the_stretch_lies_between_the_old_position_and_the_mark() {
     let mut scene = Scene::lost();
     let plan = scene.plan();
     let id = attempt(&mut scene, plan);
-    assert_eq!(scene.ledger.attempt(&id).unwrap().stretch(), None, "nothing was changed");
+    assert_eq!(scene.ledger.attempt(&id).unwrap().lost(), Lost::Nothing, "nothing was changed");
     took(&mut scene, &id, write_mark(), Will { text: Some(mark(FIRST)), ..Will::default() }, done());
     took(
         &mut scene,
@@ -257,12 +257,116 @@ fn the_stretch_lies_between_the_old_position_and_the_mark() {
         Some(Outcome::Done { says: String::new(), reached: Some(Timestamp { t: LAST, i: 1 }) }),
     );
     let stretch = Stretch { from: Timestamp { t: FIRST - 3600, i: 1 }, to: Timestamp { t: FIRST, i: 1 } };
-    assert_eq!(scene.ledger.attempt(&id).unwrap().stretch(), Some(stretch));
-    // A stream that is proven to have carried it over has delivered all of it.
+    assert_eq!(scene.ledger.attempt(&id).unwrap().lost(), Lost::Stretch(stretch));
+}
+
+#[test]
+fn what_a_live_stream_has_delivered_ends_where_it_was_stopped() {
+    let mut scene = Scene::running();
     let plan = Plan { loses: Loses::Nothing, ..scene.plan() };
+    let stopped_at = |reached| Some(Outcome::Done { says: String::new(), reached });
+    let lost = |scene: &mut Scene, reached, to| {
+        let id = attempt(scene, plan.clone());
+        took(scene, &id, Step::Stop, Will::default(), stopped_at(reached));
+        took(scene, &id, write_mark(), Will { text: Some(mark(to)), ..Will::default() }, done());
+        scene.ledger.attempt(&id).unwrap().lost()
+    };
+    let at = Timestamp { t: LAST, i: 1 };
+    assert_eq!(lost(&mut scene, Some(at), FIRST), Lost::Nothing);
+    // Frozen for longer than the window: the mark lies after the stop.
+    let stretch = Stretch { from: at, to: Timestamp { t: LAST + 60, i: 1 } };
+    assert_eq!(lost(&mut scene, Some(at), LAST + 60), Lost::Stretch(stretch));
+    assert_eq!(lost(&mut scene, None, FIRST), Lost::Unknown, "nobody knows where it was stopped");
+}
+
+#[test]
+fn a_loss_with_an_end_that_was_never_read_is_unknown_and_a_heartbeat_is_none() {
+    let mut scene = Scene::lost();
+    let plan = scene.by(Strategy::ResetOffsets);
     let id = attempt(&mut scene, plan);
-    took(&mut scene, &id, write_mark(), Will { text: Some(mark(FIRST)), ..Will::default() }, done());
-    assert_eq!(scene.ledger.attempt(&id).unwrap().stretch(), None);
+    took(&mut scene, &id, Step::RemoveOffset { partition: NS.into() }, Will::default(), done());
+    assert_eq!(scene.ledger.attempt(&id).unwrap().lost(), Lost::Unknown);
+    let reached = Some(Outcome::Done { says: String::new(), reached: Some(Timestamp { t: LAST, i: 1 }) });
+    took(&mut scene, &id, Step::Resume, Will::default(), reached.clone());
+    let stretch = Stretch { from: Timestamp { t: FIRST - 3600, i: 1 }, to: Timestamp { t: LAST, i: 1 } };
+    assert_eq!(scene.ledger.attempt(&id).unwrap().lost(), Lost::Stretch(stretch));
+
+    let plan = scene.plan();
+    let id = attempt(&mut scene, plan);
+    let config = BTreeMap::from([("heartbeat.interval.ms".to_owned(), Some("1000".to_owned()))]);
+    took(&mut scene, &id, Step::Configure { to: config.clone() }, Will { config, text: None }, done());
+    took(&mut scene, &id, Step::Verify, Will::default(), reached);
+    assert_eq!(scene.ledger.attempt(&id).unwrap().lost(), Lost::Nothing, "its mark was not needed");
+}
+
+#[test]
+fn nothing_is_removed_or_left_behind_while_the_oplog_cannot_tell_what_is_newer() {
+    let mut scene = Scene::lost();
+    let plan = scene.by(Strategy::ResetOffsets);
+    let id = attempt(&mut scene, plan);
+    took(&mut scene, &id, Step::Stop, Will::default(), done());
+    let newer = World { offsets: vec![offset(&mark(FIRST + 9))], ..stopped(&scene) };
+    let unread = World { oldest: Err(Why::Election), ..newer.clone() };
+    let attempt = scene.ledger.attempt(&id).unwrap();
+    let removal = Step::RemoveOffset { partition: NS.into() };
+    let rename =
+        Step::Configure { to: BTreeMap::from([("offset.partition.name".to_owned(), Some("x".to_owned()))]) };
+    let start = Step::StartAtOldest { partition: "x".into() };
+    for step in [removal, rename, start] {
+        let look = |world: &World| check(attempt, Phase::Forward, &step, world, 0);
+        ends(look(&unread), "failed", "blindly");
+        ends(look(&newer), "not_needed", "goes on from there");
+        ends(look(&world(&scene)), "failed", "resumed it");
+        assert!(matches!(look(&stopped(&scene)), Check::Go(_)), "{step:?}");
+    }
+}
+
+#[test]
+fn a_person_who_pauses_it_is_not_overruled() {
+    let mut scene = Scene::lost();
+    let plan = scene.plan();
+    let id = attempt(&mut scene, plan);
+    took(&mut scene, &id, Step::Stop, Will::default(), done());
+    let paused = World { state: Some(ConnectorState::Paused), tasks: vec![], ..world(&scene) };
+    let attempt = scene.ledger.attempt(&id).unwrap();
+    ends(check(attempt, Phase::Forward, &Step::Resume, &paused, 0), "failed", "paused it");
+    ends(check(attempt, Phase::Back, &Step::Resume, &paused, 0), "not_needed", "paused it");
+}
+
+#[test]
+fn what_was_not_sent_comes_again_and_a_persons_stop_stays_theirs() {
+    let mut scene = Scene::lost();
+    let plan = scene.plan();
+    let id = attempt(&mut scene, plan);
+    let save = Event::Intent {
+        attempt: id.clone(),
+        phase: Phase::Forward,
+        index: 0,
+        round: 0,
+        step: Step::Save,
+        will: Will::default(),
+    };
+    let stop = Event::Intent {
+        attempt: id.clone(),
+        phase: Phase::Forward,
+        index: 1,
+        round: 0,
+        step: Step::Stop,
+        will: Will::default(),
+    };
+    let outcome = |outcome| Event::Outcome { attempt: id.clone(), outcome };
+    let not_sent = Outcome::NotSent { says: "frozen".into() };
+    for event in [save, outcome(done().unwrap()), stop, outcome(not_sent)] {
+        scene.ledger.apply(&Entry { seq: 1, at_ms: 0, event });
+    }
+    let attempt = scene.ledger.attempt(&id).unwrap();
+    assert!(matches!(attempt.next(), Next::Do { index: 1, step: Step::Stop, .. }));
+    assert!(!attempt.leaves_it_stopped() && attempt.put_back().is_empty());
+    ends(
+        check(attempt, Phase::Forward, &Step::Stop, &stopped(&scene), 0),
+        "failed",
+        "somebody has stopped it",
+    );
 }
 
 #[test]

@@ -1,0 +1,198 @@
+//! Where plans, people's words and the journal meet: makes plans after each pass, lets begin what may, and goes on with what a
+//! crash has left open.
+
+mod books;
+mod carry;
+mod people;
+
+pub use people::Refused;
+
+use super::{Executor, Freeze, Hands, Reach, Settings};
+use crate::clock::Clock;
+use crate::config::{Config, Recovery};
+use crate::publish::recovery::Seen;
+use arc_swap::ArcSwap;
+use books::Books;
+use resumeguard_core::assess::STALE_INTERVALS;
+use resumeguard_core::domain::{ConnectorId, Facts, Snapshot};
+use resumeguard_core::recovery::{
+    Around, Blocker, Details, Ledger, ManagedBy, Mode, Plan, Planned, Policies, Sightings, round,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// May be cloned; all clones are the same desk.
+#[derive(Debug, Clone)]
+pub struct Desk(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    policies: Policies,
+    /// Who keeps each Connect cluster's connectors as they are.
+    managed_by: BTreeMap<String, Option<ManagedBy>>,
+    books: Books,
+    freeze: Freeze,
+    reach: Reach,
+    /// With the uptime at which they were made.
+    plans: ArcSwap<(Arc<Vec<Planned>>, Duration)>,
+    /// After so long nobody acts on them any more.
+    stale_after: Duration,
+    sightings: Mutex<Sightings>,
+    /// Connect clusters in which an attempt is being begun or walked by this process.
+    walking: Mutex<BTreeSet<String>>,
+    /// So many at once that recovery was frozen for it; it is not frozen a second time for the same.
+    mass: AtomicBool,
+    clock: Clock,
+}
+
+impl Desk {
+    /// The desk of a configuration, with the journal in its directory. Where there is none, plans are made all the same, and
+    /// nothing is ever done.
+    pub async fn open(config: &Config, clock: Clock) -> Self {
+        let Recovery { policies, freeze, freeze_files, hooks, .. } = &config.recovery;
+        let freeze = Freeze::watch(freeze_files.clone(), *freeze, clock);
+        let reach = Reach::default();
+        let settings = Settings {
+            offset_flush: config.thresholds.offset_flush,
+            stable_for: policies.stable_for,
+            hooks: hooks.clone(),
+        };
+        let executor = {
+            let (freeze, reach) = (freeze.clone(), Arc::clone(&reach));
+            move |journal| Executor::new(journal, freeze.clone(), Arc::clone(&reach), settings.clone(), clock)
+        };
+        let books = Books::open(&config.recovery, Box::new(executor), clock).await;
+        Self(Arc::new(Inner {
+            policies: policies.clone(),
+            managed_by: config.connect.iter().map(|one| (one.name.clone(), one.managed_by)).collect(),
+            books,
+            freeze,
+            reach,
+            plans: ArcSwap::default(),
+            stale_after: config.poll.interval * STALE_INTERVALS,
+            sightings: Mutex::default(),
+            walking: Mutex::default(),
+            mass: AtomicBool::new(false),
+            clock,
+        }))
+    }
+
+    /// The plans of the last pass.
+    #[must_use]
+    pub fn plans(&self) -> Arc<Vec<Planned>> {
+        Arc::clone(&self.0.plans.load().0)
+    }
+
+    /// What the journal says; empty where there is none.
+    #[must_use]
+    pub fn ledger(&self) -> Arc<Ledger> {
+        self.0.books.journal().map_or_else(|_| Arc::default(), |journal| journal.ledger())
+    }
+
+    /// Why recovery is frozen, where it is.
+    #[must_use]
+    pub fn frozen(&self) -> Option<String> {
+        self.0.freeze.reason(&self.ledger())
+    }
+
+    /// Whether the freeze files have been looked at once.
+    #[must_use]
+    pub fn has_looked(&self) -> bool {
+        self.0.freeze.has_looked()
+    }
+
+    /// What may be done at the most.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.0.policies.greatest_mode()
+    }
+
+    /// What is configured.
+    #[must_use]
+    pub fn policies(&self) -> &Policies {
+        &self.0.policies
+    }
+
+    /// Why nothing could be written down, where that is so.
+    #[must_use]
+    pub fn no_journal(&self) -> Option<String> {
+        match self.0.books.journal() {
+            Ok(journal) => journal.problem(),
+            Err(why) => Some(why),
+        }
+    }
+
+    /// The moment, milliseconds since 1970 by the wall clock.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        i64::try_from(self.0.clock.since_1970().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// Plans for what a pass has concluded. Nothing is begun.
+    pub fn plan(
+        &self,
+        snapshot: &Snapshot,
+        facts: &Facts,
+        details: impl Fn(&ConnectorId) -> Option<Details>,
+    ) {
+        let (ledger, no_journal, frozen) = (self.ledger(), self.no_journal(), self.frozen());
+        let around = Around {
+            policies: &self.0.policies,
+            ledger: &ledger,
+            no_journal: no_journal.as_deref(),
+            frozen: frozen.as_deref(),
+            now_ms: self.now_ms(),
+        };
+        let mut sightings = held(&self.0.sightings);
+        let (plans, next) = round(snapshot, facts, details, &sightings, &around);
+        *sightings = next;
+        self.0.plans.store(Arc::new((Arc::new(plans), self.0.clock.uptime())));
+    }
+
+    /// Everything that people and programs are shown of it, as it stands now.
+    pub fn show<T>(&self, render: impl FnOnce(&Seen<'_>) -> T) -> T {
+        let (plans, ledger) = (self.plans(), self.ledger());
+        let (frozen, no_journal) = (self.frozen(), self.no_journal());
+        render(&Seen {
+            mode: self.mode(),
+            frozen: frozen.as_deref(),
+            no_journal: no_journal.as_deref(),
+            plans: &plans,
+            ledger: &ledger,
+            approval_expires: self.0.policies.approval_expires,
+            now_ms: self.now_ms(),
+        })
+    }
+
+    /// Connectors that the next moments may need hands for: in trouble, or once worked at.
+    #[must_use]
+    pub fn wants_hands(&self) -> BTreeSet<ConnectorId> {
+        let (plans, ledger) = (self.plans(), self.ledger());
+        let planned = plans.iter().map(|planned| planned.plan.connector.clone());
+        planned.chain(ledger.attempts.iter().map(|attempt| attempt.plan.connector.clone())).collect()
+    }
+
+    /// Hands for them.
+    pub fn reach(&self, hands: BTreeMap<ConnectorId, Hands>) {
+        self.0.reach.store(Arc::new(hands));
+    }
+
+    /// Closes the journal: what is being walked stops before its next step.
+    pub async fn close(&self) {
+        if let Ok(journal) = self.0.books.journal() {
+            journal.close().await;
+        }
+    }
+}
+
+/// The chosen plan and the others, each with what blocks it.
+fn candidates(planned: &Planned) -> impl Iterator<Item = (&Plan, &[Blocker])> {
+    let others = planned.alternatives.iter().map(|(plan, blockers)| (plan, blockers.as_slice()));
+    std::iter::once((&planned.plan, planned.blockers.as_slice())).chain(others)
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
