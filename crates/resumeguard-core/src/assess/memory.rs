@@ -11,8 +11,8 @@ use super::judge::Judgement;
 use super::limits::Limits;
 use super::written;
 use crate::domain::{
-    ConnectorFacts, ConnectorId, Facts, Failure, FailureCounts, Now, StartupMode, StoredOffset, Timestamp,
-    Verdict,
+    ChangeStream, ConnectorFacts, ConnectorId, Facts, Failure, FailureCounts, Now, StartupMode, StoredOffset,
+    Timestamp, Verdict,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,6 +80,13 @@ struct Stillness {
     seen: Timestamp,
 }
 
+/// A stream that is opened again and again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Reopened {
+    created_ms: Option<i64>,
+    times: u32,
+}
+
 /// What a pass hands to the memory besides its judgement.
 #[derive(Clone, Copy)]
 pub(crate) struct Pass<'a> {
@@ -111,6 +118,9 @@ pub(crate) struct ConnectorMemory {
     copying_since: Option<Timestamp>,
     /// Passes in a row in which it ran and no member showed a change stream of it.
     dead_passes: u32,
+    /// The stream that was seen last, by the moment of its creation, and for how many passes in a row each showed another
+    /// while the position stood still.
+    reopened: Reopened,
     /// The first position seen under a key that was only inferred.
     inferred_from: Option<Timestamp>,
     /// Passes in a row in which the position was ahead of the deployment's last entry.
@@ -290,6 +300,11 @@ impl ConnectorMemory {
         self.dead_passes
     }
 
+    /// Passes in a row that each showed another stream, while the position stood still.
+    pub(crate) fn reopened_passes(&self) -> u32 {
+        self.reopened.times
+    }
+
     /// Where it stood before it went backwards.
     pub(crate) fn rewound_from(&self) -> Option<Timestamp> {
         self.rewound_from
@@ -326,6 +341,7 @@ impl ConnectorMemory {
             rewound_from: self.rewound_from_after(connector),
             copying_since: if copying { self.copying_since.or(newest) } else { None },
             dead_passes: self.dead_passes_after(connector, living),
+            reopened: self.reopened_after(connector, living),
             inferred_from: self.inferred_from.or_else(|| connector.token_time()),
             future_passes: if judgement.in_future { self.future_passes.saturating_add(1) } else { 0 },
             standing,
@@ -370,6 +386,22 @@ impl ConnectorMemory {
             Living::Unseen if connector.is_running() && !copying => self.dead_passes,
             Living::Unseen | Living::None | Living::Ambiguous | Living::One(_) => 0,
         }
+    }
+
+    /// What is not seen neither counts nor resets.
+    fn reopened_after(&self, connector: &ConnectorFacts, living: Living<'_>) -> Reopened {
+        let before = self.stillness.map(|known| known.position);
+        let moved =
+            connector.token_time().is_some_and(|position| before.is_some_and(|known| known != position));
+        if moved || !connector.is_running() {
+            return Reopened::default();
+        }
+        let Living::One(ChangeStream { created_ms, .. }) = living else { return self.reopened };
+        let times = match self.reopened.created_ms {
+            Some(known) if known != *created_ms => self.reopened.times.saturating_add(1),
+            Some(_) | None => 0,
+        };
+        Reopened { created_ms: Some(*created_ms), times }
     }
 
     fn rewound_from_after(&self, connector: &ConnectorFacts) -> Option<Timestamp> {

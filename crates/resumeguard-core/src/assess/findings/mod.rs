@@ -5,7 +5,7 @@ mod rg002_idle_without_heartbeat;
 mod rg003_heartbeat_ineffective;
 mod rg004_not_running;
 mod rg005_task_failed;
-mod rg006_running_but_dead;
+pub(super) mod rg006_running_but_dead;
 mod rg007_errors_tolerated;
 mod rg008_history_skipped;
 mod rg009_position_rewound;

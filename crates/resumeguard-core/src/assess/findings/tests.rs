@@ -1,6 +1,7 @@
 //! Every finding, on facts made by hand.
 
 use crate::assess::Memory;
+use crate::assess::story::*;
 use crate::assess::tests::*;
 use crate::domain::*;
 use std::collections::BTreeMap;
@@ -357,6 +358,24 @@ fn rg006_needs_two_passes_and_eyes_to_see() {
     let mut paused = none.clone();
     paused.connectors[0].tasks[0].state = TaskState::Paused;
     assert_eq!(rules(&pass(&memory, &paused, 45).0), ["RG004"]);
+}
+
+#[test]
+fn rg006_a_stream_that_is_opened_again_and_again() {
+    let mut story = Story::begin(AT, opened(AT, after(AT)));
+    let again = |story: &mut Story, n: u32| {
+        story.pass(|facts| see(facts, opened(AT + n, after(AT))));
+        rules(story.report()).contains(&"RG006")
+    };
+    assert_eq!([1, 2, 3, 4].map(|n| again(&mut story, n)), [false, false, true, true]);
+    assert_eq!(story.report().progress, Progress::Stalled);
+    assert!(!again(&mut story, 4), "it has lived for a whole pass");
+    // One that moves on between two of them delivers.
+    let mut story = Story::begin(AT, opened(AT, after(AT)));
+    for n in 1..8 {
+        story.pass(|facts| stored(facts, AT + n));
+        assert!(!again(&mut story, n));
+    }
 }
 
 #[test]
