@@ -12,7 +12,7 @@ use super::limits::Limits;
 use super::written;
 use crate::domain::{
     ChangeStream, ConnectorFacts, ConnectorId, Facts, Failure, FailureCounts, Now, StartupMode, StoredOffset,
-    Timestamp, Verdict,
+    Timestamp, Verdict, Why,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,6 +80,9 @@ struct Stillness {
     seen: Timestamp,
 }
 
+/// Positions of different scopes cannot be compared: deployment, namespace, and how many keys it has had.
+type Scope = (String, String, usize);
+
 /// A stream that is opened again and again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Reopened {
@@ -114,6 +117,10 @@ pub(crate) struct ConnectorMemory {
     stillness: Option<Stillness>,
     /// The position from which it went backwards, until it has come by there again.
     rewound_from: Option<Timestamp>,
+    /// The deployment's newest entry when it was noticed.
+    rewound_at: Option<Timestamp>,
+    /// What its position belongs to.
+    scope: Option<Scope>,
     /// The deployment's newest entry when a copy of existing data was first seen under way.
     copying_since: Option<Timestamp>,
     /// Passes in a row in which it ran and no member showed a change stream of it.
@@ -305,9 +312,9 @@ impl ConnectorMemory {
         self.reopened.times
     }
 
-    /// Where it stood before it went backwards.
-    pub(crate) fn rewound_from(&self) -> Option<Timestamp> {
-        self.rewound_from
+    /// Where it stood before it went backwards, and the deployment's newest entry when that was noticed.
+    pub(crate) fn rewound(&self) -> Option<(Timestamp, Timestamp)> {
+        self.rewound_from.map(|from| (from, self.rewound_at.unwrap_or(from)))
     }
 
     /// How long a running connector's position has been seen lost without a break.
@@ -322,11 +329,19 @@ impl ConnectorMemory {
 
     /// The memory after one more pass.
     pub(crate) fn after(&self, connector: &ConnectorFacts, judgement: &Judgement, pass: &Pass<'_>) -> Self {
+        let scope = self.scope_after(connector);
+        if self.scope.is_some() && scope != self.scope {
+            let (advance, stillness) = Default::default();
+            let fresh =
+                Self { scope, advance, stillness, rewound_from: None, rewound_at: None, ..self.clone() };
+            return fresh.after(connector, judgement, pass);
+        }
         let Pass { facts, living, now, .. } = *pass;
         let newest = facts.newest_of(connector);
         let copying = connector.offset == Ok(StoredOffset::Copying);
         let known = !matches!(judgement.verdict, Verdict::Unknown(_));
         let (standing, failures) = self.failures_after(connector);
+        let rewound_from = self.rewound_from_after(connector);
         Self {
             verdict: if known { Some(judgement.verdict) } else { self.verdict },
             lost_since: self.lost_since_after(connector, judgement, now),
@@ -338,7 +353,9 @@ impl ConnectorMemory {
                 _ => self.advance.clone(),
             },
             stillness: self.stillness_after(connector, newest),
-            rewound_from: self.rewound_from_after(connector),
+            rewound_from,
+            rewound_at: if rewound_from == self.rewound_from { self.rewound_at } else { newest },
+            scope,
             copying_since: if copying { self.copying_since.or(newest) } else { None },
             dead_passes: self.dead_passes_after(connector, living),
             reopened: self.reopened_after(connector, living),
@@ -404,9 +421,19 @@ impl ConnectorMemory {
         Reopened { created_ms: Some(*created_ms), times }
     }
 
+    /// What is not known now is what it was.
+    fn scope_after(&self, connector: &ConnectorFacts) -> Option<Scope> {
+        let read = connector.offset.is_ok() || connector.offset == Err(Why::NoPosition);
+        let deployment = connector.deployment.as_ref().ok().filter(|_| read && connector.state.is_ok());
+        let scope =
+            |name: &String| (name.clone(), connector.settings.namespace.clone(), connector.stale_keys);
+        deployment.map(scope).or_else(|| self.scope.clone())
+    }
+
+    /// One that was ahead of everything written was none that the connector has come by.
     fn rewound_from_after(&self, connector: &ConnectorFacts) -> Option<Timestamp> {
         let Some(position) = connector.token_time() else { return self.rewound_from };
-        let before = self.stillness.map(|known| known.position);
+        let before = self.stillness.filter(|known| known.position <= known.seen).map(|known| known.position);
         self.rewound_from.max(before).filter(|from| position < *from)
     }
 

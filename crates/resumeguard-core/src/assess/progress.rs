@@ -19,7 +19,7 @@ pub(super) fn progress(case: &Case<'_>) -> Progress {
     if dead || looping || case.judgement.on_restart == OnRestart::Stalls {
         return Progress::Stalled;
     }
-    if case.memory.rewound_from().is_some() {
+    if case.rewound_from().is_some() {
         return Progress::Rewound;
     }
     if !case.is_fresh() {

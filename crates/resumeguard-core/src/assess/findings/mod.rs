@@ -89,6 +89,12 @@ impl Case<'_> {
         i64::from(newest.t).saturating_sub(i64::from(then.t)) < shown
     }
 
+    /// Where it stood before it went back, of late.
+    pub(super) fn rewound_from(&self) -> Option<Timestamp> {
+        let (from, noticed) = self.memory.rewound()?;
+        self.is_recent(noticed).then_some(from)
+    }
+
     /// Discontinuities that are still shown, oldest first.
     fn recent(&self) -> impl DoubleEndedIterator<Item = &Discontinuity> {
         self.memory.continuity().found().iter().filter(|found| self.is_recent(found.newest))

@@ -213,6 +213,48 @@ fn rg009_holds_until_the_old_place_is_passed() {
 }
 
 #[test]
+fn rg009_ends() {
+    let rewound = |story: &mut Story, change: &dyn Fn(&mut Facts)| {
+        story.pass(|facts| change(facts));
+        rules(story.report()).contains(&"RG009")
+    };
+    // After a token from the future was replaced, even where a pass could not read it.
+    for blind in [false, true] {
+        let mut story = Story::begin(LAST + 90_000, None);
+        story.pass(|_| {});
+        if blind {
+            story.pass(|facts| facts.connectors[0].offset = Err(Why::OffsetsUnreadable));
+        }
+        assert!(!rewound(&mut story, &|facts| stored(facts, AT)));
+    }
+    // With another deployment, namespace or key there is nothing to compare with.
+    for change in [
+        &|facts: &mut Facts| facts.connectors[0].settings.namespace = "shop.invoices".into(),
+        &|facts: &mut Facts| facts.connectors[0].stale_keys = 1,
+        &|facts: &mut Facts| {
+            let same = facts.deployments["rs0"].clone();
+            facts.deployments.insert("rs1".into(), same);
+            facts.connectors[0].deployment = Ok("rs1".into());
+        },
+    ] as [&dyn Fn(&mut Facts); 3]
+    {
+        let mut story = Story::begin(AT + 100, None);
+        assert!(rewound(&mut story, &|facts| stored(facts, AT)));
+        assert!(!rewound(&mut story, change));
+        let mut story = Story::begin(AT + 100, None);
+        assert!(!rewound(&mut story, &|facts| {
+            stored(facts, AT);
+            change(facts);
+        }));
+    }
+    // And a day later at the latest.
+    let mut story = Story::begin(AT + 100, None);
+    assert!(rewound(&mut story, &|facts| stored(facts, AT)));
+    assert!(rewound(&mut story, &|facts| *facts = later(facts, 86_399)));
+    assert!(!rewound(&mut story, &|facts| *facts = later(facts, 1)));
+}
+
+#[test]
 fn rg016_warns_when_a_copy_outlasts_half_the_window() {
     let copying = facts(connector(Ok(StoredOffset::Copying)), replica_set());
     let (first, memory) = pass(&Memory::default(), &copying, 0);
