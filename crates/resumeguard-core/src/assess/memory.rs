@@ -11,8 +11,8 @@ use super::judge::Judgement;
 use super::limits::Limits;
 use super::written;
 use crate::domain::{
-    ChangeStream, ConnectorFacts, ConnectorId, Facts, Failure, FailureCounts, Now, StartupMode, StoredOffset,
-    Timestamp, Verdict, Why,
+    ChangeStream, ConnectorFacts, ConnectorId, ConnectorState, Facts, Failure, FailureCounts, Now,
+    StartupMode, StoredOffset, Timestamp, Verdict, Why,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,6 +58,9 @@ struct Gone {
 /// So many deleted connectors are remembered, and for so long.
 const MOST_GONE: usize = 1_000;
 const GONE_FOR: Duration = Duration::from_secs(30 * 86_400);
+
+/// In the place of a task's number.
+const ITSELF: u32 = u32::MAX;
 
 /// An old position that was taken up by a connector of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -125,6 +128,8 @@ pub(crate) struct ConnectorMemory {
     copying_since: Option<Timestamp>,
     /// Passes in a row in which it ran and no member showed a change stream of it.
     dead_passes: u32,
+    /// Passes in a row in which it was RUNNING and had no task.
+    taskless_passes: u32,
     /// The stream that was seen last, by the moment of its creation, and for how many passes in a row each showed another
     /// while the position stood still.
     reopened: Reopened,
@@ -307,6 +312,11 @@ impl ConnectorMemory {
         self.dead_passes
     }
 
+    /// Passes in a row in which it was RUNNING and had no task.
+    pub(crate) fn taskless_passes(&self) -> u32 {
+        self.taskless_passes
+    }
+
     /// Passes in a row that each showed another stream, while the position stood still.
     pub(crate) fn reopened_passes(&self) -> u32 {
         self.reopened.times
@@ -358,6 +368,13 @@ impl ConnectorMemory {
             scope,
             copying_since: if copying { self.copying_since.or(newest) } else { None },
             dead_passes: self.dead_passes_after(connector, living),
+            taskless_passes: match connector.state {
+                Ok(ConnectorState::Running) if connector.tasks.is_empty() => {
+                    self.taskless_passes.saturating_add(1)
+                }
+                Ok(_) => 0,
+                Err(_) => self.taskless_passes,
+            },
             reopened: self.reopened_after(connector, living),
             inferred_from: self.inferred_from.or_else(|| connector.token_time()),
             future_passes: if judgement.in_future { self.future_passes.saturating_add(1) } else { 0 },
@@ -462,8 +479,9 @@ impl ConnectorMemory {
         if connector.state.is_err() {
             return (self.standing.clone(), self.failures.clone());
         }
+        let own = connector.failure.map(|failure| (ITSELF, failure));
         let standing: BTreeMap<u32, Failure> =
-            connector.tasks.iter().filter_map(|task| Some((task.id, task.failure?))).collect();
+            connector.tasks.iter().filter_map(|task| Some((task.id, task.failure?))).chain(own).collect();
         let mut failures = self.failures.clone();
         for (task, failure) in &standing {
             if self.standing.get(task) != Some(failure) {
