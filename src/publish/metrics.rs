@@ -5,7 +5,7 @@ use super::recovery::{Seen, State};
 use crate::sources::Meter;
 use prometheus::core::Collector;
 use resumeguard_core::domain::{
-    ConnectorReport, ConnectorState, OnRestart, OplogReport, Snapshot, TaskState, Verdict,
+    ConnectorReport, ConnectorState, LossCause, OnRestart, OplogReport, Snapshot, TaskState, Verdict,
 };
 use resumeguard_core::recovery::{Blocker, Mode, Strategy};
 
@@ -76,9 +76,9 @@ impl ConnectorFamilies {
             budget: gauge("connector_outage_budget_seconds", "Seconds until the stored position is lost if it stands still from now on; absent where that cannot be told."),
             until_lost: gauge("connector_seconds_until_lost", "Seconds until the stored position is lost with its own advance counted, at the least and at the most; absent while it keeps up."),
             finding: gauge("connector_finding", "1 for each numbered finding that matches."),
-            losses: Family::counter("connector_history_losses_total", "How often history was proven to have been skipped, by cause."),
+            losses: Family::counter("connector_history_losses_total", "How often history was proven to have been skipped, by cause; 0 where it never was."),
             lost_seconds: Family::counter("connector_history_lost_seconds_total", "Seconds of history that were skipped, at the most, by cause."),
-            failures: Family::counter("connector_failures_total", "Task failures seen, by MongoDB error code (empty if the trace names none) and class; from when the daemon was started, or from when its history began."),
+            failures: Family::counter("connector_failures_total", "Task failures seen, by MongoDB error code (empty if the trace names none) and class; from when the daemon was started, or from when its history began. A series is born at 1, with the first failure of its code and class: an increase begins with the second, so alert on connector_task_failed."),
         }
     }
 
@@ -129,10 +129,12 @@ impl ConnectorFamilies {
             &[cluster, connector, ("bound", "high")],
             bounds.and_then(|(_, high)| high).map(as_f64),
         );
-        for (cause, (count, seconds)) in &report.losses {
+        // From 0 on: a counter that is born at 1 has no increase.
+        for cause in LossCause::ALL {
+            let (count, seconds) = report.losses.get(&cause).copied().unwrap_or_default();
             let labels = [cluster, connector, ("cause", cause.code())];
-            self.losses.add(&labels, count_as_f64(*count));
-            self.lost_seconds.add(&labels, count_as_f64(*seconds));
+            self.losses.add(&labels, count_as_f64(count));
+            self.lost_seconds.add(&labels, count_as_f64(seconds));
         }
         for finding in &report.findings {
             let labels =

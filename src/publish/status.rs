@@ -54,6 +54,10 @@ pub struct Connector {
     pub outage_budget_seconds: Option<i64>,
     pub outage_budget_range: Option<Range>,
     pub seconds_until_lost: Option<Range>,
+    #[serde(default)]
+    pub no_forecast: Option<String>,
+    #[serde(default)]
+    pub live_stream: Option<String>,
     pub findings: Vec<Finding>,
     pub plan: Option<Plan>,
     pub progress: String,
@@ -251,6 +255,8 @@ fn connector(report: &ConnectorReport, tokens: Tokens) -> Connector {
         outage_budget_seconds: report.outage_budget_seconds,
         outage_budget_range: report.outage_budget_range.map(range),
         seconds_until_lost: report.until_lost.map(range),
+        no_forecast: report.no_forecast.map(|why| why.code().to_owned()),
+        live_stream: Some(report.live_stream.code().to_owned()),
         findings: report.findings.iter().map(finding).collect(),
         plan: None,
         progress: report.progress.code().to_owned(),

@@ -3,7 +3,8 @@
 use super::status::{Connector, Plan, Status, Stretch};
 use super::words::{duration, percent};
 use comfy_table::{CellAlignment, Table, presets};
-use resumeguard_core::domain::Why;
+use resumeguard_core::assess::forecast::NoForecast;
+use resumeguard_core::domain::{LiveStream, Why};
 use std::fmt::Write as _;
 
 /// The whole fleet: a table, what is wrong in words, and the sources that cannot be read.
@@ -163,7 +164,19 @@ pub fn story(connector: &Connector, status: &Status) -> String {
             format!("{}{} if it stood still from now on", duration(budget), range.unwrap_or_default()),
         );
     }
+    if let Some(range) = connector.seconds_until_lost {
+        let high = range.high.map_or_else(|| "never".to_owned(), duration);
+        field("lost in", format!("{} to {high}, with its own advance counted", duration(range.low)));
+    }
+    if let Some(why) = &connector.no_forecast {
+        let known = NoForecast::ALL.iter().find(|known| known.code() == why);
+        field("no forecast", known.map_or(why.as_str(), |known| known.sentence()).to_owned());
+    }
     field("progress", connector.progress.clone());
+    if let Some(stream) = &connector.live_stream {
+        let known = LiveStream::ALL.iter().find(|known| known.code() == stream);
+        field("stream", known.map_or(stream.as_str(), |known| known.sentence()).to_owned());
+    }
     if connector.basis.as_deref() == Some("probe") {
         field("basis", "MongoDB was asked".to_owned());
     }

@@ -185,6 +185,7 @@ impl Observer {
             class: listed.class.clone(),
             version: connect.version(listed),
             state: Ok(listed.state),
+            failure: listed.failure,
             tasks: listed.tasks.clone(),
             settings: Settings::from_config(&listed.config),
             deployment,

@@ -6,7 +6,7 @@ use resumeguard::publish::metrics;
 use resumeguard::publish::status::{Status, Tokens};
 use resumeguard::publish::{page, recovery, table};
 use resumeguard::sources::Meter;
-use resumeguard_core::assess::forecast::Range;
+use resumeguard_core::assess::forecast::{NoForecast, Range};
 use resumeguard_core::domain::*;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -40,7 +40,7 @@ fn snapshot() -> Snapshot {
         findings: vec![failed()],
         failures: BTreeMap::from([((Some(286), FailureClass::HistoryLost), 2)]),
         progress: Progress::Stopped,
-        live_stream: LiveStream::Unproven,
+        live_stream: LiveStream::Carries,
         discontinuities: vec![skipped()],
         discontinuities_now: 1,
         losses: BTreeMap::from([(LossCause::Tolerated, (1, 3_600))]),
@@ -61,6 +61,7 @@ fn snapshot() -> Snapshot {
         outage_budget_seconds: None,
         outage_budget_range: None,
         until_lost: None,
+        no_forecast: Some(NoForecast::TooFewSamples),
         findings: vec![],
         failures: BTreeMap::new(),
         progress: Progress::Unknown,
@@ -171,7 +172,8 @@ fn golden_metrics() {
 fn golden_status_table_and_story() {
     let status = Status::new(&snapshot(), Tokens::Shown).with_plans(&overview());
     same_as_file("status.json", &(serde_json::to_string_pretty(&status).unwrap() + "\n"));
-    let text = table::fleet(&status) + "\n---\n" + &table::story(&status.connectors[0], &status);
+    let stories = status.connectors.iter().map(|connector| table::story(connector, &status));
+    let text = table::fleet(&status) + "\n---\n" + &stories.collect::<Vec<_>>().join("\n---\n");
     same_as_file("status.txt", &text);
 }
 

@@ -19,6 +19,8 @@ pub struct Listed {
     pub version: Option<String>,
     /// State of the connector.
     pub state: ConnectorState,
+    /// Why the connector itself has failed, where it has.
+    pub failure: Option<Failure>,
     /// Its tasks.
     pub tasks: Vec<TaskFacts>,
     /// What is kept of its configuration, as REST shows it: placeholders unresolved, secrets in clear.
@@ -54,6 +56,13 @@ struct StateOf {
     version: Option<String>,
 }
 
+impl StateOf {
+    fn failure(&self) -> Option<Failure> {
+        let failed = TaskState::parse(&self.state) == TaskState::Failed;
+        failed.then(|| Failure::of_trace(self.trace.as_deref().unwrap_or_default()))
+    }
+}
+
 #[derive(Deserialize)]
 struct Info {
     config: BTreeMap<String, Option<String>>,
@@ -79,6 +88,7 @@ fn listed(name: String, entry: Entry) -> Option<Listed> {
     let config = config.into_iter().filter(|(key, _)| DECISIVE.contains(&key.as_str())).collect();
     Some(Listed {
         tasks: tasks_of(&status),
+        failure: status.connector.failure(),
         name,
         class: MONGO_SOURCE.to_owned(),
         version: status.connector.version,
@@ -90,9 +100,13 @@ fn listed(name: String, entry: Entry) -> Option<Listed> {
 fn tasks_of(status: &Status) -> Vec<TaskFacts> {
     let tasks = status.tasks.iter().map(|task| {
         let state = TaskState::parse(&task.state);
-        let failed = state == TaskState::Failed;
-        let failure = failed.then(|| Failure::of_trace(task.trace.as_deref().unwrap_or_default()));
-        TaskFacts { id: task.id, state, failure, worker: task.worker_id.clone(), started: None }
+        TaskFacts {
+            id: task.id,
+            state,
+            failure: task.failure(),
+            worker: task.worker_id.clone(),
+            started: None,
+        }
     });
     tasks.collect()
 }
@@ -130,6 +144,7 @@ pub(super) fn parse_root(body: &[u8]) -> Result<String, serde_json::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use resumeguard_core::domain::FailureClass;
 
     #[test]
     fn a_real_listing() {
@@ -153,6 +168,14 @@ mod tests {
         }"#;
         let names: Vec<_> = parse(body).unwrap().into_iter().map(|l| l.name).collect();
         assert_eq!(names, ["short"]);
+    }
+
+    #[test]
+    fn a_connector_that_has_failed_itself_says_why() {
+        let body = br#"{"a": {"status": {"connector": {"state": "FAILED", "trace": "com.mongodb.MongoSecurityException: x"}, "tasks": []}, "info": {"config": {"connector.class": "MongoSource"}}}}"#;
+        let failed = parse(body).unwrap().remove(0);
+        assert_eq!((failed.state, failed.tasks.len()), (ConnectorState::Failed, 0));
+        assert_eq!(failed.failure.map(|failure| failure.class), Some(FailureClass::Unauthorized));
     }
 
     #[test]

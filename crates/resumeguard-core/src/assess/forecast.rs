@@ -77,6 +77,20 @@ impl NoForecast {
             Self::KeepsUp => "keeps_up",
         }
     }
+
+    /// One clause for people.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::TooFewSamples => "too few readings so far",
+            Self::TooFewTruncations => "the oplog's oldest entry has moved too seldom to tell a pace",
+            Self::NothingErodes => "nothing erodes: the oplog neither grows nor loses its oldest entry",
+            Self::SizeUnknown => "how much the oplog still takes is not known",
+            Self::ClockWentBack => "the server's clock went back, and measuring began anew",
+            Self::OplogReplaced => "the member holds another oplog than before, and measuring began anew",
+            Self::KeepsUp => "it keeps up",
+        }
+    }
 }
 
 /// A span of seconds that the truth is expected in.

@@ -11,8 +11,8 @@ use super::judge::Judgement;
 use super::limits::Limits;
 use super::written;
 use crate::domain::{
-    ConnectorFacts, ConnectorId, Facts, Failure, FailureCounts, Now, StartupMode, StoredOffset, Timestamp,
-    Verdict,
+    ChangeStream, ConnectorFacts, ConnectorId, ConnectorState, Facts, Failure, FailureCounts, Now,
+    StartupMode, StoredOffset, Timestamp, Verdict, Why,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,6 +59,9 @@ struct Gone {
 const MOST_GONE: usize = 1_000;
 const GONE_FOR: Duration = Duration::from_secs(30 * 86_400);
 
+/// In the place of a task's number.
+const ITSELF: u32 = u32::MAX;
+
 /// An old position that was taken up by a connector of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Reused {
@@ -78,6 +81,16 @@ struct Stillness {
     moved: bool,
     /// And when it was last read there.
     seen: Timestamp,
+}
+
+/// Positions of different scopes cannot be compared: deployment, namespace, and how many keys it has had.
+type Scope = (String, String, usize);
+
+/// A stream that is opened again and again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Reopened {
+    created_ms: Option<i64>,
+    times: u32,
 }
 
 /// What a pass hands to the memory besides its judgement.
@@ -107,10 +120,19 @@ pub(crate) struct ConnectorMemory {
     stillness: Option<Stillness>,
     /// The position from which it went backwards, until it has come by there again.
     rewound_from: Option<Timestamp>,
+    /// The deployment's newest entry when it was noticed.
+    rewound_at: Option<Timestamp>,
+    /// What its position belongs to.
+    scope: Option<Scope>,
     /// The deployment's newest entry when a copy of existing data was first seen under way.
     copying_since: Option<Timestamp>,
     /// Passes in a row in which it ran and no member showed a change stream of it.
     dead_passes: u32,
+    /// Passes in a row in which it was RUNNING and had no task.
+    taskless_passes: u32,
+    /// The stream that was seen last, by the moment of its creation, and for how many passes in a row each showed another
+    /// while the position stood still.
+    reopened: Reopened,
     /// The first position seen under a key that was only inferred.
     inferred_from: Option<Timestamp>,
     /// Passes in a row in which the position was ahead of the deployment's last entry.
@@ -290,9 +312,19 @@ impl ConnectorMemory {
         self.dead_passes
     }
 
-    /// Where it stood before it went backwards.
-    pub(crate) fn rewound_from(&self) -> Option<Timestamp> {
-        self.rewound_from
+    /// Passes in a row in which it was RUNNING and had no task.
+    pub(crate) fn taskless_passes(&self) -> u32 {
+        self.taskless_passes
+    }
+
+    /// Passes in a row that each showed another stream, while the position stood still.
+    pub(crate) fn reopened_passes(&self) -> u32 {
+        self.reopened.times
+    }
+
+    /// Where it stood before it went backwards, and the deployment's newest entry when that was noticed.
+    pub(crate) fn rewound(&self) -> Option<(Timestamp, Timestamp)> {
+        self.rewound_from.map(|from| (from, self.rewound_at.unwrap_or(from)))
     }
 
     /// How long a running connector's position has been seen lost without a break.
@@ -307,11 +339,19 @@ impl ConnectorMemory {
 
     /// The memory after one more pass.
     pub(crate) fn after(&self, connector: &ConnectorFacts, judgement: &Judgement, pass: &Pass<'_>) -> Self {
+        let scope = self.scope_after(connector);
+        if self.scope.is_some() && scope != self.scope {
+            let (advance, stillness) = Default::default();
+            let fresh =
+                Self { scope, advance, stillness, rewound_from: None, rewound_at: None, ..self.clone() };
+            return fresh.after(connector, judgement, pass);
+        }
         let Pass { facts, living, now, .. } = *pass;
         let newest = facts.newest_of(connector);
         let copying = connector.offset == Ok(StoredOffset::Copying);
         let known = !matches!(judgement.verdict, Verdict::Unknown(_));
         let (standing, failures) = self.failures_after(connector);
+        let rewound_from = self.rewound_from_after(connector);
         Self {
             verdict: if known { Some(judgement.verdict) } else { self.verdict },
             lost_since: self.lost_since_after(connector, judgement, now),
@@ -323,9 +363,19 @@ impl ConnectorMemory {
                 _ => self.advance.clone(),
             },
             stillness: self.stillness_after(connector, newest),
-            rewound_from: self.rewound_from_after(connector),
+            rewound_from,
+            rewound_at: if rewound_from == self.rewound_from { self.rewound_at } else { newest },
+            scope,
             copying_since: if copying { self.copying_since.or(newest) } else { None },
             dead_passes: self.dead_passes_after(connector, living),
+            taskless_passes: match connector.state {
+                Ok(ConnectorState::Running) if connector.tasks.is_empty() => {
+                    self.taskless_passes.saturating_add(1)
+                }
+                Ok(_) => 0,
+                Err(_) => self.taskless_passes,
+            },
+            reopened: self.reopened_after(connector, living),
             inferred_from: self.inferred_from.or_else(|| connector.token_time()),
             future_passes: if judgement.in_future { self.future_passes.saturating_add(1) } else { 0 },
             standing,
@@ -372,9 +422,35 @@ impl ConnectorMemory {
         }
     }
 
+    /// What is not seen neither counts nor resets.
+    fn reopened_after(&self, connector: &ConnectorFacts, living: Living<'_>) -> Reopened {
+        let before = self.stillness.map(|known| known.position);
+        let moved =
+            connector.token_time().is_some_and(|position| before.is_some_and(|known| known != position));
+        if moved || !connector.is_running() {
+            return Reopened::default();
+        }
+        let Living::One(ChangeStream { created_ms, .. }) = living else { return self.reopened };
+        let times = match self.reopened.created_ms {
+            Some(known) if known != *created_ms => self.reopened.times.saturating_add(1),
+            Some(_) | None => 0,
+        };
+        Reopened { created_ms: Some(*created_ms), times }
+    }
+
+    /// What is not known now is what it was.
+    fn scope_after(&self, connector: &ConnectorFacts) -> Option<Scope> {
+        let read = connector.offset.is_ok() || connector.offset == Err(Why::NoPosition);
+        let deployment = connector.deployment.as_ref().ok().filter(|_| read && connector.state.is_ok());
+        let scope =
+            |name: &String| (name.clone(), connector.settings.namespace.clone(), connector.stale_keys);
+        deployment.map(scope).or_else(|| self.scope.clone())
+    }
+
+    /// One that was ahead of everything written was none that the connector has come by.
     fn rewound_from_after(&self, connector: &ConnectorFacts) -> Option<Timestamp> {
         let Some(position) = connector.token_time() else { return self.rewound_from };
-        let before = self.stillness.map(|known| known.position);
+        let before = self.stillness.filter(|known| known.position <= known.seen).map(|known| known.position);
         self.rewound_from.max(before).filter(|from| position < *from)
     }
 
@@ -403,8 +479,9 @@ impl ConnectorMemory {
         if connector.state.is_err() {
             return (self.standing.clone(), self.failures.clone());
         }
+        let own = connector.failure.map(|failure| (ITSELF, failure));
         let standing: BTreeMap<u32, Failure> =
-            connector.tasks.iter().filter_map(|task| Some((task.id, task.failure?))).collect();
+            connector.tasks.iter().filter_map(|task| Some((task.id, task.failure?))).chain(own).collect();
         let mut failures = self.failures.clone();
         for (task, failure) in &standing {
             if self.standing.get(task) != Some(failure) {

@@ -2,6 +2,7 @@
 
 use super::evidence::Living;
 use super::findings::Case;
+use super::findings::rg006_running_but_dead::REOPENED;
 use crate::domain::{OnRestart, Progress};
 
 /// Passes without a living stream before it counts as stalled; the same as in RG006.
@@ -14,10 +15,11 @@ pub(super) fn progress(case: &Case<'_>) -> Progress {
         return if case.connector.state.is_ok() { Progress::Stopped } else { Progress::Unknown };
     }
     let dead = case.living == Living::None && case.memory.dead_passes() >= DEAD_PASSES;
-    if dead || case.judgement.on_restart == OnRestart::Stalls {
+    let looping = case.memory.reopened_passes() >= REOPENED;
+    if dead || looping || case.judgement.on_restart == OnRestart::Stalls {
         return Progress::Stalled;
     }
-    if case.memory.rewound_from().is_some() {
+    if case.rewound_from().is_some() {
         return Progress::Rewound;
     }
     if !case.is_fresh() {

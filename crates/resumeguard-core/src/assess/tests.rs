@@ -52,6 +52,7 @@ pub(crate) fn connector(offset: Observed<StoredOffset>) -> ConnectorFacts {
         class: "com.mongodb.kafka.connect.MongoSourceConnector".into(),
         version: None,
         state: Ok(ConnectorState::Running),
+        failure: None,
         tasks: vec![task(TaskState::Running, None)],
         settings: Settings::from_config(&BTreeMap::new()),
         deployment: Ok("rs0".into()),

@@ -102,6 +102,8 @@ pub struct ConnectorFacts {
     pub version: Option<String>,
     /// The connector's own state; unknown while Connect cannot be read.
     pub state: Observed<ConnectorState>,
+    /// Why the connector itself has failed, where it has.
+    pub failure: Option<Failure>,
     /// Its tasks; empty when stopped.
     pub tasks: Vec<TaskFacts>,
     /// Settings that judgement needs.
@@ -191,6 +193,7 @@ impl ConnectorFacts {
     pub fn unreadable(&self) -> Self {
         Self {
             state: Err(Why::ConnectUnreadable),
+            failure: None,
             tasks: Vec::new(),
             offset: Err(Why::ConnectUnreadable),
             probe: None,

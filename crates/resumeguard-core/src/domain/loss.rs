@@ -23,6 +23,10 @@ pub enum LossCause {
 }
 
 impl LossCause {
+    /// Every cause, in the order of declaration.
+    pub const ALL: [Self; 6] =
+        [Self::Tolerated, Self::Reopened, Self::Invalidated, Self::Reset, Self::KeyChanged, Self::Altered];
+
     /// The word that metrics and JSON carry.
     #[must_use]
     pub fn code(self) -> &'static str {

@@ -148,6 +148,35 @@ pub enum LiveStream {
     Unproven,
 }
 
+impl LiveStream {
+    /// Every value.
+    pub const ALL: [Self; 5] = [Self::Carries, Self::OpenedLater, Self::Unread, Self::None, Self::Unproven];
+
+    /// The word that JSON carries.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Carries => "carries",
+            Self::OpenedLater => "opened_later",
+            Self::Unread => "unread",
+            Self::None => "none",
+            Self::Unproven => "unproven",
+        }
+    }
+
+    /// One clause for people.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Carries => "open and read, and nothing is lost while it lives",
+            Self::OpenedLater => "open, but opened after the stored position and without a token",
+            Self::Unread => "open, but not read for a while",
+            Self::None => "no member shows one",
+            Self::Unproven => "nothing is proven",
+        }
+    }
+}
+
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {

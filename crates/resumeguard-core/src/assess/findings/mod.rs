@@ -5,7 +5,7 @@ mod rg002_idle_without_heartbeat;
 mod rg003_heartbeat_ineffective;
 mod rg004_not_running;
 mod rg005_task_failed;
-mod rg006_running_but_dead;
+pub(super) mod rg006_running_but_dead;
 mod rg007_errors_tolerated;
 mod rg008_history_skipped;
 mod rg009_position_rewound;
@@ -87,6 +87,12 @@ impl Case<'_> {
         let shown = i64::try_from(self.thresholds.loss_shown_for.as_secs()).unwrap_or(i64::MAX);
         let newest = self.facts.newest_of(self.connector).unwrap_or(then);
         i64::from(newest.t).saturating_sub(i64::from(then.t)) < shown
+    }
+
+    /// Where it stood before it went back, of late.
+    pub(super) fn rewound_from(&self) -> Option<Timestamp> {
+        let (from, noticed) = self.memory.rewound()?;
+        self.is_recent(noticed).then_some(from)
     }
 
     /// Discontinuities that are still shown, oldest first.

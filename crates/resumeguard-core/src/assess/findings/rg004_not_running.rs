@@ -1,14 +1,19 @@
-//! RG004: paused, stopped or unassigned while the oplog moves on.
+//! RG004: paused, stopped, unassigned or without a task while the oplog moves on.
 
 use super::{Case, Matched};
 use crate::domain::{ConnectorState, Severity, Verdict};
 
-/// Matches by the connector's own state or its task's. How bad it is depends on what is left.
+/// A connector that is being started or moved has no task for a moment.
+const PASSES: u32 = 2;
+
+/// Matches by the connector's own state or its task's, and for one that is RUNNING and has had no task for two passes. How bad it is depends on what is left.
 pub(super) fn matches(case: &Case<'_>) -> Option<Matched> {
     use ConnectorState::{Paused, Stopped, Unassigned};
     let states =
         case.connector.state.iter().copied().chain(case.connector.tasks.iter().map(|task| task.state));
-    let idle = states.into_iter().find(|state| matches!(state, Paused | Stopped | Unassigned))?;
+    let idle = states.into_iter().find(|state| matches!(state, Paused | Stopped | Unassigned));
+    let without = case.memory.taskless_passes() >= PASSES;
+    let idle = idle.map(ConnectorState::code).or_else(|| without.then_some("running without any task"))?;
     let left = match case.judgement.headroom_seconds {
         Some(seconds) if seconds >= 0 => format!("{seconds} s of headroom are left"),
         Some(seconds) => format!("its position left the oplog {} s ago", seconds.unsigned_abs()),
@@ -25,5 +30,5 @@ pub(super) fn matches(case: &Case<'_>) -> Option<Matched> {
             "do not just resume it: decide first how to recover, see `resumeguard explain`",
         ),
     };
-    Some(Matched { severity, summary: format!("{}; {left}", idle.code()), advice: advice.to_owned() })
+    Some(Matched { severity, summary: format!("{idle}; {left}"), advice: advice.to_owned() })
 }

@@ -1,17 +1,19 @@
-//! RG005: a task has failed. Connect never restarts it by itself.
+//! RG005: a task has failed, or the connector itself. Connect never restarts it by itself.
 
 use super::{Case, Matched};
 use crate::domain::{Failure, FailureClass, Severity};
 
-/// Matches on any failed task; the worst class speaks.
+/// Matches on any failed task, the worst class speaks; else on a connector that has failed itself.
 pub(super) fn matches(case: &Case<'_>) -> Option<Matched> {
     let failures = case.connector.tasks.iter().filter_map(|task| task.failure);
-    let Failure { code: number, class } = failures.min_by_key(|failure| failure.class)?;
+    let of_a_task = failures.min_by_key(|failure| failure.class).map(|failure| ("task", failure));
+    let of_its_own = || case.connector.failure.map(|failure| ("connector itself", failure));
+    let (who, Failure { code: number, class }) = of_a_task.or_else(of_its_own)?;
     let code = number.map_or_else(|| "no error code".to_owned(), |code| format!("error {code}"));
     let (severity, advice) = advise(number, class);
     Some(Matched {
         severity,
-        summary: format!("the task has failed with {code} ({})", class.code()),
+        summary: format!("the {who} has failed with {code} ({})", class.code()),
         advice: advice.to_owned(),
     })
 }

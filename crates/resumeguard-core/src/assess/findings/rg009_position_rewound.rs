@@ -3,10 +3,10 @@
 use super::{Case, Matched};
 use crate::domain::Severity;
 
-/// Matches until the connector has come by the place again from which it went back: somebody set its offset, or two
+/// Matches until the connector has come by the place again from which it went back, a day at the most: somebody set its offset, or two
 /// tasks store under one key.
 pub(super) fn matches(case: &Case<'_>) -> Option<Matched> {
-    let from = case.memory.rewound_from()?;
+    let from = case.rewound_from()?;
     let to = case.connector.token_time()?;
     let seconds = i64::from(from.t) - i64::from(to.t);
     Some(Matched {

@@ -1,6 +1,7 @@
 //! Every finding, on facts made by hand.
 
 use crate::assess::Memory;
+use crate::assess::story::*;
 use crate::assess::tests::*;
 use crate::domain::*;
 use std::collections::BTreeMap;
@@ -212,6 +213,48 @@ fn rg009_holds_until_the_old_place_is_passed() {
 }
 
 #[test]
+fn rg009_ends() {
+    let rewound = |story: &mut Story, change: &dyn Fn(&mut Facts)| {
+        story.pass(|facts| change(facts));
+        rules(story.report()).contains(&"RG009")
+    };
+    // After a token from the future was replaced, even where a pass could not read it.
+    for blind in [false, true] {
+        let mut story = Story::begin(LAST + 90_000, None);
+        story.pass(|_| {});
+        if blind {
+            story.pass(|facts| facts.connectors[0].offset = Err(Why::OffsetsUnreadable));
+        }
+        assert!(!rewound(&mut story, &|facts| stored(facts, AT)));
+    }
+    // With another deployment, namespace or key there is nothing to compare with.
+    for change in [
+        &|facts: &mut Facts| facts.connectors[0].settings.namespace = "shop.invoices".into(),
+        &|facts: &mut Facts| facts.connectors[0].stale_keys = 1,
+        &|facts: &mut Facts| {
+            let same = facts.deployments["rs0"].clone();
+            facts.deployments.insert("rs1".into(), same);
+            facts.connectors[0].deployment = Ok("rs1".into());
+        },
+    ] as [&dyn Fn(&mut Facts); 3]
+    {
+        let mut story = Story::begin(AT + 100, None);
+        assert!(rewound(&mut story, &|facts| stored(facts, AT)));
+        assert!(!rewound(&mut story, change));
+        let mut story = Story::begin(AT + 100, None);
+        assert!(!rewound(&mut story, &|facts| {
+            stored(facts, AT);
+            change(facts);
+        }));
+    }
+    // And a day later at the latest.
+    let mut story = Story::begin(AT + 100, None);
+    assert!(rewound(&mut story, &|facts| stored(facts, AT)));
+    assert!(rewound(&mut story, &|facts| *facts = later(facts, 86_399)));
+    assert!(!rewound(&mut story, &|facts| *facts = later(facts, 1)));
+}
+
+#[test]
 fn rg016_warns_when_a_copy_outlasts_half_the_window() {
     let copying = facts(connector(Ok(StoredOffset::Copying)), replica_set());
     let (first, memory) = pass(&Memory::default(), &copying, 0);
@@ -357,6 +400,24 @@ fn rg006_needs_two_passes_and_eyes_to_see() {
     let mut paused = none.clone();
     paused.connectors[0].tasks[0].state = TaskState::Paused;
     assert_eq!(rules(&pass(&memory, &paused, 45).0), ["RG004"]);
+}
+
+#[test]
+fn rg006_a_stream_that_is_opened_again_and_again() {
+    let mut story = Story::begin(AT, opened(AT, after(AT)));
+    let again = |story: &mut Story, n: u32| {
+        story.pass(|facts| see(facts, opened(AT + n, after(AT))));
+        rules(story.report()).contains(&"RG006")
+    };
+    assert_eq!([1, 2, 3, 4].map(|n| again(&mut story, n)), [false, false, true, true]);
+    assert_eq!(story.report().progress, Progress::Stalled);
+    assert!(!again(&mut story, 4), "it has lived for a whole pass");
+    // One that moves on between two of them delivers.
+    let mut story = Story::begin(AT, opened(AT, after(AT)));
+    for n in 1..8 {
+        story.pass(|facts| stored(facts, AT + n));
+        assert!(!again(&mut story, n));
+    }
 }
 
 #[test]

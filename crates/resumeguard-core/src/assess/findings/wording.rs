@@ -54,6 +54,29 @@ fn rg001_says_how_far_behind_even_within_the_second() {
 }
 
 #[test]
+fn rg004_and_rg005_of_a_connector_that_has_no_task() {
+    let mut story = Story::begin(AT, None);
+    story.pass(|facts| facts.connectors[0].tasks = vec![]);
+    assert_eq!(rules(story.report()), Vec::<&str>::new(), "it may be starting");
+    story.pass(|facts| facts.connectors[0] = facts.connectors[0].unreadable()).pass(|facts| {
+        facts.connectors[0].state = Ok(ConnectorState::Running);
+        facts.connectors[0].offset = token(AT, 1);
+    });
+    assert_eq!(rules(story.report()), ["RG004"]);
+    assert!(story.report().findings[0].summary.starts_with("running without any task; "));
+    let failure = Failure { code: None, class: FailureClass::Unauthorized };
+    story.pass(|facts| {
+        facts.connectors[0].state = Ok(ConnectorState::Failed);
+        facts.connectors[0].failure = Some(failure);
+    });
+    assert_eq!(rules(story.report()), ["RG005"]);
+    let said = &story.report().findings[0].summary;
+    assert_eq!(said, "the connector itself has failed with no error code (unauthorized)");
+    story.pass(|_| {});
+    assert_eq!(story.report().failures, BTreeMap::from([((None, failure.class), 1)]));
+}
+
+#[test]
 fn rg008_names_the_last_loss_and_counts_the_others() {
     let mut story = Story::begin(AT, opened(AT, after(AT - 9)));
     let skip = |story: &mut Story, t: u32| {
