@@ -72,7 +72,7 @@ fn a_bad_line_is_an_error_in_its_place_and_exit_1_and_the_rest_is_decoded() {
     let expected = [
         None,
         Some("'n' at index 0 is no hexadecimal digit"),
-        Some("no field _data, _id, resume_token or offset"),
+        Some("no field _data, _id, resume_token, offset or offsets"),
         None,
         Some("the token ends 7 bytes too early"),
     ];
