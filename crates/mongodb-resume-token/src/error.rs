@@ -200,7 +200,8 @@ pub enum ErrorKind {
         /// The byte that goes with the value's type.
         due: u8,
     },
-    /// A string or name that is not UTF-8, which MongoDB stores but Rust's strings do not.
+    /// A string or name that is not UTF-8, which MongoDB stores and puts into tokens but Rust's strings cannot hold. The
+    /// server resumes; [`decode_lenient`](crate::decode_lenient) tells all but that text.
     NotUtf8,
     /// More documents and arrays inside one another than the 200 that servers take. The server answers 15.
     TooDeep,

@@ -92,6 +92,37 @@ fn memory_stays_within_the_documented_multiple() {
     }
 }
 
+/// What was read with type bits is let go before the token is read without them, and where that tells no more, again.
+#[test]
+fn reading_once_more_takes_no_more() {
+    // Enough bits for version and header, and then: a long (as the first number) or too few.
+    for (end, type_bits) in [
+        ("2B0293", &[0x81, 0x80][..]),
+        ("2B020000", &[0x81, 0x80]),
+        ("2B022B02000004", &[0x81, 0x80]),
+        ("93", &[0x81, 0]),
+    ] {
+        let text = format!("{BEFORE}50610050{}{end}", "14".repeat(500_000));
+        let bytes = text.len() as u64 / 2;
+        let token = TokenDocument { data: TokenData::Hex(text), type_bits: Some(type_bits.to_vec()) };
+        let taken = measure(|| assert!(token.decode_lenient().error.is_some()));
+        assert!(taken.bytes_max <= 68 * bytes + 4096, "{end} {} {taken:?}", taken.bytes_max / bytes);
+    }
+}
+
+#[test]
+fn mended_text_takes_no_more_than_the_dearest_values() {
+    for unit in ["FF", "FF00 3C", "C3 00FF"] {
+        let unit = unit.replace(' ', "");
+        let text = format!("{BEFORE}506100503C{}00000004", unit.repeat(300_000));
+        let bytes = text.len() as u64 / 2;
+        let mut told = None;
+        let taken = measure(|| told = Some(decode_lenient(&text)));
+        assert_eq!(told.map(|told| told.error.unwrap().kind().clone()), Some(ErrorKind::NotUtf8));
+        assert!(taken.bytes_max <= 68 * bytes + 4096, "{unit} {} {taken:?}", taken.bytes_max / bytes);
+    }
+}
+
 #[test]
 fn a_text_takes_twice_its_bytes() {
     for length in [1000, 1_000_000] {

@@ -2,7 +2,8 @@
 #![allow(dead_code, reason = "no user needs all of it")]
 
 use mongodb_resume_token::{
-    Error, Field, Format, Token, TokenData, TokenDocument, Value, decode, decode_header, decode_lenient,
+    Error, ErrorKind, Field, Format, Token, TokenData, TokenDocument, Value, decode, decode_header,
+    decode_lenient,
 };
 
 /// The longest `_typeBits` that fuzz input can carry.
@@ -81,6 +82,8 @@ fn damaged(document: &TokenDocument, error: &Error, lenient: &Token) {
     };
     assert!(error.offset() <= length, "{error}");
     assert!(!error.to_string().contains(char::is_control), "{error}");
+    // Nor does a text that is not UTF-8 take anything from what stands before it.
+    assert!(error.kind() != &ErrorKind::NotUtf8 || lenient.identifier.is_some(), "{error}");
     // Whatever is wrong with the type bits, the token itself is told.
     let alone = TokenDocument { type_bits: None, ..document.clone() };
     if let (Some(_), Ok(alone)) = (&document.type_bits, alone.decode()) {
