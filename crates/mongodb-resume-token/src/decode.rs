@@ -206,7 +206,7 @@ fn usual_header(values: &mut Values<'_>, token: &mut Token) -> bool {
         [byte::POSITIVE_1_BYTE, version, byte::POSITIVE_2_BYTES, 1, 0, byte::ZERO, flag, rest @ ..] => {
             (version, TokenType::Event, flag, rest)
         }
-        [byte::POSITIVE_1_BYTE, version, byte::ZERO, byte::ZERO, flag, rest @ ..] => {
+        [byte::POSITIVE_1_BYTE, version, byte::ZERO, byte::ZERO, flag @ byte::FALSE, rest @ ..] => {
             (version, TokenType::HighWaterMark, flag, rest)
         }
         _ => return false,
@@ -236,7 +236,14 @@ fn header(values: &mut Values<'_>, token: &mut Token) -> Result<(), Error> {
         };
     }
     values.reader.enter(Field::TxnOpIndex);
-    token.txn_op_index = Some(values.index()?);
+    let start = values.reader.position();
+    let index = values.index()?;
+    token.txn_op_index = Some(index);
+    let is_mark = token.is_high_water_mark();
+    if is_mark && index != 0 {
+        let what = "a high-water mark with another ordinal than 0";
+        return Err(values.reader.error_at(ErrorKind::Contradiction(what), start));
+    }
     if has_type {
         values.reader.enter(Field::FromInvalidate);
         token.from_invalidate = Some(match values.type_byte()? {
@@ -244,6 +251,10 @@ fn header(values: &mut Values<'_>, token: &mut Token) -> Result<(), Error> {
             byte::TRUE => true,
             found => return Err(values.wrong_type(found, "a boolean")),
         });
+        if is_mark && token.from_invalidate == Some(true) {
+            let what = "a high-water mark of an invalidate event";
+            return Err(values.reader.error_at(ErrorKind::Contradiction(what), values.reader.position() - 1));
+        }
     }
     Ok(())
 }
@@ -283,11 +294,18 @@ fn tail(values: &mut Values<'_>, token: &mut Token) -> Result<(), Error> {
 /// Leaves the fields read before an error in the token.
 #[inline]
 fn identifier(values: &mut Values<'_>, token: &mut Token) -> Result<(), Error> {
+    let start = values.reader.position();
     values.reader.byte()?;
     let identifier = token.identifier.insert(Identifier::usual(token.format));
     let outcome = Tree::read(values, identifier.document_mut().tape_mut());
     identifier.classify(token.format);
-    outcome
+    outcome?;
+    // Told last, so that the lenient face has the identifier.
+    if token.format == Format::V1 && token.uuid.is_none() {
+        let what = "an identifier in v1 without a collection";
+        return Err(Error::new(ErrorKind::Contradiction(what), start, Field::Uuid));
+    }
+    Ok(())
 }
 
 /// The layout of 3.6: the document key, or null if only the collection follows, and the collection.

@@ -58,6 +58,12 @@ impl Token {
                 "txnOpIndex in a format without it",
             ),
             (self.identifier.is_some() && is_mark, "an identifier in a high-water mark"),
+            (is_mark && self.txn_op_index.is_some_and(|index| index != 0), "an ordinal in a high-water mark"),
+            (is_mark && self.from_invalidate == Some(true), "a high-water mark of an invalidate event"),
+            (
+                self.identifier.is_some() && self.uuid.is_none() && self.format == Format::V1,
+                "an identifier in v1 without a collection",
+            ),
             (
                 self.fragment_num.is_some() && (self.format != Format::V2 || is_mark),
                 "a fragment of no split event",

@@ -193,6 +193,9 @@ pub enum ErrorKind {
     InvalidNumber,
     /// A value in another form than the one in which servers write it, and by which they sort it; what is odd about it.
     NotCanonical(&'static str),
+    /// Parts that are sound each by itself and stand together in no token of a server, nor does mongod 6.0.5 resume from
+    /// one; what is at odds.
+    Contradiction(&'static str),
     /// A field is to sort as another type than its value has.
     SortByte {
         /// The byte before the field's name.
@@ -251,7 +254,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::UnknownType(found) => write!(f, "no BSON type is written as 0x{found:02X}"),
             ErrorKind::TooLong => f.write_str("more than 32 MiB"),
             ErrorKind::InvalidNumber => f.write_str("a payload that no number has"),
-            ErrorKind::NotCanonical(what) => f.write_str(what),
+            ErrorKind::NotCanonical(what) | ErrorKind::Contradiction(what) => f.write_str(what),
             ErrorKind::SortByte { found, due } => {
                 write!(f, "a field that sorts as type 0x{found:02X}, with a value that sorts as 0x{due:02X}")
             }

@@ -78,9 +78,11 @@
 //! *n* bytes (twice as many digits) takes 2 *n* of memory where texts fill it, and in the dearest case, an array of values
 //! of one byte each, 34 *n*, up to 68 *n* while it is read.
 //!
-//! Servers write each value in one way; what is written in another is refused. Three things are not looked at: where a
+//! Servers write each value in one way; what is written in another is refused. Four things are not looked at: where a
 //! decimal lies beside a double, whether that is the nearest double below, with the right mark on it; whether `_typeBits` tells
-//! its length in the shortest way; and in the form of 3.6, whether null stands for a missing document key.
+//! its length in the shortest way; in the form of 3.6, whether null stands for a missing document key; and in v2, whether the
+//! identifier begins with `operationType`, as every server's does (where it does not, it is taken for a document key, and
+//! [`Token::event`] is unknown).
 //!
 //! One thing is refused that servers write: text that is not UTF-8. MongoDB takes it in strings, names, regular expressions
 //! and code (mongod 6.0.5 issues such tokens and resumes from them), but a `str` cannot hold it. The lenient face tells all

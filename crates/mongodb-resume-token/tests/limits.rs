@@ -6,8 +6,8 @@ use mongodb_resume_token::{
     cluster_time, decode, decode_header, decode_lenient,
 };
 
-/// All of a token of v1 before the fields of its identifier, which it opens.
-const BEFORE: &str = "826B03B261000000012B022C0100296E46";
+/// All of a token of v2 before the fields of its identifier, which it opens.
+const BEFORE: &str = "826B03B261000000012B042C0100296E1446";
 
 /// The `levels` levels of an identifier, each of them opened and closed by one of these in turns.
 fn nested(levels: usize, openings: &[&str]) -> String {
@@ -216,6 +216,7 @@ fn what_was_refused_is_not_passed_over() {
         assert_eq!(document.to_json(), "");
         let mut token = Token::high_water_mark(Timestamp { t: 1, i: 1 });
         token.token_type = Some(mongodb_resume_token::TokenType::Event);
+        token.uuid = Some(Uuid([7; 16]));
         token.identifier = Some(Identifier::DocumentKey(document));
         assert_eq!(token.encode().unwrap_err().kind(), &ErrorKind::TooLong);
     }

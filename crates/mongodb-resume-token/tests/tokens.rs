@@ -2,8 +2,8 @@
 #![allow(clippy::panic, reason = "helpers of tests say no like tests")]
 
 use mongodb_resume_token::{
-    Document, ErrorKind, Event, Format, Identifier, Timestamp, Token, TokenData, TokenDocument, TokenType,
-    Value, decode, decode_header, decode_lenient, high_water_mark_v1, high_water_mark_v2,
+    Document, ErrorKind, Event, Field, Format, Identifier, Timestamp, Token, TokenData, TokenDocument,
+    TokenType, Value, decode, decode_header, decode_lenient, high_water_mark_v1, high_water_mark_v2,
 };
 
 const TIME: Timestamp = Timestamp { t: 1_795_404_385, i: 2 };
@@ -87,12 +87,8 @@ fn a_damaged_token_tells_what_stands_before_the_damage() {
     };
     assert_eq!(told(16), (false, Format::Unknown, false, false, None));
     assert_eq!(told(18), (true, Format::Unknown, false, false, None));
-    assert_eq!(
-        told(23),
-        (true, Format::Unknown, false, false, None),
-        "half a byte spoils the digits, not the time"
-    );
     assert_eq!(told(22), (true, Format::V2, false, false, None));
+    assert_eq!(told(23), told(22), "half a byte takes nothing from those before it");
     assert_eq!(told(28), (true, Format::V2, true, false, None));
     assert_eq!(told(70), (true, Format::V2, true, true, None));
     assert_eq!(
@@ -133,7 +129,7 @@ fn what_a_format_cannot_hold_is_not_written() {
         (Token { token_type: None, ..mark.clone() }, "a token of v1 or v2 without a type"),
         (Token { from_invalidate: None, ..mark.clone() }, "a token of v1 or v2 without fromInvalidate"),
         (Token { txn_op_index: None, ..mark.clone() }, "a token without txnOpIndex"),
-        (Token { txn_op_index: Some(1 << 31), ..mark.clone() }, "an ordinal above 2147483647"),
+        (Token { txn_op_index: Some(1 << 31), ..event.clone() }, "an ordinal above 2147483647"),
         (Token { fragment_num: Some(0), ..event.clone() }, "a fragment of no split event"),
         (
             Token { identifier: Some(Identifier::DocumentKey(Document::new())), ..mark },
@@ -141,10 +137,45 @@ fn what_a_format_cannot_hold_is_not_written() {
         ),
         (Token { format: Format::V2, ..event.clone() }, "an event of v2 without an identifier"),
         (
-            Token { identifier: Some(Identifier::DocumentKey(zero_in_name)), ..event },
+            Token {
+                identifier: Some(Identifier::DocumentKey(zero_in_name)),
+                format: Format::V0,
+                token_type: None,
+                from_invalidate: None,
+                ..event
+            },
             "a zero in a name or regular expression",
         ),
     ] {
         assert_eq!(token.encode().unwrap_err().kind(), &ErrorKind::Unwritable(reason));
+    }
+}
+
+#[test]
+fn parts_that_do_not_go_together_are_refused_and_told() {
+    let time = "826B03B26100000001";
+    for (tail, what, offset, field) in [
+        ("2B0229296F04", "a high-water mark of an invalidate event", 13, Field::FromInvalidate),
+        ("2B0429296F1404", "a high-water mark of an invalidate event", 13, Field::FromInvalidate),
+        ("2B02292B026E04", "a high-water mark with another ordinal than 0", 12, Field::TxnOpIndex),
+        ("2B022C0100296E461E5F6964002B020004", "an identifier in v1 without a collection", 16, Field::Uuid),
+    ] {
+        let text = format!("{time}{tail}");
+        let error = decode(&text).unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::Contradiction(what));
+        assert_eq!((error.offset(), error.field()), (offset, field), "{tail}");
+        let partial = decode_lenient(&text);
+        assert_eq!(partial.error, Some(error));
+        assert_eq!(partial.token.identifier.is_some(), field == Field::Uuid, "{tail}");
+        // What decode refuses is not written.
+        let token = Token { from_invalidate: partial.token.from_invalidate.or(Some(false)), ..partial.token };
+        token.encode().unwrap_err();
+    }
+    // v1's dropDatabase has neither, and v0 never had to.
+    for sound in
+        ["2B022C0100296E04", "2929461E5F6964002B020004", "2B0229296E5A10043CEF45D252B04391B0DD08B2DD38D61504"]
+    {
+        let token = decode(&format!("{time}{sound}")).unwrap();
+        token.encode().unwrap();
     }
 }
