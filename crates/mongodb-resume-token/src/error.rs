@@ -193,8 +193,8 @@ pub enum ErrorKind {
     InvalidNumber,
     /// A value in another form than the one in which servers write it, and by which they sort it; what is odd about it.
     NotCanonical(&'static str),
-    /// Parts that are sound each by itself and stand together in no token of a server, nor does mongod 6.0.5 resume from
-    /// one; what is at odds.
+    /// Parts that are sound each by itself and stand together in no token of a server; what is at odds. The server answers
+    /// 6189505 of high-water marks and 207 of an identifier without a collection.
     Contradiction(&'static str),
     /// A field is to sort as another type than its value has.
     SortByte {
