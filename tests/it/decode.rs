@@ -132,7 +132,7 @@ fn what_would_steer_a_terminal_is_escaped() {
     let run = resumeguard(&["decode", &token]).run();
     assert!(run.stdout.trim_end().ends_with(told), "{run:?}");
     let broken = format!("{}93", token.strip_suffix("0004").unwrap());
-    for text in [broken, format!("82\u{202e}"), format!("82\u{9b}")] {
+    for text in [broken, "82\u{202e}".to_owned(), "82\u{9b}".to_owned()] {
         let run = resumeguard(&["decode", &text]).run();
         assert_eq!(run.code, 1, "{run:?}");
         assert!(run.stdout.chars().all(|c| c == '\n' || !(c.is_control() || c == '\u{202e}')), "{run:?}");

@@ -73,7 +73,8 @@
 //!
 //! # Limits
 //!
-//! No `unsafe`, and no input makes it panic. Documents nest up to 200 deep, as in the server. Tokens have 32 MiB at most:
+//! No `unsafe`, and no input makes it panic. Documents nest up to 200 deep, as in the server, where that is
+//! a setting (`maxBSONDepth`); where it is set higher, deeper tokens are refused here. Tokens have 32 MiB at most:
 //! servers take 16 MiB for a whole document. Nothing is allocated for a length that the input only declares. A token of
 //! *n* bytes (twice as many digits) takes 2 *n* of memory where texts fill it, and in the dearest case, an array of values
 //! of one byte each, 34 *n*, up to 68 *n* while it is read.

@@ -179,3 +179,42 @@ fn parts_that_do_not_go_together_are_refused_and_told() {
         token.encode().unwrap();
     }
 }
+
+#[test]
+fn what_would_be_read_back_otherwise_is_not_written() {
+    let mut event = Token::high_water_mark(TIME);
+    event.token_type = Some(TokenType::Event);
+    event.uuid = decode(&[V1, UUID, "04"].concat().replace(' ', "")).unwrap().uuid;
+    let named: Document = [("operationType", Value::String("x"))].into_iter().collect();
+    let mut described = named.clone();
+    described.push("operationDescription", Value::Null);
+    let key: Document = [("_id", Value::Null)].into_iter().collect();
+    for (format, identifier, is_written) in [
+        (Format::V1, Identifier::Event(described.clone()), true),
+        (Format::V1, Identifier::DocumentKey(described), false),
+        (Format::V1, Identifier::Event(named.clone()), false),
+        (Format::V1, Identifier::DocumentKey(named.clone()), true),
+        (Format::V2, Identifier::Event(named.clone()), true),
+        (Format::V2, Identifier::DocumentKey(named), false),
+        (Format::V2, Identifier::Event(key.clone()), false),
+        (Format::V2, Identifier::DocumentKey(key), true),
+    ] {
+        event.format = format;
+        event.identifier = Some(identifier);
+        match event.encode() {
+            Ok(written) => assert_eq!(written.decode().unwrap(), event),
+            Err(error) => {
+                let what = "an identifier of one kind with the fields of the other";
+                assert_eq!(error.kind(), &ErrorKind::Unwritable(what));
+                assert!(!is_written, "{event:?}");
+                continue;
+            }
+        }
+        assert!(is_written, "{event:?}");
+    }
+    // Each zero is two bytes.
+    let zeros = "\0".repeat(20 << 20);
+    event.format = Format::V1;
+    event.identifier = Some(Identifier::DocumentKey([("_id", Value::String(&zeros))].into_iter().collect()));
+    assert_eq!(event.encode().unwrap_err().kind(), &ErrorKind::TooLong);
+}
