@@ -278,6 +278,7 @@ impl fmt::Display for ErrorKind {
 
 /// A maker of tokens that look like MongoDB's from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Vendor {
     /// Amazon DocumentDB: 0x01, seconds, increment, and what nobody has documented.
     DocumentDb,

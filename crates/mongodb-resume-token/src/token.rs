@@ -6,8 +6,10 @@ use crate::{Document, DocumentRef, Timestamp, Value};
 
 /// What a resume token says.
 ///
-/// Fields that the token's [`Format`] does not have, or that this token leaves out, are `None`.
+/// Fields that the token's [`Format`] does not have, or that this token leaves out, are `None`. To put one together, start from
+/// [`Token::high_water_mark`].
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Token {
     /// Who wrote it, in which layout.
     pub format: Format,
@@ -80,6 +82,7 @@ impl fmt::Display for Format {
 
 /// What a token names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum TokenType {
     /// A time before all of its events.
     HighWaterMark,

@@ -143,12 +143,11 @@ fn an_ordinary_event_takes_no_allocation() {
     let uuid = Some(Uuid([7; 16]));
     let key: Document = [("_id", Value::ObjectId([0xFF; 12]))].into_iter().collect();
     let mark = Token::high_water_mark(Timestamp { t: 1, i: 1 });
-    let event = |format, identifier| Token {
-        token_type: Some(mongodb_resume_token::TokenType::Event),
-        format,
-        uuid,
-        identifier: Some(identifier),
-        ..mark.clone()
+    let event = |format, identifier| {
+        let mut event = mark.clone();
+        (event.format, event.token_type) = (format, Some(mongodb_resume_token::TokenType::Event));
+        (event.uuid, event.identifier) = (uuid, Some(identifier));
+        event
     };
     let mut tokens = vec![mark.clone(), event(Format::V1, Identifier::DocumentKey(key.clone()))];
     for operation in ["insert", "update", "replace", "delete"] {

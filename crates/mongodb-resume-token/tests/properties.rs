@@ -120,18 +120,16 @@ fn tokens() -> impl Strategy<Value = Token> {
         let mut event = Document::new();
         event.push("operationType", Value::String("insert"));
         event.push("documentKey", &key);
-        Token {
-            format,
-            cluster_time: Some(time),
-            token_type: has_type.then_some(TokenType::Event),
-            txn_op_index: (format != Format::BinData).then_some(txn_op_index),
-            from_invalidate: has_type.then_some(from_invalidate),
-            // In v1 a document key comes with its collection.
-            uuid: uuid.or((format == Format::V1).then_some([7; 16])).map(Uuid),
-            identifier: Some(if is_v2 { Identifier::Event(event) } else { Identifier::DocumentKey(key) }),
-            fragment_num: fragment.filter(|_| is_v2),
-            type_bits_missing: false,
-        }
+        let mut token = Token::high_water_mark(time);
+        token.format = format;
+        token.token_type = has_type.then_some(TokenType::Event);
+        token.txn_op_index = (format != Format::BinData).then_some(txn_op_index);
+        token.from_invalidate = has_type.then_some(from_invalidate);
+        // In v1 a document key comes with its collection.
+        token.uuid = uuid.or((format == Format::V1).then_some([7; 16])).map(Uuid);
+        token.identifier = Some(if is_v2 { Identifier::Event(event) } else { Identifier::DocumentKey(key) });
+        token.fragment_num = fragment.filter(|_| is_v2);
+        token
     })
 }
 

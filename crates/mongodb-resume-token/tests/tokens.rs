@@ -113,39 +113,38 @@ fn the_header_is_read_alone() {
 fn high_water_marks_are_written_alike_in_both_ways() {
     let v1 = Token::high_water_mark(TIME);
     assert_eq!(v1.encode().unwrap(), TokenDocument::from_hex(high_water_mark_v1(TIME)));
-    let v2 = Token { format: Format::V2, ..v1 };
+    let v2 = changed(&v1, |token| token.format = Format::V2);
     assert_eq!(v2.encode().unwrap(), TokenDocument::from_hex(high_water_mark_v2(TIME)));
+}
+
+fn changed(token: &Token, change: impl FnOnce(&mut Token)) -> Token {
+    let mut token = token.clone();
+    change(&mut token);
+    token
 }
 
 #[test]
 fn what_a_format_cannot_hold_is_not_written() {
     let mark = Token::high_water_mark(TIME);
-    let event = Token { token_type: Some(TokenType::Event), ..mark.clone() };
+    let event = changed(&mark, |token| token.token_type = Some(TokenType::Event));
     let zero_in_name: Document = [("a\0b", Value::Null)].into_iter().collect();
+    let of_v0 = changed(&event, |token| {
+        (token.format, token.token_type, token.from_invalidate) = (Format::V0, None, None);
+        token.identifier = Some(Identifier::DocumentKey(zero_in_name));
+    });
+    let key = Identifier::DocumentKey(Document::new());
     for (token, reason) in [
-        (Token { cluster_time: None, ..mark.clone() }, "a token without a time"),
-        (Token { format: Format::Cosmos, ..mark.clone() }, "a token type in a format without one"),
-        (Token { format: Format::V0, ..mark.clone() }, "a token type in a format without one"),
-        (Token { token_type: None, ..mark.clone() }, "a token of v1 or v2 without a type"),
-        (Token { from_invalidate: None, ..mark.clone() }, "a token of v1 or v2 without fromInvalidate"),
-        (Token { txn_op_index: None, ..mark.clone() }, "a token without txnOpIndex"),
-        (Token { txn_op_index: Some(1 << 31), ..event.clone() }, "an ordinal above 2147483647"),
-        (Token { fragment_num: Some(0), ..event.clone() }, "a fragment of no split event"),
-        (
-            Token { identifier: Some(Identifier::DocumentKey(Document::new())), ..mark },
-            "an identifier in a high-water mark",
-        ),
-        (Token { format: Format::V2, ..event.clone() }, "an event of v2 without an identifier"),
-        (
-            Token {
-                identifier: Some(Identifier::DocumentKey(zero_in_name)),
-                format: Format::V0,
-                token_type: None,
-                from_invalidate: None,
-                ..event
-            },
-            "a zero in a name or regular expression",
-        ),
+        (changed(&mark, |token| token.cluster_time = None), "a token without a time"),
+        (changed(&mark, |token| token.format = Format::Cosmos), "a token type in a format without one"),
+        (changed(&mark, |token| token.format = Format::V0), "a token type in a format without one"),
+        (changed(&mark, |token| token.token_type = None), "a token of v1 or v2 without a type"),
+        (changed(&mark, |token| token.from_invalidate = None), "a token of v1 or v2 without fromInvalidate"),
+        (changed(&mark, |token| token.txn_op_index = None), "a token without txnOpIndex"),
+        (changed(&event, |token| token.txn_op_index = Some(1 << 31)), "an ordinal above 2147483647"),
+        (changed(&event, |token| token.fragment_num = Some(0)), "a fragment of no split event"),
+        (changed(&mark, |token| token.identifier = Some(key)), "an identifier in a high-water mark"),
+        (changed(&event, |token| token.format = Format::V2), "an event of v2 without an identifier"),
+        (of_v0, "a zero in a name or regular expression"),
     ] {
         assert_eq!(token.encode().unwrap_err().kind(), &ErrorKind::Unwritable(reason));
     }
@@ -168,7 +167,8 @@ fn parts_that_do_not_go_together_are_refused_and_told() {
         assert_eq!(partial.error, Some(error));
         assert_eq!(partial.token.identifier.is_some(), field == Field::Uuid, "{tail}");
         // What decode refuses is not written.
-        let token = Token { from_invalidate: partial.token.from_invalidate.or(Some(false)), ..partial.token };
+        let token =
+            changed(&partial.token, |token| token.from_invalidate = token.from_invalidate.or(Some(false)));
         token.encode().unwrap_err();
     }
     // v1's dropDatabase has neither, and v0 never had to.
