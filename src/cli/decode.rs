@@ -3,6 +3,7 @@
 use super::{Failure, Outcome};
 use mongodb_resume_token::{Error, Token, find_token};
 use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
+use std::ops::RangeInclusive;
 
 /// A token document is at most 16 MB of BSON, twice that in digits; a longer line is no token.
 const LONGEST_LINE: u64 = 64 << 20;
@@ -63,7 +64,7 @@ impl<W: Write> Printer<W> {
         }
         let token = match decoded {
             Ok(token) => token,
-            Err(error) => return writeln!(self.out, "error: {error}"),
+            Err(error) => return writeln!(self.out, "error: {}", seen(&error.to_string())),
         };
         let time = token.cluster_time.map(|time| crate::publish::time(i64::from(time.t)));
         let position = token.cluster_time.map(|time| time.to_string());
@@ -73,8 +74,39 @@ impl<W: Write> Printer<W> {
         let uuid = token.uuid.map(|uuid| uuid.to_string()).unwrap_or_default();
         let identifier =
             token.identifier.as_ref().map(|identifier| identifier.document().to_json()).unwrap_or_default();
-        let format = token.format.name();
-        let line = format!("{time:<21} {position:<17} {format:<10} {kind:<16} {uuid} {identifier}");
+        let (format, identifier, others) = (token.format.name(), seen(&identifier), others(&token));
+        let line = format!("{time:<21} {position:<17} {format:<10} {kind:<16} {uuid} {identifier} {others}");
         writeln!(self.out, "{}", line.trim_end())
     }
 }
+
+/// What few tokens have, under the names that it has in the JSON.
+fn others(token: &Token) -> String {
+    let ordinal = token.txn_op_index.filter(|index| *index > 0).map(|index| format!("txnOpIndex={index}"));
+    let fragment = token.fragment_num.map(|number| format!("fragmentNum={number}"));
+    let missing = token.type_bits_missing.then(|| "typeBitsMissing".to_owned());
+    [ordinal, fragment, missing].into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+/// Text that comes from anywhere, for a terminal: what would steer it, or turn the order of what is seen, as JSON's escape.
+/// In JSON such characters stand in strings only.
+fn seen(text: &str) -> String {
+    let mut seen = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || HIDDEN.iter().any(|hidden| hidden.contains(&c)) {
+            seen.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            seen.push(c);
+        }
+    }
+    seen
+}
+
+/// Characters of no width that order what stands around them, or hide: Unicode's marks, isolates and separators.
+const HIDDEN: [RangeInclusive<char>; 5] = [
+    '\u{061C}'..='\u{061C}',
+    '\u{200B}'..='\u{200F}',
+    '\u{2028}'..='\u{202E}',
+    '\u{2060}'..='\u{206F}',
+    '\u{FEFF}'..='\u{FEFF}',
+];

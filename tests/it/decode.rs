@@ -72,7 +72,7 @@ fn a_bad_line_is_an_error_in_its_place_and_exit_1_and_the_rest_is_decoded() {
     let expected = [
         None,
         Some("'n' at index 0 is no hexadecimal digit"),
-        Some("no field _data, _id, resume_token or offset"),
+        Some("no field _data, _id, resume_token, offset or offsets"),
         None,
         Some("the token ends 7 bytes too early"),
     ];
@@ -98,6 +98,45 @@ fn people_get_a_table() {
         [TIME, "1795404769,1", "v1", "high-water-mark"]
     );
     assert!(lines[2].starts_with("error: "), "{run:?}");
+}
+
+#[test]
+fn the_table_tells_what_few_tokens_have() {
+    let uuid = "5A10043CEF45D252B04391B0DD08B2DD38D615";
+    let before = "826B03B26100000001";
+    for (token, others) in [
+        (format!("{before}2B022C0100296E{uuid}461E5F6964002B0A0004"), None),
+        (format!("{before}2B022C01002B066E{uuid}461E5F6964002B0A0004"), Some("txnOpIndex=3")),
+        (
+            format!("{before}2B042C0100296E{uuid}463C6F7065726174696F6E54797065003C64726F7000002904"),
+            Some("fragmentNum=0"),
+        ),
+        (format!("{before}2B022C0100296E{uuid}461E5F6964002B03800000000000000004"), Some("typeBitsMissing")),
+    ] {
+        let run = resumeguard(&["decode", &token]).run();
+        assert_eq!(run.code, 0, "{run:?}");
+        let row = run.stdout.lines().nth(1).unwrap();
+        assert_eq!(row.rsplit_once("} ").map(|(_, others)| others), others, "{row}");
+    }
+}
+
+/// Names and texts come from whoever writes to the database; a terminal must not obey them.
+#[test]
+fn what_would_steer_a_terminal_is_escaped() {
+    let id: String = "a\u{1b}[2J\u{7f}\u{9b}31m\u{202e}\u{2066}\u{feff}ž🐎"
+        .bytes()
+        .map(|byte| format!("{byte:02X}"))
+        .collect();
+    let token = format!("826B03B261000000012B042C0100296E14463C{id}003C{id}000004");
+    let told = r#"{"a\u001b[2J\u007f\u009b31m\u202e\u2066\ufeffž🐎":"a\u001b[2J\u007f\u009b31m\u202e\u2066\ufeffž🐎"}"#;
+    let run = resumeguard(&["decode", &token]).run();
+    assert!(run.stdout.trim_end().ends_with(told), "{run:?}");
+    let broken = format!("{}93", token.strip_suffix("0004").unwrap());
+    for text in [broken, "82\u{202e}".to_owned(), "82\u{9b}".to_owned()] {
+        let run = resumeguard(&["decode", &text]).run();
+        assert_eq!(run.code, 1, "{run:?}");
+        assert!(run.stdout.chars().all(|c| c == '\n' || !(c.is_control() || c == '\u{202e}')), "{run:?}");
+    }
 }
 
 /// The crate's own tests compare more closely; here it is the way through the program that is held.

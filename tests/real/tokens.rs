@@ -1,14 +1,21 @@
-//! Tokens of a real server: each decodes to its event's own key, encodes to its own bytes, and marks are what it writes.
+//! Tokens of a real server, in both layouts that it writes: each decodes to its event's own key, encodes to its own bytes,
+//! and marks are what it writes.
+
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use mongodb::bson::{RawDocumentBuf, Timestamp as BsonTimestamp, doc};
-use mongodb::options::ChangeStreamOptions;
-use mongodb::{Client, Collection, Database};
+use mongodb::bson::{Bson, RawArrayBuf, RawDocumentBuf, Timestamp as BsonTimestamp, cstr, doc, rawdoc};
+use mongodb::options::CursorType;
+use mongodb::{Client, Collection, Cursor, Database};
 use mongodb_resume_token::{
-    Array, Decimal128, Document, Event, Timestamp, Token, TokenData, TokenDocument, Value,
+    Decimal128, Document, ErrorKind, Event, Format, Timestamp, Token, TokenDocument, Value,
     high_water_mark_v1, high_water_mark_v2,
 };
 use xtask::{ReplicaSet, ReplicaSetSpec};
+
+mod random;
+
+use random::Random;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -16,34 +23,91 @@ const DOCUMENTS: usize = 2000;
 const BATCH: usize = 100;
 const SEED: u64 = 286;
 
-/// A set of its own with room in the oplog: the events must outlive the test.
+const LAYOUTS: [Format; 2] = [Format::V1, Format::V2];
+
+/// A set of its own with room in the oplog: the events must outlive the test. Only with test commands does 6.0 write v2
+/// where it is asked to.
 async fn replica_set() -> ReplicaSet {
-    ReplicaSet::start(ReplicaSetSpec::of(1).with_oplog_mib(200)).await.unwrap()
+    let spec = ReplicaSetSpec::of(1).with_oplog_mib(200).with_test_commands();
+    ReplicaSet::start(spec).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_of_random_documents_hold_the_document_key() {
     let set = replica_set().await;
-    every_type_as_id(&set.mongo().client().database("tokens")).await.unwrap();
-    random_documents(&set.mongo().client().database("tokens")).await.unwrap();
+    for layout in LAYOUTS {
+        let database = set.mongo().client().database(&format!("tokens-{layout}"));
+        every_type_as_id(&database, layout).await.unwrap();
+        random_documents(&database, layout).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_of_every_event_tell_which_it_is() {
-    every_event(replica_set().await.mongo().client()).await.unwrap();
+    let set = replica_set().await;
+    for layout in LAYOUTS {
+        every_event(set.mongo().client(), layout).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_written_as_high_water_marks_are_the_servers_own_and_resume() {
-    high_water_marks(replica_set().await.mongo().client()).await.unwrap();
+    let set = replica_set().await;
+    for layout in LAYOUTS {
+        high_water_marks(set.mongo().client(), layout).await.unwrap();
+    }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn text_that_is_not_utf8_is_in_tokens_that_resume() {
+    let set = replica_set().await;
+    for layout in LAYOUTS {
+        not_utf8(set.mongo().client(), layout).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_refuses_what_we_refuse() {
+    let set = replica_set().await;
+    contradictions(set.mongo().client()).await.unwrap();
+}
+
+/// A change stream whose tokens have that layout: over a collection, a database or, from `admin`, everything.
+async fn watch(
+    database: &Database,
+    collection: Option<&str>,
+    layout: Format,
+) -> Result<Cursor<RawDocumentBuf>, Box<dyn std::error::Error>> {
+    let over_all = database.name() == "admin";
+    let mut stage = doc! { "showExpandedEvents": collection.is_none() };
+    if over_all {
+        stage.insert("allChangesForCluster", true);
+    }
+    let over = collection.map_or(Bson::Int32(1), Bson::from);
+    let mut command =
+        doc! { "aggregate": over, "pipeline": [{ "$changeStream": stage }], "cursor": { "batchSize": 0 } };
+    command.insert(IN_V2, layout == Format::V2);
+    let cursor = database.run_cursor_command(command).cursor_type(CursorType::TailableAwait).await?;
+    Ok(cursor.with_type())
+}
+
+/// The option of `aggregate` by which 6.0's own tests ask for v2.
+const IN_V2: &str = "$_generateV2ResumeTokens";
+
+async fn next(events: &mut Cursor<RawDocumentBuf>) -> Result<RawDocumentBuf, Box<dyn std::error::Error>> {
+    let event = tokio::time::timeout(PATIENCE, events.next()).await?;
+    Ok(event.ok_or("the stream has ended")??)
+}
+
+/// For one event, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Every type that the server takes for an `_id`, by itself. It refuses arrays, regular expressions and undefined
 /// there; random documents hold them further down.
-async fn every_type_as_id(database: &Database) -> Outcome {
+async fn every_type_as_id(database: &Database, layout: Format) -> Outcome {
     database.create_collection("types").await?;
     let collection: Collection<RawDocumentBuf> = database.collection("types");
-    let mut events = collection.watch().await?.with_type::<RawDocumentBuf>();
+    let mut events = watch(database, Some("types"), layout).await?;
     let time = Timestamp { t: 1_651_836_794, i: 1 };
     let scope: Document = [("x", Value::Int64(3))].into_iter().collect();
     for id in [
@@ -68,16 +132,16 @@ async fn every_type_as_id(database: &Database) -> Outcome {
     ] {
         let document: Document = [("_id", id)].into_iter().collect();
         collection.insert_one(RawDocumentBuf::from_bytes(document.to_bson()?)?).await?;
-        agree(&events.next().await.ok_or("the stream has ended")??)?;
+        agree(&next(&mut events).await?, layout)?;
     }
     Ok(())
 }
 
 /// Inserts random documents of every type and depth, and compares each token with its event.
-async fn random_documents(database: &Database) -> Outcome {
+async fn random_documents(database: &Database, layout: Format) -> Outcome {
     database.create_collection("random").await?;
     let collection: Collection<RawDocumentBuf> = database.collection("random");
-    let mut events = collection.watch().await?.with_type::<RawDocumentBuf>();
+    let mut events = watch(database, Some("random"), layout).await?;
     let mut random = Random(SEED);
     for batch in 0..DOCUMENTS / BATCH {
         let documents = (0..BATCH).map(|index| {
@@ -90,8 +154,7 @@ async fn random_documents(database: &Database) -> Outcome {
         let documents: Vec<RawDocumentBuf> = documents.collect::<Result<_, Box<dyn std::error::Error>>>()?;
         collection.insert_many(documents).await?;
         for _ in 0..BATCH {
-            let event = events.next().await.ok_or("the stream has ended")??;
-            let token = agree(&event)?;
+            let token = agree(&next(&mut events).await?, layout)?;
             assert!(matches!(token.event(), Event::Change(_)), "{token:?}");
         }
     }
@@ -99,29 +162,28 @@ async fn random_documents(database: &Database) -> Outcome {
 }
 
 /// One event of every kind that a replica set can be made to give, over a collection, a database and all of them.
-async fn every_event(client: &Client) -> Outcome {
+async fn every_event(client: &Client, layout: Format) -> Outcome {
     let database = client.database("tokens2");
     database.create_collection("events").await?;
     let collection = database.collection::<mongodb::bson::Document>("events");
-    let expanded = || ChangeStreamOptions::builder().show_expanded_events(true).build();
-    let mut of_collection = collection.watch().await?.with_type::<RawDocumentBuf>();
-    let mut of_database = database.watch().with_options(expanded()).await?.with_type::<RawDocumentBuf>();
-    let mut of_all = client.watch().with_options(expanded()).await?.with_type::<RawDocumentBuf>();
+    let mut of_collection = watch(&database, Some("events"), layout).await?;
+    let mut of_database = watch(&database, None, layout).await?;
+    let mut of_all = watch(&client.database("admin"), None, layout).await?;
     make_events(client, &database, &collection).await?;
 
     let mut seen = Vec::new();
     // It ends with the invalidate event.
     while let Some(event) = of_collection.next().await.transpose()? {
         seen.push(name_of(&event)?);
-        told(&agree(&event)?, &event)?;
+        told(&agree(&event, layout)?, &event)?;
     }
     assert_eq!(seen, ["insert", "update", "replace", "delete", "insert", "insert", "rename", "invalidate"]);
     for stream in [&mut of_database, &mut of_all] {
         let mut seen = Vec::new();
         while seen.last().is_none_or(|name| name != "dropDatabase") {
-            let event = stream.next().await.ok_or("the stream has ended")??;
+            let event = next(stream).await?;
             seen.push(name_of(&event)?);
-            told(&agree(&event)?, &event)?;
+            told(&agree(&event, layout)?, &event)?;
         }
         for name in ["create", "createIndexes", "dropIndexes", "rename", "drop"] {
             assert!(seen.iter().any(|seen| seen == name), "{name} is missing from {seen:?}");
@@ -157,8 +219,8 @@ async fn make_events(
 }
 
 /// The mark that the server writes itself is ours, and ours resumes, in both layouts: with the events of its own time.
-async fn high_water_marks(client: &Client) -> Outcome {
-    let marked = client.database("tokens").collection::<mongodb::bson::Document>("marks");
+async fn high_water_marks(client: &Client, layout: Format) -> Outcome {
+    let marked = client.database(&format!("marks-{layout}")).collection::<mongodb::bson::Document>("marks");
     marked.insert_one(doc! { "_id": "before" }).await?;
     let mut session = client.start_session().await?;
     marked.insert_one(doc! { "_id": "marked" }).session(&mut session).await?;
@@ -166,13 +228,13 @@ async fn high_water_marks(client: &Client) -> Outcome {
     marked.insert_one(doc! { "_id": "after" }).await?;
     let time = Timestamp { t: now.time, i: now.increment };
 
-    let own = open(client, doc! { "startAtOperationTime": now }, 0).await?;
+    let own = open(client, doc! { "startAtOperationTime": now }, 0, layout).await?;
     let own = TokenDocument::try_from(own.get_document("postBatchResumeToken")?)?;
     let [v1, v2] = [high_water_mark_v1(time), high_water_mark_v2(time)].map(TokenDocument::from_hex);
-    assert!(own == v1 || own == v2, "{own:?}");
+    assert_eq!(&own, if layout == Format::V2 { &v2 } else { &v1 });
     for mark in [v1, v2] {
         let mark = mongodb::bson::Document::from(&mark);
-        let resumed = open(client, doc! { "resumeAfter": mark }, 1).await?;
+        let resumed = open(client, doc! { "resumeAfter": mark }, 1, layout).await?;
         let first = resumed.get_array("firstBatch")?.first().ok_or("no event in the first batch")?;
         let first = first.as_document().ok_or("an event that is no document")?;
         assert_eq!(first.get_document("documentKey")?, &doc! { "_id": "marked" });
@@ -181,8 +243,8 @@ async fn high_water_marks(client: &Client) -> Outcome {
     // The control: with a batch of 1 the server does look whether it can resume. An event that never was, it cannot.
     let never = high_water_mark_v1(time).replace("29296E04", "2C0100296E04");
     let never = doc! { "resumeAfter": { "_data": never } };
-    open(client, never.clone(), 0).await?;
-    let refused = open(client, never, 1).await.expect_err("a token of no event");
+    open(client, never.clone(), 0, layout).await?;
+    let refused = open(client, never, 1, layout).await.expect_err("a token of no event");
     assert!(refused.to_string().contains("resume token was not found"), "{refused}");
     Ok(())
 }
@@ -193,25 +255,92 @@ async fn open(
     client: &Client,
     option: mongodb::bson::Document,
     batch_size: i32,
+    layout: Format,
 ) -> Result<mongodb::bson::Document, Box<dyn std::error::Error>> {
     let mut stage = doc! { "allChangesForCluster": true };
     stage.extend(option);
-    let command = doc! {
+    let mut command = doc! {
         "aggregate": 1,
         "pipeline": [{ "$changeStream": stage }],
         "cursor": { "batchSize": batch_size },
         "maxTimeMS": 10_000,
     };
+    command.insert(IN_V2, layout == Format::V2);
     let reply = client.database("admin").run_command(command).await?;
     Ok(reply.get_document("cursor")?.clone())
 }
 
+/// Text that is not UTF-8 wherever a server takes it: the token resumes, and the lenient face tells all but that text.
+async fn not_utf8(client: &Client, layout: Format) -> Outcome {
+    let database = client.database(&format!("not-utf8-{layout}"));
+    database.create_collection("texts").await?;
+    let mut events = watch(&database, Some("texts"), layout).await?;
+    let values = [
+        [("x?", Value::Int32(1))].into_iter().collect::<Document>(),
+        [("x", Value::String("a?b"))].into_iter().collect(),
+        [("x", Value::String("a\0?"))].into_iter().collect(),
+        [("x", Value::Code("?"))].into_iter().collect(),
+        [("x", Value::Regex { pattern: "?", options: "i" })].into_iter().collect(),
+        [("x", Value::DbPointer { namespace: "a.?", id: [7; 12] })].into_iter().collect(),
+    ];
+    for value in values {
+        let document: Document = [("_id", &value)].into_iter().collect();
+        let spoilt =
+            document.to_bson()?.iter().map(|byte| if *byte == b'?' { 0xFF } else { *byte }).collect();
+        // The driver's own insert copies documents by way of strings.
+        let mut documents = RawArrayBuf::new();
+        documents.push(RawDocumentBuf::from_bytes(spoilt)?);
+        let mut insert = rawdoc! { "insert": "texts" };
+        insert.append(cstr!("documents"), documents);
+        database.run_raw_command(insert).await?;
+        let event = next(&mut events).await?;
+        let token = TokenDocument::try_from(event.get_document("_id")?)?;
+        assert_eq!(token.decode().unwrap_err().kind(), &ErrorKind::NotUtf8, "{value:?}");
+        let told = token.decode_lenient().token;
+        assert_eq!((told.format, told.uuid.is_some()), (layout, true), "{value:?}");
+        assert_eq!(told.cluster_time, token.cluster_time().ok());
+        assert_eq!(told.event(), Event::Change((layout == Format::V2).then_some("insert")), "{value:?}");
+        let key = told.identifier.as_ref().and_then(|identifier| identifier.document_key());
+        let id = key.and_then(|key| key.get("_id")).and_then(Value::as_document).ok_or("no _id")?;
+        assert_eq!(format!("{id:?}"), format!("{value:?}").replace('?', "\u{FFFD}"));
+        let resume = doc! { "resumeAfter": mongodb::bson::Document::from(&token) };
+        open(client, resume, 1, layout).await?;
+    }
+    Ok(())
+}
+
+/// What is sound part by part: mongod refuses it too, though the time in it is one that resumes.
+async fn contradictions(client: &Client) -> Outcome {
+    let mut session = client.start_session().await?;
+    let marked = client.database("contradictions").collection("marks");
+    marked.insert_one(doc! { "_id": 1 }).session(&mut session).await?;
+    let now = session.operation_time().ok_or("an insert without operationTime")?;
+    let mark = high_water_mark_v1(Timestamp { t: now.time, i: now.increment });
+    open(client, doc! { "resumeAfter": { "_data": &mark } }, 1, Format::V1).await?;
+    for (tail, code) in CONTRADICTIONS {
+        let token = mark.replace("2B0229296E04", tail);
+        let error = mongodb_resume_token::decode(&token).expect_err("refused here");
+        assert!(matches!(error.kind(), ErrorKind::Contradiction(_)), "{error}");
+        let refused = open(client, doc! { "startAfter": { "_data": token } }, 1, Format::V1).await;
+        let refused = refused.expect_err(tail).to_string();
+        assert!(refused.contains(&format!("Error code {code} ")), "{tail} {refused}");
+    }
+    Ok(())
+}
+
+/// With the server's answer to each.
+const CONTRADICTIONS: [(&str, i32); 4] = [
+    ("2B0229296F04", 6_189_505),
+    ("2B0429296F1404", 6_189_505),
+    ("2B02292B026E04", 6_189_505),
+    ("2B022C0100296E461E5F6964002B020004", 207),
+];
+
 /// Decodes an event's token, and checks it against the event and against the encoder.
-fn agree(event: &RawDocumentBuf) -> Result<Token, Box<dyn std::error::Error>> {
-    let id = event.get_document("_id")?;
-    let type_bits = id.get("_typeBits")?.and_then(|bits| bits.as_binary()).map(|bits| bits.bytes.to_vec());
-    let document = TokenDocument { data: TokenData::Hex(id.get_str("_data")?.to_owned()), type_bits };
+fn agree(event: &RawDocumentBuf, layout: Format) -> Result<Token, Box<dyn std::error::Error>> {
+    let document = TokenDocument::try_from(event.get_document("_id")?)?;
     let token = document.decode()?;
+    assert_eq!(token.format, layout);
     let BsonTimestamp { time, increment } = event.get_timestamp("clusterTime")?;
     assert_eq!(token.cluster_time, Some(Timestamp { t: time, i: increment }));
     assert_eq!(document.cluster_time().ok(), token.cluster_time);
@@ -246,130 +375,4 @@ fn told(token: &Token, event: &RawDocumentBuf) -> Outcome {
 
 fn name_of(event: &RawDocumentBuf) -> Result<String, Box<dyn std::error::Error>> {
     Ok(event.get_str("operationType")?.to_owned())
-}
-
-/// A generator of its own, so that a seed means the same for ever (xorshift64*, Vigna).
-struct Random(u64);
-
-impl Random {
-    fn word(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.word() % bound
-    }
-
-    fn bytes<const N: usize>(&mut self) -> [u8; N] {
-        std::array::from_fn(|_| self.word().to_be_bytes()[0])
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[usize::try_from(self.word()).unwrap_or(0) % from.len()]
-    }
-
-    fn text(&mut self) -> String {
-        let length = self.below(12);
-        (0..length).map(|_| self.pick(&['a', 'z', '\0', 'ž', '🐎', ' '])).collect()
-    }
-
-    fn name(&mut self) -> String {
-        self.text().replace('\0', "_")
-    }
-
-    /// Makes one value, which borrows from here, and gives it away.
-    fn value(&mut self, depth: u64, give: impl FnOnce(Value<'_>)) {
-        match self.below(if depth < 6 { 24 } else { 18 }) {
-            0 => give(Value::Int32(i32::from_be_bytes(self.bytes()) >> self.below(32))),
-            1 => give(Value::Int64(i64::from_be_bytes(self.bytes()) >> self.below(64))),
-            2..=4 => give(Value::Double(self.double())),
-            5..=8 => give(Value::Decimal128(self.decimal())),
-            9 => give(Value::String(&self.text())),
-            10 => give(self.pick_of_few()),
-            11 => give(Value::Binary { subtype: self.pick(&[0, 3, 5, 6, 128]), bytes: &self.binary() }),
-            12 => give(Value::ObjectId(self.bytes())),
-            13 => give(Value::DateTime(i64::from_be_bytes(self.bytes()) >> self.below(64))),
-            14 => give(Value::Timestamp(Timestamp {
-                t: u32::from_be_bytes(self.bytes()),
-                i: u32::from_be_bytes(self.bytes()),
-            })),
-            15 => give(Value::Regex { pattern: &self.name(), options: self.pick(&["", "i", "ix"]) }),
-            16 => give(Value::Code(&self.text())),
-            17 => give(Value::Symbol(&self.text())),
-            18 => give(Value::CodeWithScope { code: &self.text(), scope: self.document(depth + 1).view() }),
-            19 => give(Value::DbPointer { namespace: "a.b", id: self.bytes() }),
-            20..=21 => give(Value::Document(self.document(depth + 1).view())),
-            _ => give(Value::Array(self.array(depth + 1).view())),
-        }
-    }
-
-    fn array(&mut self, depth: u64) -> Array {
-        let (mut array, length) = (Array::new(), self.below(6));
-        for _ in 0..length {
-            self.value(depth, |value| array.push(value));
-        }
-        array
-    }
-
-    fn document(&mut self, depth: u64) -> Document {
-        let (mut document, length) = (Document::new(), self.below(6));
-        for index in 0..length {
-            let name = format!("{}{index}", self.name());
-            self.value(depth, |value| document.push(&name, value));
-        }
-        document
-    }
-
-    fn pick_of_few(&mut self) -> Value<'static> {
-        match self.below(6) {
-            0 => Value::Null,
-            1 => Value::MinKey,
-            2 => Value::MaxKey,
-            3 => Value::Undefined,
-            other => Value::Boolean(other == 4),
-        }
-    }
-
-    fn binary(&mut self) -> Vec<u8> {
-        let length = self.pick(&[0, 1, 16, 254, 255, 256, 300]);
-        (0..length).map(|_| self.word().to_be_bytes()[0]).collect()
-    }
-
-    /// Doubles of every magnitude, and those at which the encoding changes its form. The bits of a NaN are not kept.
-    fn double(&mut self) -> f64 {
-        let any = f64::from_be_bytes(self.bytes());
-        let edge = self.pick(&[
-            0.0,
-            1.0,
-            0.1,
-            5e-324,
-            f64::MIN_POSITIVE,
-            f64::MAX,
-            f64::INFINITY,
-            2f64.powi(63),
-            2f64.powi(-255),
-        ]);
-        let edge = self.pick(&[edge, -edge, edge.next_up(), edge.next_down()]);
-        let value = self.pick(&[any, edge, any.fract(), edge.trunc()]);
-        if value.is_nan() { f64::NAN } else { value }
-    }
-
-    /// Decimals of every length and exponent, and many in the range of doubles.
-    fn decimal(&mut self) -> Decimal128 {
-        const BIAS: u64 = 6176;
-        if self.below(30) == 0 {
-            return self.pick(&[Decimal128::NAN, Decimal128::INFINITY, Decimal128::NEGATIVE_INFINITY]);
-        }
-        let digits = u32::try_from(self.below(35)).unwrap_or(0);
-        let coefficient = u128::from_be_bytes(self.bytes()) % 10u128.pow(digits);
-        let wide = self.below(12_288);
-        let double = BIAS - 345 + self.below(645);
-        let near = BIAS - 40 + self.below(60);
-        let exponent = u128::from(self.pick(&[wide, double, near, near]));
-        let sign = u128::from(self.below(2)) << 127;
-        Decimal128::from_le_bytes((sign | (exponent << 113) | coefficient).to_le_bytes())
-    }
 }

@@ -21,9 +21,9 @@ fn main() {
     let corpus: Vec<TokenDocument> = ROWS.lines().filter_map(sound).collect();
     let hex: Vec<&str> = corpus
         .iter()
-        .filter_map(|token| match &token.data {
-            TokenData::Hex(text) => cluster_time(text).is_ok().then_some(text.as_str()),
-            TokenData::Binary(_) => None,
+        .filter_map(|token| {
+            let TokenData::Hex(text) = &token.data else { return None };
+            cluster_time(text).is_ok().then_some(text.as_str())
         })
         .collect();
     let insert = TokenDocument::from_hex(INSERT);

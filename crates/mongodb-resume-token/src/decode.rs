@@ -38,7 +38,7 @@ const SHORT: usize = 256;
 /// # Ok::<(), mongodb_resume_token::Error>(())
 /// ```
 pub fn decode(data: &str) -> Result<Token, Error> {
-    strictly(|token| read_hex(data, None, token))
+    strictly(|token| read_hex(data, Reading::default(), token))
 }
 
 /// Decodes what of a token stands before the collection: format, time, type, and whether it is that of an invalidate
@@ -61,27 +61,6 @@ pub fn decode_header(data: &str) -> Result<Token, Error> {
     })
 }
 
-/// What could be read of a token, and why no more.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Partial {
-    /// Whole, or as much of it as stands before the damage. Of an identifier that breaks off, the complete fields.
-    pub token: Token,
-    /// Why the token is not whole.
-    pub error: Option<Error>,
-}
-
-/// Decodes what a damaged token still tells. Of a sound one as much as [`decode`].
-///
-/// ```
-/// let partial = mongodb_resume_token::decode_lenient("8266561E1B000000062B022C");
-/// assert_eq!(partial.token.cluster_time.map(|time| time.t), Some(1716919835));
-/// assert!(partial.error.is_some_and(|error| error.to_string().ends_with("in tokenType")));
-/// ```
-#[must_use]
-pub fn decode_lenient(data: &str) -> Partial {
-    leniently(|token| read_hex(data, None, token))
-}
-
 impl TokenDocument {
     /// Decodes the token, with its type bits.
     ///
@@ -90,47 +69,11 @@ impl TokenDocument {
     /// # Errors
     /// See [`ErrorKind`]; the error tells the byte and the field.
     pub fn decode(&self) -> Result<Token, Error> {
-        strictly(|token| self.read(self.type_bits.as_deref(), token))
-    }
-
-    /// Decodes what a damaged token still tells. Of a sound one as much as [`decode`](Self::decode).
-    ///
-    /// Type bits that do not fit the token are left out, as if it had come without: the error tells of them.
-    ///
-    /// ```
-    /// # use mongodb_resume_token::{Field, TokenData, TokenDocument};
-    /// let data = "826B03DBBC000000042B022C0100296E5A10043CEF45D252B04391B0DD08B2DD38D615461E5F6964002B0A0004";
-    /// let token = TokenDocument { data: TokenData::Hex(data.into()), type_bits: Some(vec![0x82, 0xC0]) };
-    /// let partial = token.decode_lenient();
-    /// assert_eq!(partial.error.map(|error| error.field()), Some(Field::TypeBits));
-    /// assert_eq!(partial.token.cluster_time.map(|time| time.t), Some(1795414972));
-    /// assert!(partial.token.identifier.is_some());
-    /// ```
-    #[must_use]
-    pub fn decode_lenient(&self) -> Partial {
-        let partial = leniently(|token| self.read(self.type_bits.as_deref(), token));
-        match &partial.error {
-            Some(error) if self.type_bits.is_some() => self.without_type_bits(error).unwrap_or(partial),
-            _ => partial,
-        }
-    }
-
-    /// What the token tells by itself, if that is more: type bits may be damaged where it is sound.
-    #[cold]
-    fn without_type_bits(&self, error: &Error) -> Option<Partial> {
-        let alone = leniently(|token| self.read(None, token));
-        let tells_more = match &alone.error {
-            None => true,
-            Some(next) => error.field() == Field::TypeBits || next.offset() > error.offset(),
-        };
-        tells_more.then(|| Partial { error: Some(error.clone()), ..alone })
-    }
-
-    fn read(&self, type_bits: Option<&[u8]>, token: &mut Token) -> Result<(), Error> {
-        match &self.data {
-            TokenData::Hex(text) => read_hex(text, type_bits, token),
-            TokenData::Binary(bytes) => read_bytes(Form::Binary, bytes, type_bits, token),
-        }
+        let reading = Reading { type_bits: self.type_bits.as_deref(), lossy: false };
+        strictly(|token| match &self.data {
+            TokenData::Hex(text) => read_hex(text, reading, token),
+            TokenData::Binary(bytes) => read_binary(bytes, reading, token),
+        })
     }
 }
 
@@ -145,10 +88,12 @@ fn strictly(read: impl FnOnce(&mut Token) -> Result<(), Error>) -> Result<Token,
     outcome
 }
 
-fn leniently(read: impl FnOnce(&mut Token) -> Result<(), Error>) -> Partial {
-    let mut partial = Partial { token: Token::new(Format::Unknown), error: None };
-    partial.error = read(&mut partial.token).err();
-    partial
+/// What else is known when a token is read.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Reading<'a> {
+    pub(crate) type_bits: Option<&'a [u8]>,
+    /// Text that is not UTF-8 is mended, and no error.
+    pub(crate) lossy: bool,
 }
 
 /// The outer form of a token.
@@ -159,36 +104,31 @@ enum Form {
 }
 
 /// Reads a whole token. What was read before an error stays in `token`.
-fn read_hex(text: &str, type_bits: Option<&[u8]>, token: &mut Token) -> Result<(), Error> {
+pub(crate) fn read_hex(text: &str, reading: Reading<'_>, token: &mut Token) -> Result<(), Error> {
     let length = text.len() / 2;
     if length > SHORT {
-        return read_long(text, type_bits, token);
+        return read_long(text, reading, token);
     }
     let mut buffer = [0; SHORT];
     let bytes = &mut buffer[..length];
-    match hex::decode(text, bytes) {
-        Ok(()) => read_bytes(Form::Hex, bytes, type_bits, token),
-        Err(error) => Err(without_digits(text, error, token)),
-    }
+    hex::decode(text, bytes)?;
+    read_bytes(Form::Hex, bytes, reading, token)
 }
 
 #[inline(never)]
-fn read_long(text: &str, type_bits: Option<&[u8]>, token: &mut Token) -> Result<(), Error> {
+fn read_long(text: &str, reading: Reading<'_>, token: &mut Token) -> Result<(), Error> {
     if text.len() / 2 > LONGEST {
-        return Err(without_digits(text, too_long(), token));
+        token.cluster_time = prefix::cluster_time(text).ok();
+        return Err(too_long());
     }
     let mut bytes = vec![0; text.len() / 2];
-    match hex::decode(text, &mut bytes) {
-        Ok(()) => read_bytes(Form::Hex, &bytes, type_bits, token),
-        Err(error) => Err(without_digits(text, error, token)),
-    }
+    hex::decode(text, &mut bytes)?;
+    read_bytes(Form::Hex, &bytes, reading, token)
 }
 
-/// The digits of the time may be sound where others are not.
-#[cold]
-fn without_digits(text: &str, error: Error, token: &mut Token) -> Error {
-    token.cluster_time = prefix::cluster_time(text).ok();
-    error
+/// As [`read_hex`].
+pub(crate) fn read_binary(bytes: &[u8], reading: Reading<'_>, token: &mut Token) -> Result<(), Error> {
+    read_bytes(Form::Binary, bytes, reading, token)
 }
 
 #[cold]
@@ -196,7 +136,7 @@ fn too_long() -> Error {
     Error::new(ErrorKind::TooLong, LONGEST, Field::Data)
 }
 
-fn read_bytes(form: Form, bytes: &[u8], type_bits: Option<&[u8]>, token: &mut Token) -> Result<(), Error> {
+fn read_bytes(form: Form, bytes: &[u8], reading: Reading<'_>, token: &mut Token) -> Result<(), Error> {
     if !begins_with_time(form, bytes, token)? {
         return Ok(());
     }
@@ -204,7 +144,8 @@ fn read_bytes(form: Form, bytes: &[u8], type_bits: Option<&[u8]>, token: &mut To
         return Err(too_long());
     }
     let mut values = Values::new(Reader::new(bytes, PREFIX, Field::Version));
-    if let Some(type_bits) = type_bits {
+    values.lossy = reading.lossy;
+    if let Some(type_bits) = reading.type_bits {
         values.take_type_bits(type_bits)?;
     }
     let outcome = if form == Form::Hex && usual_header(&mut values, token) {
@@ -265,7 +206,7 @@ fn usual_header(values: &mut Values<'_>, token: &mut Token) -> bool {
         [byte::POSITIVE_1_BYTE, version, byte::POSITIVE_2_BYTES, 1, 0, byte::ZERO, flag, rest @ ..] => {
             (version, TokenType::Event, flag, rest)
         }
-        [byte::POSITIVE_1_BYTE, version, byte::ZERO, byte::ZERO, flag, rest @ ..] => {
+        [byte::POSITIVE_1_BYTE, version, byte::ZERO, byte::ZERO, flag @ byte::FALSE, rest @ ..] => {
             (version, TokenType::HighWaterMark, flag, rest)
         }
         _ => return false,
@@ -295,7 +236,14 @@ fn header(values: &mut Values<'_>, token: &mut Token) -> Result<(), Error> {
         };
     }
     values.reader.enter(Field::TxnOpIndex);
-    token.txn_op_index = Some(values.index()?);
+    let start = values.reader.position();
+    let index = values.index()?;
+    token.txn_op_index = Some(index);
+    let is_mark = token.is_high_water_mark();
+    if is_mark && index != 0 {
+        let what = "a high-water mark with another ordinal than 0";
+        return Err(values.reader.error_at(ErrorKind::Contradiction(what), start));
+    }
     if has_type {
         values.reader.enter(Field::FromInvalidate);
         token.from_invalidate = Some(match values.type_byte()? {
@@ -303,6 +251,10 @@ fn header(values: &mut Values<'_>, token: &mut Token) -> Result<(), Error> {
             byte::TRUE => true,
             found => return Err(values.wrong_type(found, "a boolean")),
         });
+        if is_mark && token.from_invalidate == Some(true) {
+            let what = "a high-water mark of an invalidate event";
+            return Err(values.reader.error_at(ErrorKind::Contradiction(what), values.reader.position() - 1));
+        }
     }
     Ok(())
 }
@@ -342,11 +294,18 @@ fn tail(values: &mut Values<'_>, token: &mut Token) -> Result<(), Error> {
 /// Leaves the fields read before an error in the token.
 #[inline]
 fn identifier(values: &mut Values<'_>, token: &mut Token) -> Result<(), Error> {
+    let start = values.reader.position();
     values.reader.byte()?;
     let identifier = token.identifier.insert(Identifier::usual(token.format));
     let outcome = Tree::read(values, identifier.document_mut().tape_mut());
     identifier.classify(token.format);
-    outcome
+    outcome?;
+    // Told last, so that the lenient face has the identifier.
+    if token.format == Format::V1 && token.uuid.is_none() {
+        let what = "an identifier in v1 without a collection";
+        return Err(Error::new(ErrorKind::Contradiction(what), start, Field::Uuid));
+    }
+    Ok(())
 }
 
 /// The layout of 3.6: the document key, or null if only the collection follows, and the collection.

@@ -15,6 +15,7 @@ pub struct TokenDocument {
 
 /// The token itself, in the form in which it was found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum TokenData {
     /// Hexadecimal digits: MongoDB since 4.0, Amazon DocumentDB.
     Hex(String),

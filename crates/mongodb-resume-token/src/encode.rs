@@ -1,19 +1,24 @@
 //! Tokens, written.
 
-use crate::error::{Error, ErrorKind};
+use crate::decode::LONGEST;
+use crate::error::{Error, ErrorKind, Field};
 use crate::keystring::type_byte as byte;
 use crate::keystring::writer::Writer;
 use crate::{Format, Identifier, Token, TokenData, TokenDocument, TokenType, hex};
 
 impl Token {
-    /// Writes the token as a server of its format would: what [`TokenDocument::decode`] reads back.
+    /// Writes the token as a server of its format would: what [`TokenDocument::decode`] reads back, or nothing.
+    ///
+    /// One field is not read back: a token with [`type_bits_missing`](Token::type_bits_missing) is written with the type bits
+    /// of the types that it was given for want of any, and those need not be the ones that it has lost.
     ///
     /// Meant for tests and tools. A server resumes from a written token of an event only if it knows that very event;
     /// to resume at a time, write a high-water mark.
     ///
     /// # Errors
     /// [`ErrorKind::Unwritable`] for other vendors' formats, for a token that lacks what its format demands or has what it
-    /// cannot hold, and for a name with a zero in it; [`ErrorKind::TooDeep`]; the [refusal](crate::Document::refusal) of
+    /// cannot hold, for an identifier of one kind with the fields of the other, and for a name with a zero in it;
+    /// [`ErrorKind::TooDeep`] and [`ErrorKind::TooLong`]; the [refusal](crate::Document::refusal) of
     /// an identifier that lacks what was pushed.
     ///
     /// ```
@@ -39,6 +44,10 @@ impl Token {
             }
         }
         writer.bytes.push(byte::END);
+        // Zeros in strings take twice their room.
+        if writer.bytes.len() > LONGEST {
+            return Err(Error::new(ErrorKind::TooLong, LONGEST, Field::Data));
+        }
         let data = if self.format == Format::BinData {
             TokenData::Binary(writer.bytes)
         } else {
@@ -58,12 +67,23 @@ impl Token {
                 "txnOpIndex in a format without it",
             ),
             (self.identifier.is_some() && is_mark, "an identifier in a high-water mark"),
+            (is_mark && self.txn_op_index.is_some_and(|index| index != 0), "an ordinal in a high-water mark"),
+            (is_mark && self.from_invalidate == Some(true), "a high-water mark of an invalidate event"),
+            (
+                self.identifier.is_some() && self.uuid.is_none() && self.format == Format::V1,
+                "an identifier in v1 without a collection",
+            ),
             (
                 self.fragment_num.is_some() && (self.format != Format::V2 || is_mark),
                 "a fragment of no split event",
             ),
         ];
-        match misplaced.into_iter().find(|(is_misplaced, _)| *is_misplaced) {
+        let is_of_its_kind = self.identifier.as_ref().is_none_or(|known| known.is_of_its_kind(self.format));
+        let misplaced = misplaced
+            .into_iter()
+            .chain([(!is_of_its_kind, "an identifier of one kind with the fields of the other")])
+            .find(|(is_misplaced, _)| *is_misplaced);
+        match misplaced {
             Some((_, what)) => Err(writer.refuse(ErrorKind::Unwritable(what))),
             None => Ok(()),
         }

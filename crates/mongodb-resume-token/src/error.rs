@@ -193,6 +193,9 @@ pub enum ErrorKind {
     InvalidNumber,
     /// A value in another form than the one in which servers write it, and by which they sort it; what is odd about it.
     NotCanonical(&'static str),
+    /// Parts that are sound each by itself and stand together in no token of a server; what is at odds. The server answers
+    /// 6189505 of high-water marks and 207 of an identifier without a collection.
+    Contradiction(&'static str),
     /// A field is to sort as another type than its value has.
     SortByte {
         /// The byte before the field's name.
@@ -200,7 +203,8 @@ pub enum ErrorKind {
         /// The byte that goes with the value's type.
         due: u8,
     },
-    /// A string or name that is not UTF-8, which MongoDB stores but Rust's strings do not.
+    /// A string or name that is not UTF-8, which MongoDB stores and puts into tokens but Rust's strings cannot hold. The
+    /// server resumes; [`decode_lenient`](crate::decode_lenient) tells all but that text.
     NotUtf8,
     /// More documents and arrays inside one another than the 200 that servers take. The server answers 15.
     TooDeep,
@@ -250,7 +254,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::UnknownType(found) => write!(f, "no BSON type is written as 0x{found:02X}"),
             ErrorKind::TooLong => f.write_str("more than 32 MiB"),
             ErrorKind::InvalidNumber => f.write_str("a payload that no number has"),
-            ErrorKind::NotCanonical(what) => f.write_str(what),
+            ErrorKind::NotCanonical(what) | ErrorKind::Contradiction(what) => f.write_str(what),
             ErrorKind::SortByte { found, due } => {
                 write!(f, "a field that sorts as type 0x{found:02X}, with a value that sorts as 0x{due:02X}")
             }
@@ -274,6 +278,7 @@ impl fmt::Display for ErrorKind {
 
 /// A maker of tokens that look like MongoDB's from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Vendor {
     /// Amazon DocumentDB: 0x01, seconds, increment, and what nobody has documented.
     DocumentDb,

@@ -23,7 +23,7 @@
 //! | the time | [`cluster_time`], [`cluster_time_of_bytes`] | 9 bytes, allocates nothing |
 //! | format, type, invalidate or not | [`decode_header`] | up to the collection |
 //! | everything | [`TokenDocument::decode`], [`decode`] | every byte and every type bit |
-//! | what a damaged token still tells | [`TokenDocument::decode_lenient`], [`decode_lenient`] | up to the damage |
+//! | what a damaged token still tells, or one with text that is not UTF-8 | [`TokenDocument::decode_lenient`], [`decode_lenient`] | up to the damage |
 //!
 //! A time alone does not make a token sound: text with a valid beginning and any ending has one.
 //!
@@ -73,14 +73,21 @@
 //!
 //! # Limits
 //!
-//! No `unsafe`, and no input makes it panic. Documents nest up to 200 deep, as in the server. Tokens have 32 MiB at most:
+//! No `unsafe`, and no input makes it panic. Documents nest up to 200 deep, as in the server, where that is
+//! a setting (`maxBSONDepth`); where it is set higher, deeper tokens are refused here. Tokens have 32 MiB at most:
 //! servers take 16 MiB for a whole document. Nothing is allocated for a length that the input only declares. A token of
 //! *n* bytes (twice as many digits) takes 2 *n* of memory where texts fill it, and in the dearest case, an array of values
 //! of one byte each, 34 *n*, up to 68 *n* while it is read.
 //!
-//! Servers write each value in one way; what is written in another is refused. Three things are not looked at: where a
+//! Servers write each value in one way; what is written in another is refused. Four things are not looked at: where a
 //! decimal lies beside a double, whether that is the nearest double below, with the right mark on it; whether `_typeBits` tells
-//! its length in the shortest way; and in the form of 3.6, whether null stands for a missing document key.
+//! its length in the shortest way; in the form of 3.6, whether null stands for a missing document key; and in v2, whether the
+//! identifier begins with `operationType`, as every server's does (where it does not, it is taken for a document key, and
+//! [`Token::event`] is unknown).
+//!
+//! One thing is refused that servers write: text that is not UTF-8. MongoDB takes it in strings, names, regular expressions
+//! and code (mongod 6.0.5 issues such tokens and resumes from them), but a `str` cannot hold it. The lenient face tells all
+//! else of such a token, with U+FFFD in that text, and keeps [`ErrorKind::NotUtf8`].
 //!
 //! # Features
 //!
@@ -101,6 +108,7 @@ mod high_water_mark;
 #[cfg(feature = "json")]
 mod json;
 mod keystring;
+mod lenient;
 mod prefix;
 mod timestamp;
 mod token;
@@ -112,13 +120,14 @@ mod vendor;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-pub use decode::{Partial, decode, decode_header, decode_lenient};
+pub use decode::{decode, decode_header};
 pub use document::{TokenData, TokenDocument};
 pub use error::{Error, ErrorKind, Field, Vendor};
 pub use high_water_mark::{high_water_mark_v1, high_water_mark_v2};
 #[cfg(feature = "json")]
 pub use json::find_token;
 pub use keystring::decimal::Decimal128;
+pub use lenient::{Partial, decode_lenient};
 pub use prefix::{cluster_time, cluster_time_of_bytes};
 pub use timestamp::Timestamp;
 pub use token::{Event, Format, Identifier, Token, TokenType, Uuid};

@@ -6,8 +6,10 @@ use crate::{Document, DocumentRef, Timestamp, Value};
 
 /// What a resume token says.
 ///
-/// Fields that the token's [`Format`] does not have, or that this token leaves out, are `None`.
+/// Fields that the token's [`Format`] does not have, or that this token leaves out, are `None`. To put one together, start from
+/// [`Token::high_water_mark`].
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Token {
     /// Who wrote it, in which layout.
     pub format: Format,
@@ -48,7 +50,9 @@ pub enum Format {
     V2,
     /// Amazon DocumentDB. Undocumented; the time is where it was in every published example, nothing else is read.
     DocumentDb,
-    /// Azure Cosmos DB for MongoDB (RU): no time in it.
+    /// Azure Cosmos DB for MongoDB (RU): no time in it. Any binary that begins with `{` or `[` counts as such. Tokens of the
+    /// vCore service, base64 text of a layout that nobody has published, are not named: they are
+    /// [no hexadecimal](crate::ErrorKind::NotHex).
     Cosmos,
     /// Only from [`decode_lenient`](crate::decode_lenient): the token is damaged before it says.
     Unknown,
@@ -78,6 +82,7 @@ impl fmt::Display for Format {
 
 /// What a token names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum TokenType {
     /// A time before all of its events.
     HighWaterMark,
@@ -137,9 +142,7 @@ impl Identifier {
     /// description; a document key may also begin with a shard key called `operationType`, but ends with an `_id`.
     #[inline]
     pub(crate) fn classify(&mut self, format: Format) {
-        let names_operation = self.document().begins_with_string(OPERATION_TYPE);
-        let is_event =
-            names_operation && (format == Format::V2 || (format == Format::V1 && self.describes_only()));
+        let is_event = self.names_its_event(format);
         match self {
             Identifier::Event(document) if !is_event => {
                 *self = Identifier::DocumentKey(std::mem::take(document));
@@ -149,6 +152,18 @@ impl Identifier {
             }
             Identifier::Event(_) | Identifier::DocumentKey(_) => {}
         }
+    }
+
+    /// Whether the fields are those of an event, in that format.
+    #[inline]
+    fn names_its_event(&self, format: Format) -> bool {
+        let names_operation = self.document().begins_with_string(OPERATION_TYPE);
+        names_operation && (format == Format::V2 || (format == Format::V1 && self.describes_only()))
+    }
+
+    /// Whether it would be read back as what it is.
+    pub(crate) fn is_of_its_kind(&self, format: Format) -> bool {
+        matches!(self, Identifier::Event(_)) == self.names_its_event(format)
     }
 
     /// Whether nothing but a description follows the first field.

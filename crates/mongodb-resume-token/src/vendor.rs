@@ -13,7 +13,7 @@ pub(crate) fn of_hex(bytes: &[u8]) -> Option<Vendor> {
     document_db_time(bytes).map(|_| Vendor::DocumentDb)
 }
 
-/// Whose token this is, if another known vendor's. Cosmos DB puts JSON into binary.
+/// Whose token this is, if another known vendor's. Cosmos DB (RU) puts JSON into binary: all that begins like JSON counts.
 pub(crate) fn of_binary(bytes: &[u8]) -> Option<Vendor> {
     match bytes {
         [b'{' | b'[', ..] => Some(Vendor::Cosmos),

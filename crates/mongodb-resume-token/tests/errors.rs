@@ -39,8 +39,14 @@ const ROWS: &[(&str, &str)] = &[
      "1 bytes of binary subtype 3, not a UUID (16 bytes of subtype 4), at byte 16, in uuid"), // 207
     ("82 6B03B261 00000002 2B02 2C0100 29 6E 14 04",
      "more bytes than the token has use for, at byte 16, in _data"),
-    ("82 6B03B261 00000002 2B02 2C0100 29 6E 46 00 2B02 04",
-     "more bytes than the token has use for, at byte 18, in _data"), // 40646
+    ("82 6B03B261 00000002 29 29 46 00 2B02 04",
+     "more bytes than the token has use for, at byte 13, in _data"), // 40646
+    ("82 6B03B261 00000002 2B02 2C0100 29 6E 46 00 04",
+     "an identifier in v1 without a collection, at byte 16, in uuid"),
+    ("82 6B03B261 00000002 2B02 29 2B02 6E 04",
+     "a high-water mark with another ordinal than 0, at byte 12, in txnOpIndex"),
+    ("82 6B03B261 00000002 2B02 29 29 6F 04",
+     "a high-water mark of an invalidate event, at byte 13, in fromInvalidate"),
     ("82 6B03B261 00000002 2B02 29 29 6E 04 00",
      "more bytes than the token has use for, at byte 15, in _data"),
     ("82 6B03B261 00000002 2B02 29 29 6E",

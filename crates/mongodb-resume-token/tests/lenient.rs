@@ -1,6 +1,8 @@
 //! What damage leaves: each part of a token that is sound is told.
 
-use mongodb_resume_token::{Document, ErrorKind, Field, Format, TokenData, TokenDocument, Value, decode};
+use mongodb_resume_token::{
+    Document, ErrorKind, Event, Field, Format, TokenData, TokenDocument, Value, decode, decode_lenient,
+};
 
 /// `{_id: Decimal128("5.00")}`, and its type bits.
 const DATA: &str =
@@ -51,4 +53,85 @@ fn where_both_are_damaged_the_type_bits_are_used_as_far_as_they_go() {
     let (guessed, field) = key(&with(&data, &TYPE_BITS[..2]));
     assert_eq!(guessed, [("_id", Value::Int32(5))].into_iter().collect::<Document>());
     assert_eq!(field, Field::TypeBits);
+}
+
+/// What mongod 6.0.5 issued for a document inserted with `{_id: {"\xFF": 1}}`, and resumed from.
+const NOT_UTF8: &str = concat!(
+    "826B043C21000000042B042C0100296E5A1004EF9EFE2A2D54488F964C201553C258AA463C6F7065726174696F6E54797065003C",
+    "696E736572740046646F63756D656E744B65790046465F696400461EFF002B0200000004",
+);
+
+#[test]
+fn text_that_is_not_utf8_costs_nothing_but_that_text() {
+    let partial = decode_lenient(NOT_UTF8);
+    let error = decode(NOT_UTF8).unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::NotUtf8);
+    assert_eq!(partial.error, Some(error));
+    assert_eq!(partial.token.event(), Event::Change(Some("insert")));
+    assert!(partial.token.cluster_time.is_some() && partial.token.uuid.is_some());
+    let id: Document = [("\u{FFFD}", Value::Int32(1))].into_iter().collect();
+    let key = partial.token.identifier.as_ref().and_then(|identifier| identifier.document_key()).unwrap();
+    assert_eq!(key.get("_id"), Some(Value::Document(id.view())));
+}
+
+#[test]
+fn text_of_every_kind_is_mended() {
+    const MENDED: &str = "a\u{FFFD}b";
+    let before = "826B03B261000000022B042C0100296E1446";
+    for (value, expected) in [
+        ("3C 61FF6200", Value::String(MENDED)),
+        ("3C 6100FFFF6200", Value::String("a\0\u{FFFD}b")),
+        ("A0 61FF6200", Value::Code(MENDED)),
+        ("8C 61FF6200 6900", Value::Regex { pattern: MENDED, options: "i" }),
+        ("8C 6900 61FF6200", Value::Regex { pattern: "i", options: MENDED }),
+        ("96 00000003 61FF62 000000000000000000000000", Value::DbPointer { namespace: MENDED, id: [0; 12] }),
+        ("AA 61FF6200 00", Value::CodeWithScope { code: MENDED, scope: Document::new().view() }),
+        // As long as the rest of the token, and cut in the middle of a character.
+        ("3C C3 00", Value::String("\u{FFFD}")),
+        ("3C FFFFFFFF 00", Value::String("\u{FFFD}\u{FFFD}\u{FFFD}\u{FFFD}")),
+    ] {
+        let value = value.replace(' ', "");
+        let token = format!("{before}{}7800{value}1E79002B040004", &value[..2]);
+        let partial = decode_lenient(&token);
+        assert_eq!(partial.error.as_ref().map(mongodb_resume_token::Error::kind), Some(&ErrorKind::NotUtf8));
+        let document = partial.token.identifier.as_ref().unwrap().document();
+        assert_eq!(
+            document,
+            &[("x", expected), ("y", Value::Int32(2))].into_iter().collect::<Document>(),
+            "{value}"
+        );
+        // Another flaw behind it: both texts before that are there.
+        let partial = decode_lenient(&token.replace("2B040004", "2B04 93"));
+        assert_eq!(partial.token.identifier.unwrap().document().len(), 2, "{value}");
+    }
+}
+
+#[test]
+fn sound_digits_are_decoded_though_others_are_not() {
+    let whole = decode(DATA).unwrap();
+    let not_hex = |character| ErrorKind::NotHex { character, index: DATA.len() };
+    for (text, kind) in [
+        (format!("{DATA}\n"), not_hex('\n')),
+        (format!("{DATA}\r\n"), not_hex('\r')),
+        (format!("{DATA}0"), ErrorKind::OddLength),
+        (format!("{DATA}é"), not_hex('é')),
+    ] {
+        let partial = decode_lenient(&text);
+        assert_eq!(partial.error.map(|error| error.kind().clone()), Some(kind), "{text:?}");
+        assert_eq!(partial.token, whole, "{text:?}");
+        // Type bits that fit are used.
+        let typed = with(&text, &TYPE_BITS).decode_lenient().token;
+        assert_eq!(typed, with(DATA, &TYPE_BITS).decode().unwrap());
+    }
+    for text in [DATA[..DATA.len() - 3].to_owned(), format!("{}x", &DATA[..DATA.len() - 3])] {
+        let partial = decode_lenient(&text);
+        assert!(partial.error.is_some());
+        assert_eq!((partial.token.format, partial.token.uuid), (Format::V1, whole.uuid), "{text:?}");
+        assert_eq!(partial.token.identifier, whole.identifier, "{text:?}");
+    }
+    // Both at once: texts before the damage are mended, what stands between is told.
+    let partial = decode_lenient(&NOT_UTF8[..NOT_UTF8.len() - 1]);
+    assert_eq!(partial.error.map(|error| error.kind().clone()), Some(ErrorKind::OddLength));
+    assert_eq!(partial.token.event(), Event::Change(Some("insert")));
+    assert_eq!(partial.token.identifier.unwrap().document().len(), 2);
 }

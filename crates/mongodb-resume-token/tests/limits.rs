@@ -6,8 +6,8 @@ use mongodb_resume_token::{
     cluster_time, decode, decode_header, decode_lenient,
 };
 
-/// All of a token of v1 before the fields of its identifier, which it opens.
-const BEFORE: &str = "826B03B261000000012B022C0100296E46";
+/// All of a token of v2 before the fields of its identifier, which it opens.
+const BEFORE: &str = "826B03B261000000012B042C0100296E1446";
 
 /// The `levels` levels of an identifier, each of them opened and closed by one of these in turns.
 fn nested(levels: usize, openings: &[&str]) -> String {
@@ -92,6 +92,37 @@ fn memory_stays_within_the_documented_multiple() {
     }
 }
 
+/// What was read with type bits is let go before the token is read without them, and where that tells no more, again.
+#[test]
+fn reading_once_more_takes_no_more() {
+    // Enough bits for version and header, and then: a long (as the first number) or too few.
+    for (end, type_bits) in [
+        ("2B0293", &[0x81, 0x80][..]),
+        ("2B020000", &[0x81, 0x80]),
+        ("2B022B02000004", &[0x81, 0x80]),
+        ("93", &[0x81, 0]),
+    ] {
+        let text = format!("{BEFORE}50610050{}{end}", "14".repeat(500_000));
+        let bytes = text.len() as u64 / 2;
+        let token = TokenDocument { data: TokenData::Hex(text), type_bits: Some(type_bits.to_vec()) };
+        let taken = measure(|| assert!(token.decode_lenient().error.is_some()));
+        assert!(taken.bytes_max <= 68 * bytes + 4096, "{end} {} {taken:?}", taken.bytes_max / bytes);
+    }
+}
+
+#[test]
+fn mended_text_takes_no_more_than_the_dearest_values() {
+    for unit in ["FF", "FF00 3C", "C3 00FF"] {
+        let unit = unit.replace(' ', "");
+        let text = format!("{BEFORE}506100503C{}00000004", unit.repeat(300_000));
+        let bytes = text.len() as u64 / 2;
+        let mut told = None;
+        let taken = measure(|| told = Some(decode_lenient(&text)));
+        assert_eq!(told.map(|told| told.error.unwrap().kind().clone()), Some(ErrorKind::NotUtf8));
+        assert!(taken.bytes_max <= 68 * bytes + 4096, "{unit} {} {taken:?}", taken.bytes_max / bytes);
+    }
+}
+
 #[test]
 fn a_text_takes_twice_its_bytes() {
     for length in [1000, 1_000_000] {
@@ -112,12 +143,11 @@ fn an_ordinary_event_takes_no_allocation() {
     let uuid = Some(Uuid([7; 16]));
     let key: Document = [("_id", Value::ObjectId([0xFF; 12]))].into_iter().collect();
     let mark = Token::high_water_mark(Timestamp { t: 1, i: 1 });
-    let event = |format, identifier| Token {
-        token_type: Some(mongodb_resume_token::TokenType::Event),
-        format,
-        uuid,
-        identifier: Some(identifier),
-        ..mark.clone()
+    let event = |format, identifier| {
+        let mut event = mark.clone();
+        (event.format, event.token_type) = (format, Some(mongodb_resume_token::TokenType::Event));
+        (event.uuid, event.identifier) = (uuid, Some(identifier));
+        event
     };
     let mut tokens = vec![mark.clone(), event(Format::V1, Identifier::DocumentKey(key.clone()))];
     for operation in ["insert", "update", "replace", "delete"] {
@@ -185,6 +215,7 @@ fn what_was_refused_is_not_passed_over() {
         assert_eq!(document.to_json(), "");
         let mut token = Token::high_water_mark(Timestamp { t: 1, i: 1 });
         token.token_type = Some(mongodb_resume_token::TokenType::Event);
+        token.uuid = Some(Uuid([7; 16]));
         token.identifier = Some(Identifier::DocumentKey(document));
         assert_eq!(token.encode().unwrap_err().kind(), &ErrorKind::TooLong);
     }

@@ -1,6 +1,8 @@
 //! Every form a number can take, as mongod 6.0.5 wrote it for an `_id`: bytes, type bits, value; there and back.
 
-use mongodb_resume_token::{Token, TokenData, TokenDocument, Value};
+#![allow(clippy::unwrap_used, reason = "helpers of tests say no like tests")]
+
+use mongodb_resume_token::{Error, ErrorKind, Token, TokenData, TokenDocument, Value};
 
 /// What stands before an `_id` in a token of v1, up to the type byte of its value.
 const BEFORE: &str = "826B03B261000000022B022C0100296E5A10043CEF45D252B04391B0DD08B2DD38D615461E5F696400";
@@ -178,4 +180,71 @@ fn the_next_number_of_the_same_form_is_read() {
         assert_eq!(format!("{:?}", id(&token)), format!("Some({text})"));
         assert_eq!(token.encode().as_ref(), Ok(&written), "{text}");
     }
+}
+
+#[test]
+fn the_form_of_decimals_beyond_all_doubles_is_for_them_alone() {
+    let limits = [
+        // The last below the least double and the first above the greatest, written as they are.
+        "4.940656458412465441765687928682213E-324",
+        "1.797693134862315708145274237317044E+308",
+    ];
+    let within = ["4.940656458412465441765687928682214E-324", "1.797693134862315708145274237317043E+308"];
+    let among = "a decimal among the doubles in the form of those beyond them";
+    for (text, expected) in
+        limits.map(|text| (text, None)).into_iter().chain(within.map(|text| (text, Some(among))))
+    {
+        let bits = bits_of(text);
+        let is_large = text.contains("E+");
+        let raw = if is_large { format!("33{:032X}", bits | 1 << 127) } else { format!("2A{bits:032X}") };
+        let refused = decode_without_type_bits(&raw).err().map(|error| error.kind().clone());
+        assert_eq!(refused, expected.map(ErrorKind::NotCanonical), "{text} {raw}");
+        let negative: String = negated(&raw);
+        let refused = decode_without_type_bits(&negative).err().map(|error| error.kind().clone());
+        assert_eq!(refused, expected.map(ErrorKind::NotCanonical), "-{text} {negative}");
+        if expected.is_none() {
+            for raw in [raw, negative] {
+                let token = decode_without_type_bits(&raw).unwrap();
+                assert_eq!(token.encode().unwrap().data, document(&raw, &[]).data, "{text}");
+            }
+        }
+    }
+    for (raw, what) in [
+        ("2A30400000000000000000000000000001", among),
+        ("33B0400000000000000000000000000001", among),
+        ("2A303E0000000000000000000000000005", among),
+        ("2A2DF10000000000000000000000000001", among),
+        // 1E-6175 as 1 and not as 10, and 1E+400 as 1 with that exponent.
+        (
+            "2A00020000000000000000000000000001",
+            "a decimal beyond the doubles without the zeros that fill it up",
+        ),
+        (
+            "33B3600000000000000000000000000001",
+            "a decimal beyond the doubles without the zeros that fill it up",
+        ),
+    ] {
+        let error = decode_without_type_bits(raw).unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::NotCanonical(what), "{raw}");
+    }
+}
+
+fn decode_without_type_bits(value: &str) -> Result<Token, Error> {
+    document(value, &[]).decode()
+}
+
+/// Of `d.dd…E±x`, 34 digits.
+fn bits_of(text: &str) -> u128 {
+    let (digits, exponent) = text.split_once('E').unwrap();
+    let coefficient: u128 = digits.replace('.', "").parse().unwrap();
+    let exponent: i32 = exponent.parse().unwrap();
+    let biased = u128::try_from(exponent - 33 + 6176).unwrap();
+    biased << 113 | coefficient
+}
+
+/// The other type byte, and every bit of the payload turned.
+fn negated(value: &str) -> String {
+    let type_byte = if value.starts_with("33") { "1F" } else { "28" };
+    let payload = u128::from_str_radix(&value[2..], 16).unwrap();
+    format!("{type_byte}{:032X}", !payload)
 }

@@ -3,6 +3,7 @@
 
 mod invariants;
 
+use allocation_counter::measure;
 use mongodb_resume_token::{
     Array, Decimal128, Document, ErrorKind, Format, Identifier, Timestamp, Token, TokenDocument, TokenType,
     Uuid, Value, decode,
@@ -119,17 +120,16 @@ fn tokens() -> impl Strategy<Value = Token> {
         let mut event = Document::new();
         event.push("operationType", Value::String("insert"));
         event.push("documentKey", &key);
-        Token {
-            format,
-            cluster_time: Some(time),
-            token_type: has_type.then_some(TokenType::Event),
-            txn_op_index: (format != Format::BinData).then_some(txn_op_index),
-            from_invalidate: has_type.then_some(from_invalidate),
-            uuid: uuid.map(Uuid),
-            identifier: Some(if is_v2 { Identifier::Event(event) } else { Identifier::DocumentKey(key) }),
-            fragment_num: fragment.filter(|_| is_v2),
-            type_bits_missing: false,
-        }
+        let mut token = Token::high_water_mark(time);
+        token.format = format;
+        token.token_type = has_type.then_some(TokenType::Event);
+        token.txn_op_index = (format != Format::BinData).then_some(txn_op_index);
+        token.from_invalidate = has_type.then_some(from_invalidate);
+        // In v1 a document key comes with its collection.
+        token.uuid = uuid.or((format == Format::V1).then_some([7; 16])).map(Uuid);
+        token.identifier = Some(if is_v2 { Identifier::Event(event) } else { Identifier::DocumentKey(key) });
+        token.fragment_num = fragment.filter(|_| is_v2);
+        token
     })
 }
 
@@ -176,7 +176,7 @@ proptest! {
 /// A token of v1 whose identifier holds `depth` documents inside one another, itself included.
 fn nested(depth: usize) -> String {
     let open: String = (1..depth).map(|_| "466100".to_owned() + "46").collect();
-    format!("826B03B261000000012B022C0100296E46{open}{}04", "00".repeat(depth))
+    format!("826B03B261000000012B042C0100296E1446{open}{}04", "00".repeat(depth))
 }
 
 #[test]
@@ -190,9 +190,13 @@ fn documents_nest_as_deep_as_in_the_server() {
 
 #[test]
 fn a_length_beyond_the_input_is_refused_before_memory_is_taken() {
-    let header = "826B03B261000000012B022C0100296E46";
+    let header = "826B03B261000000012B042C0100296E1446";
     for (value, missing) in [("5A6100 5A FF FFFFFFFF 00", u32::MAX), ("966100 96 FFFFFFF0", u32::MAX - 15)] {
-        let error = decode(&format!("{header}{}", value.replace(' ', ""))).unwrap_err();
+        let token = format!("{header}{}", value.replace(' ', ""));
+        let mut refused = None;
+        let taken = measure(|| refused = decode(&token).err());
+        assert!(taken.bytes_max < 1000, "{value} {taken:?}");
+        let error = refused.unwrap();
         assert_eq!(error.kind(), &ErrorKind::Truncated { missing: missing as usize });
         assert_eq!(error.path(), "a");
     }

@@ -2,8 +2,8 @@
 #![allow(clippy::panic, reason = "helpers of tests say no like tests")]
 
 use mongodb_resume_token::{
-    Document, ErrorKind, Event, Format, Identifier, Timestamp, Token, TokenData, TokenDocument, TokenType,
-    Value, decode, decode_header, decode_lenient, high_water_mark_v1, high_water_mark_v2,
+    Document, ErrorKind, Event, Field, Format, Identifier, Timestamp, Token, TokenData, TokenDocument,
+    TokenType, Value, decode, decode_header, decode_lenient, high_water_mark_v1, high_water_mark_v2,
 };
 
 const TIME: Timestamp = Timestamp { t: 1_795_404_385, i: 2 };
@@ -87,12 +87,8 @@ fn a_damaged_token_tells_what_stands_before_the_damage() {
     };
     assert_eq!(told(16), (false, Format::Unknown, false, false, None));
     assert_eq!(told(18), (true, Format::Unknown, false, false, None));
-    assert_eq!(
-        told(23),
-        (true, Format::Unknown, false, false, None),
-        "half a byte spoils the digits, not the time"
-    );
     assert_eq!(told(22), (true, Format::V2, false, false, None));
+    assert_eq!(told(23), told(22), "half a byte takes nothing from those before it");
     assert_eq!(told(28), (true, Format::V2, true, false, None));
     assert_eq!(told(70), (true, Format::V2, true, true, None));
     assert_eq!(
@@ -117,34 +113,108 @@ fn the_header_is_read_alone() {
 fn high_water_marks_are_written_alike_in_both_ways() {
     let v1 = Token::high_water_mark(TIME);
     assert_eq!(v1.encode().unwrap(), TokenDocument::from_hex(high_water_mark_v1(TIME)));
-    let v2 = Token { format: Format::V2, ..v1 };
+    let v2 = changed(&v1, |token| token.format = Format::V2);
     assert_eq!(v2.encode().unwrap(), TokenDocument::from_hex(high_water_mark_v2(TIME)));
+}
+
+fn changed(token: &Token, change: impl FnOnce(&mut Token)) -> Token {
+    let mut token = token.clone();
+    change(&mut token);
+    token
 }
 
 #[test]
 fn what_a_format_cannot_hold_is_not_written() {
     let mark = Token::high_water_mark(TIME);
-    let event = Token { token_type: Some(TokenType::Event), ..mark.clone() };
+    let event = changed(&mark, |token| token.token_type = Some(TokenType::Event));
     let zero_in_name: Document = [("a\0b", Value::Null)].into_iter().collect();
+    let of_v0 = changed(&event, |token| {
+        (token.format, token.token_type, token.from_invalidate) = (Format::V0, None, None);
+        token.identifier = Some(Identifier::DocumentKey(zero_in_name));
+    });
+    let key = Identifier::DocumentKey(Document::new());
     for (token, reason) in [
-        (Token { cluster_time: None, ..mark.clone() }, "a token without a time"),
-        (Token { format: Format::Cosmos, ..mark.clone() }, "a token type in a format without one"),
-        (Token { format: Format::V0, ..mark.clone() }, "a token type in a format without one"),
-        (Token { token_type: None, ..mark.clone() }, "a token of v1 or v2 without a type"),
-        (Token { from_invalidate: None, ..mark.clone() }, "a token of v1 or v2 without fromInvalidate"),
-        (Token { txn_op_index: None, ..mark.clone() }, "a token without txnOpIndex"),
-        (Token { txn_op_index: Some(1 << 31), ..mark.clone() }, "an ordinal above 2147483647"),
-        (Token { fragment_num: Some(0), ..event.clone() }, "a fragment of no split event"),
-        (
-            Token { identifier: Some(Identifier::DocumentKey(Document::new())), ..mark },
-            "an identifier in a high-water mark",
-        ),
-        (Token { format: Format::V2, ..event.clone() }, "an event of v2 without an identifier"),
-        (
-            Token { identifier: Some(Identifier::DocumentKey(zero_in_name)), ..event },
-            "a zero in a name or regular expression",
-        ),
+        (changed(&mark, |token| token.cluster_time = None), "a token without a time"),
+        (changed(&mark, |token| token.format = Format::Cosmos), "a token type in a format without one"),
+        (changed(&mark, |token| token.format = Format::V0), "a token type in a format without one"),
+        (changed(&mark, |token| token.token_type = None), "a token of v1 or v2 without a type"),
+        (changed(&mark, |token| token.from_invalidate = None), "a token of v1 or v2 without fromInvalidate"),
+        (changed(&mark, |token| token.txn_op_index = None), "a token without txnOpIndex"),
+        (changed(&event, |token| token.txn_op_index = Some(1 << 31)), "an ordinal above 2147483647"),
+        (changed(&event, |token| token.fragment_num = Some(0)), "a fragment of no split event"),
+        (changed(&mark, |token| token.identifier = Some(key)), "an identifier in a high-water mark"),
+        (changed(&event, |token| token.format = Format::V2), "an event of v2 without an identifier"),
+        (of_v0, "a zero in a name or regular expression"),
     ] {
         assert_eq!(token.encode().unwrap_err().kind(), &ErrorKind::Unwritable(reason));
     }
+}
+
+#[test]
+fn parts_that_do_not_go_together_are_refused_and_told() {
+    let time = "826B03B26100000001";
+    for (tail, what, offset, field) in [
+        ("2B0229296F04", "a high-water mark of an invalidate event", 13, Field::FromInvalidate),
+        ("2B0429296F1404", "a high-water mark of an invalidate event", 13, Field::FromInvalidate),
+        ("2B02292B026E04", "a high-water mark with another ordinal than 0", 12, Field::TxnOpIndex),
+        ("2B022C0100296E461E5F6964002B020004", "an identifier in v1 without a collection", 16, Field::Uuid),
+    ] {
+        let text = format!("{time}{tail}");
+        let error = decode(&text).unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::Contradiction(what));
+        assert_eq!((error.offset(), error.field()), (offset, field), "{tail}");
+        let partial = decode_lenient(&text);
+        assert_eq!(partial.error, Some(error));
+        assert_eq!(partial.token.identifier.is_some(), field == Field::Uuid, "{tail}");
+        // What decode refuses is not written.
+        let token =
+            changed(&partial.token, |token| token.from_invalidate = token.from_invalidate.or(Some(false)));
+        token.encode().unwrap_err();
+    }
+    // v1's dropDatabase has neither, and v0 never had to.
+    for sound in
+        ["2B022C0100296E04", "2929461E5F6964002B020004", "2B0229296E5A10043CEF45D252B04391B0DD08B2DD38D61504"]
+    {
+        let token = decode(&format!("{time}{sound}")).unwrap();
+        token.encode().unwrap();
+    }
+}
+
+#[test]
+fn what_would_be_read_back_otherwise_is_not_written() {
+    let mut event = Token::high_water_mark(TIME);
+    event.token_type = Some(TokenType::Event);
+    event.uuid = decode(&[V1, UUID, "04"].concat().replace(' ', "")).unwrap().uuid;
+    let named: Document = [("operationType", Value::String("x"))].into_iter().collect();
+    let mut described = named.clone();
+    described.push("operationDescription", Value::Null);
+    let key: Document = [("_id", Value::Null)].into_iter().collect();
+    for (format, identifier, is_written) in [
+        (Format::V1, Identifier::Event(described.clone()), true),
+        (Format::V1, Identifier::DocumentKey(described), false),
+        (Format::V1, Identifier::Event(named.clone()), false),
+        (Format::V1, Identifier::DocumentKey(named.clone()), true),
+        (Format::V2, Identifier::Event(named.clone()), true),
+        (Format::V2, Identifier::DocumentKey(named), false),
+        (Format::V2, Identifier::Event(key.clone()), false),
+        (Format::V2, Identifier::DocumentKey(key), true),
+    ] {
+        event.format = format;
+        event.identifier = Some(identifier);
+        match event.encode() {
+            Ok(written) => assert_eq!(written.decode().unwrap(), event),
+            Err(error) => {
+                let what = "an identifier of one kind with the fields of the other";
+                assert_eq!(error.kind(), &ErrorKind::Unwritable(what));
+                assert!(!is_written, "{event:?}");
+                continue;
+            }
+        }
+        assert!(is_written, "{event:?}");
+    }
+    // Each zero is two bytes.
+    let zeros = "\0".repeat(20 << 20);
+    event.format = Format::V1;
+    event.identifier = Some(Identifier::DocumentKey([("_id", Value::String(&zeros))].into_iter().collect()));
+    assert_eq!(event.encode().unwrap_err().kind(), &ErrorKind::TooLong);
 }

@@ -21,6 +21,10 @@ const DOCS: &[&str] = &["doc", "--workspace", "--no-deps"];
 /// Builds what would be published, by itself. Changes need not be committed before they are checked.
 const PACKAGE: &[&str] = &["package", "--allow-dirty", "--package", DECODER];
 
+/// The fuzz targets, which the workspace does not know and nobody else would build.
+const FUZZ: &[&str] =
+    &["check", "--locked", "--manifest-path", "crates/mongodb-resume-token/fuzz/Cargo.toml"];
+
 /// What a published package must bring along.
 const PACKAGED: [&str; 4] = ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "src/lib.rs"];
 
@@ -31,6 +35,7 @@ pub(crate) async fn run(tests: test::Arguments) -> Result<ExitCode> {
     for check in BEFORE_TESTS {
         passed(check, &progress).await?;
     }
+    passed(FUZZ, &progress).await?;
     passed(DOCS, &progress).await?;
     packaged().await?;
     passed(PACKAGE, &progress).await?;

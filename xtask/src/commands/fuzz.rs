@@ -41,17 +41,32 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Starts from what earlier runs were found to reach most with.
+/// Starts from what earlier runs were found to reach most with, and from every form in which tokens are stored.
 fn seed(package: &Path) -> Result<()> {
-    let corpus = package.join("tests/data/fuzz-corpus.hex");
-    let corpus =
-        std::fs::read_to_string(&corpus).with_context(|| format!("cannot read {}", corpus.display()))?;
-    let folder = package.join("fuzz/corpus/decode");
+    let corpus = lines(package, "fuzz-corpus.hex")?;
+    let bytes = corpus.lines().map(|line| {
+        let pair = |at| u8::from_str_radix(line.get(at..at + 2)?, 16).ok();
+        (0..line.len())
+            .step_by(2)
+            .map(pair)
+            .collect::<Option<Vec<u8>>>()
+            .context("fuzz-corpus.hex is not hex")
+    });
+    plant(package, "decode", bytes.collect::<Result<Vec<_>>>()?)?;
+    let corpus = lines(package, "fuzz-corpus.txt")?;
+    plant(package, "text", corpus.lines().map(|line| line.as_bytes().to_vec()).collect())
+}
+
+fn lines(package: &Path, name: &str) -> Result<String> {
+    let corpus = package.join("tests/data").join(name);
+    std::fs::read_to_string(&corpus).with_context(|| format!("cannot read {}", corpus.display()))
+}
+
+fn plant(package: &Path, target: &str, seeds: Vec<Vec<u8>>) -> Result<()> {
+    let folder = package.join("fuzz/corpus").join(target);
     std::fs::create_dir_all(&folder)?;
-    for (index, line) in corpus.lines().enumerate() {
-        let bytes: Option<Vec<u8>> =
-            (0..line.len()).step_by(2).map(|at| u8::from_str_radix(line.get(at..at + 2)?, 16).ok()).collect();
-        std::fs::write(folder.join(format!("seed-{index}")), bytes.context("fuzz-corpus.hex is not hex")?)?;
+    for (index, bytes) in seeds.iter().enumerate() {
+        std::fs::write(folder.join(format!("seed-{index}")), bytes)?;
     }
     Ok(())
 }

@@ -3,13 +3,7 @@
 
 #[path = "../../tests/invariants/mod.rs"]
 mod invariants;
+#[path = "../../tests/invariants/text.rs"]
+mod text;
 
-libfuzzer_sys::fuzz_target!(|text: &str| {
-    invariants::check_text(text);
-    if let Ok(document) = mongodb_resume_token::find_token(text) {
-        invariants::check(&document);
-        if let Ok(token) = document.decode() {
-            let _ = token.to_json();
-        }
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &str| text::check(input));

@@ -1,5 +1,5 @@
-use ::bson::Bson;
 use ::bson::spec::BinarySubtype;
+use ::bson::{Bson, RawBsonRef, RawDocument};
 
 use crate::error::{Error, ErrorKind, Field};
 use crate::{Document, DocumentRef, TokenData, TokenDocument};
@@ -29,19 +29,74 @@ impl TryFrom<&::bson::Document> for TokenDocument {
     type Error = Error;
 
     fn try_from(document: &::bson::Document) -> Result<TokenDocument, Error> {
-        let data = match (document.get_str("_data"), document.get("_data").and_then(generic_binary)) {
-            (Ok(digits), _) => TokenData::Hex(digits.to_owned()),
-            (Err(_), Some(bytes)) => TokenData::Binary(bytes),
-            (Err(_), None) => return Err(refuse("no field _data that is a string or binary of subtype 0")),
-        };
-        let type_bits = match document.get("_typeBits") {
-            None => None,
-            Some(bits) => {
-                Some(generic_binary(bits).ok_or_else(|| refuse("_typeBits is not binary of subtype 0"))?)
-            }
-        };
-        Ok(TokenDocument { data, type_bits })
+        let [data, type_bits] = ["_data", "_typeBits"].map(|name| document.get(name).map(Found::from));
+        token(data, type_bits)
     }
+}
+
+/// As from a `Document`, without reading what stands beside the token. Takes the memory of the token.
+impl TryFrom<&RawDocument> for TokenDocument {
+    type Error = Error;
+
+    fn try_from(document: &RawDocument) -> Result<TokenDocument, Error> {
+        let found = |name| {
+            let value = document.get(name).map_err(|error| refuse(error.to_string()));
+            value.map(|value| value.map(Found::from))
+        };
+        token(found("_data")?, found("_typeBits")?)
+    }
+}
+
+/// A field's value, as far as a token document may hold it.
+enum Found<'a> {
+    Text(&'a str),
+    /// Of subtype 0.
+    Bytes(&'a [u8]),
+    Null,
+    Other,
+}
+
+impl<'a> Found<'a> {
+    fn new(text: Option<&'a str>, binary: Option<(BinarySubtype, &'a [u8])>, is_null: bool) -> Found<'a> {
+        match (text, binary) {
+            (Some(text), _) => Found::Text(text),
+            (None, Some((BinarySubtype::Generic, bytes))) => Found::Bytes(bytes),
+            (None, _) if is_null => Found::Null,
+            (None, _) => Found::Other,
+        }
+    }
+}
+
+impl<'a> From<&'a Bson> for Found<'a> {
+    fn from(value: &'a Bson) -> Found<'a> {
+        let binary = if let Bson::Binary(binary) = value { Some(binary) } else { None };
+        let binary = binary.map(|binary| (binary.subtype, binary.bytes.as_slice()));
+        Found::new(value.as_str(), binary, matches!(value, Bson::Null))
+    }
+}
+
+impl<'a> From<RawBsonRef<'a>> for Found<'a> {
+    fn from(value: RawBsonRef<'a>) -> Found<'a> {
+        let binary = if let RawBsonRef::Binary(binary) = value { Some(binary) } else { None };
+        let binary = binary.map(|binary| (binary.subtype, binary.bytes));
+        Found::new(value.as_str(), binary, matches!(value, RawBsonRef::Null))
+    }
+}
+
+fn token(data: Option<Found<'_>>, type_bits: Option<Found<'_>>) -> Result<TokenDocument, Error> {
+    let data = match data {
+        Some(Found::Text(digits)) => TokenData::Hex(digits.to_owned()),
+        Some(Found::Bytes(bytes)) => TokenData::Binary(bytes.to_vec()),
+        None | Some(Found::Null | Found::Other) => {
+            return Err(refuse("no field _data that is a string or binary of subtype 0"));
+        }
+    };
+    let type_bits = match type_bits {
+        None | Some(Found::Null) => None,
+        Some(Found::Bytes(bits)) => Some(bits.to_vec()),
+        Some(Found::Text(_) | Found::Other) => return Err(refuse("_typeBits is not binary of subtype 0")),
+    };
+    Ok(TokenDocument { data, type_bits })
 }
 
 /// What a driver takes as `resume_after` or `start_after`, once serialized.
@@ -60,11 +115,6 @@ impl From<&TokenDocument> for ::bson::Document {
     }
 }
 
-fn generic_binary(value: &Bson) -> Option<Vec<u8>> {
-    let Bson::Binary(binary) = value else { return None };
-    (binary.subtype == BinarySubtype::Generic).then(|| binary.bytes.clone())
-}
-
 #[cold]
 fn refuse(found: impl Into<String>) -> Error {
     Error::new(ErrorKind::Document(found.into()), 0, Field::Document)
@@ -74,15 +124,31 @@ fn refuse(found: impl Into<String>) -> Error {
 mod tests {
     use super::*;
 
+    /// Owned and raw, alike.
+    fn both(document: &::bson::Document) -> Result<TokenDocument, Error> {
+        let raw = ::bson::RawDocumentBuf::try_from(document).unwrap();
+        let token = TokenDocument::try_from(document);
+        assert_eq!(TokenDocument::try_from(raw.as_ref()), token);
+        token
+    }
+
     #[test]
     fn a_token_document_survives_bson() {
         for token in [
             TokenDocument::from_hex("82"),
             TokenDocument { data: TokenData::Binary(vec![0x82]), type_bits: Some(vec![1]) },
         ] {
-            assert_eq!(TokenDocument::try_from(&::bson::Document::from(&token)).unwrap(), token);
+            assert_eq!(both(&::bson::Document::from(&token)), Ok(token));
         }
-        assert!(TokenDocument::try_from(&::bson::doc! { "_data": 1 }).is_err());
-        assert!(TokenDocument::try_from(&::bson::doc! { "_data": "82", "_typeBits": "82" }).is_err());
+        let null = ::bson::doc! { "_data": "82", "_typeBits": Bson::Null };
+        assert_eq!(both(&null), Ok(TokenDocument::from_hex("82")));
+        for broken in [
+            ::bson::doc! {},
+            ::bson::doc! { "_data": 1 },
+            ::bson::doc! { "_data": "82", "_typeBits": "82" },
+            ::bson::doc! { "_data": "82", "_typeBits": 1 },
+        ] {
+            both(&broken).unwrap_err();
+        }
     }
 }

@@ -1,14 +1,14 @@
 //! Token documents from Extended JSON, in every dialect that drivers have written.
 
-use serde_json::{Map, Value as Json};
-
 use crate::error::{Error, ErrorKind, Field};
 use crate::json::base64;
+use crate::json::lean::{Fields, Lean};
 use crate::{TokenData, TokenDocument};
 
 impl TokenDocument {
     /// Reads `{"_data": …, "_typeBits": …}` from MongoDB Extended JSON: canonical, relaxed, or the older strict form
-    /// `{"$binary": "…", "$type": "00"}`. `_data` may be a string or binary; other fields are ignored, as the server does.
+    /// `{"$binary": "…", "$type": "00"}`. `_data` may be a string or binary; `_typeBits` may be null. Other fields are
+    /// ignored, as the server does.
     ///
     /// # Errors
     /// [`ErrorKind::Document`] if the text is no JSON object or a field is missing or of another type. What stands
@@ -21,40 +21,44 @@ impl TokenDocument {
     /// # Ok::<(), mongodb_resume_token::Error>(())
     /// ```
     pub fn from_json(text: &str) -> Result<TokenDocument, Error> {
-        match serde_json::from_str(text) {
-            Ok(Json::Object(fields)) => from_fields(&fields),
-            Ok(_) => Err(refuse("JSON, but no object")),
-            Err(error) => Err(refuse(format!("no JSON: {error}"))),
+        match Lean::read(without_mark(text), 0)? {
+            Lean::Object(fields) => from_fields(&fields),
+            Lean::Null | Lean::Text(_) | Lean::Several | Lean::Other => Err(refuse("JSON, but no object")),
         }
     }
 }
 
-pub(crate) fn from_fields(fields: &Map<String, Json>) -> Result<TokenDocument, Error> {
+/// Without the byte order mark that some editors begin a text with.
+pub(crate) fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{FEFF}').unwrap_or(text)
+}
+
+pub(crate) fn from_fields(fields: &Fields<'_>) -> Result<TokenDocument, Error> {
     let data = match fields.get("_data") {
         None => return Err(refuse("no field _data")),
-        Some(Json::String(digits)) => TokenData::Hex(digits.clone()),
+        Some(Lean::Text(digits)) => TokenData::Hex(digits.clone().into_owned()),
         Some(other) => match binary(other) {
             Some(bytes) => TokenData::Binary(bytes),
             None => return Err(refuse("_data is neither a string nor binary of subtype 0")),
         },
     };
     let type_bits = match fields.get("_typeBits") {
-        None => None,
+        None | Some(Lean::Null) => None,
         Some(bits) => Some(binary(bits).ok_or_else(|| refuse("_typeBits is not binary of subtype 0"))?),
     };
     Ok(TokenDocument { data, type_bits })
 }
 
 /// Binary of subtype 0: `{"$binary": {"base64": …, "subType": "00"}}`, or `{"$binary": …, "$type": "00"}` as older drivers write it.
-fn binary(value: &Json) -> Option<Vec<u8>> {
-    let outer = value.as_object()?;
+fn binary(value: &Lean<'_>) -> Option<Vec<u8>> {
+    let outer = value.fields()?;
     let value = outer.get("$binary")?;
-    let (text, subtype) = match value.as_object() {
+    let (text, subtype) = match value.fields() {
         Some(inner) => (inner.get("base64")?, inner.get("subType")?),
         None => (value, outer.get("$type")?),
     };
-    let is_generic = u8::from_str_radix(subtype.as_str()?, 16).ok()? == 0;
-    let bytes = base64::decode(text.as_str()?)?;
+    let is_generic = u8::from_str_radix(subtype.text()?, 16).ok()? == 0;
+    let bytes = base64::decode(text.text()?)?;
     is_generic.then_some(bytes)
 }
 
@@ -76,6 +80,14 @@ mod tests {
             TokenDocument { data: TokenData::Hex("82".into()), type_bits: Some(vec![0x82, 0x40, 0x01]) };
         assert_eq!(TokenDocument::from_json(canonical).unwrap(), expected);
         assert_eq!(TokenDocument::from_json(legacy).unwrap(), expected);
+        let marked = format!("\u{FEFF}{canonical}");
+        assert_eq!(TokenDocument::from_json(&marked).unwrap(), expected);
+    }
+
+    #[test]
+    fn null_type_bits_are_none() {
+        let token = TokenDocument::from_json(r#"{"_data": "82", "_typeBits": null}"#).unwrap();
+        assert_eq!(token, TokenDocument::from_hex("82"));
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! The token in what a person pastes: hexadecimal digits, JSON, or what a connector has stored.
 
-use serde_json::{Map, Value as Json};
-
 use crate::error::Error;
 use crate::json::base64;
-use crate::json::document::{from_fields, refuse};
+use crate::json::document::{from_fields, refuse, without_mark};
+use crate::json::lean::{Fields, Lean};
 use crate::{TokenData, TokenDocument};
 
 /// A value wrapped in text, wrapped in a document, …: no deeper than a Connect offset inside a listing of offsets.
 const WRAPPINGS: usize = 4;
+/// What may hold a token, the likeliest first.
+const HOLDERS: [&str; 4] = ["_id", "resume_token", "offset", "offsets"];
+const NO_TOKEN: &str = "no token where one is due";
 
 /// Finds the resume token in one line of text.
 ///
@@ -18,7 +20,10 @@ const WRAPPINGS: usize = 4;
 /// - an offset of MongoDB's Kafka connector: `{"_id": "{\"_data\": …}"}`, with `HEARTBEAT` or without;
 /// - an offset of Debezium's: `{"resume_token": …}`, hexadecimal digits or, with the feature `bson`, base64 of a BSON
 ///   token document;
-/// - any of these under `offset`, as Connect's REST answers.
+/// - any of these under `offset`, as in Connect's offset topic, or `{"offsets": [{"partition": …, "offset": …}]}`, as its
+///   REST interface answers for a connector with one offset.
+///
+/// Memory is taken in proportion to the token, whatever stands around it.
 ///
 /// # Errors
 /// [`ErrorKind::Document`](crate::ErrorKind::Document) if there is none, in particular if the offset stands at a copied
@@ -35,14 +40,14 @@ pub fn find_token(line: &str) -> Result<TokenDocument, Error> {
 }
 
 fn in_text(text: &str, wrappings: usize) -> Result<TokenDocument, Error> {
-    let text = text.trim();
+    let text = without_mark(text.trim()).trim_start();
     if wrappings == 0 {
         return Err(refuse("a token wrapped too often"));
     }
     match text.bytes().next() {
-        Some(b'{') => match serde_json::from_str(text) {
-            Ok(fields) => in_fields(&fields, wrappings - 1),
-            Err(error) => Err(refuse(format!("no JSON: {error}"))),
+        Some(b'{') => match Lean::read(text, wrappings - 1)? {
+            Lean::Object(fields) => in_fields(&fields, wrappings - 1),
+            Lean::Null | Lean::Text(_) | Lean::Several | Lean::Other => Err(refuse(NO_TOKEN)),
         },
         Some(b'"') => match serde_json::from_str::<String>(text) {
             Ok(inner) => in_text(&inner, wrappings - 1),
@@ -52,19 +57,20 @@ fn in_text(text: &str, wrappings: usize) -> Result<TokenDocument, Error> {
     }
 }
 
-fn in_fields(fields: &Map<String, Json>, wrappings: usize) -> Result<TokenDocument, Error> {
-    if fields.contains_key("_data") {
+fn in_fields(fields: &Fields<'_>, wrappings: usize) -> Result<TokenDocument, Error> {
+    if fields.get("_data").is_some() {
         return from_fields(fields);
     }
-    if fields.get("copy").and_then(Json::as_str) == Some("true") {
+    if fields.get("copy").and_then(Lean::text) == Some("true") {
         return Err(refuse("the position of a copy, not a token"));
     }
-    let holder = ["_id", "resume_token", "offset"].into_iter().find_map(|name| fields.get(name));
-    let Some(holder) = holder else { return Err(refuse("no field _data, _id, resume_token or offset")) };
-    match (holder.as_str(), holder.as_object()) {
-        (Some(text), _) => in_text(text, wrappings),
-        (None, Some(fields)) if wrappings > 0 => in_fields(fields, wrappings - 1),
-        _ => Err(refuse("no token where one is due")),
+    let holder = HOLDERS.into_iter().find_map(|name| fields.get(name));
+    match holder {
+        None => Err(refuse("no field _data, _id, resume_token, offset or offsets")),
+        Some(Lean::Text(text)) => in_text(text, wrappings),
+        Some(Lean::Object(fields)) if wrappings > 0 => in_fields(fields, wrappings - 1),
+        Some(Lean::Several) => Err(refuse("several offsets; give them one by one")),
+        Some(Lean::Object(_) | Lean::Null | Lean::Other) => Err(refuse(NO_TOKEN)),
     }
 }
 
@@ -85,10 +91,11 @@ fn from_base64(text: &str) -> Option<TokenDocument> {
     from_bson(&bytes)
 }
 
+/// Borrowed: to own a document from a reader takes the length that its first bytes declare, up to 2 GiB, before it looks
+/// whether that many follow.
 #[cfg(feature = "bson")]
 fn from_bson(bytes: &[u8]) -> Option<TokenDocument> {
-    let document = bson::Document::from_reader(bytes).ok()?;
-    TokenDocument::try_from(&document).ok()
+    TokenDocument::try_from(bson::RawDocument::from_bytes(bytes).ok()?).ok()
 }
 
 #[cfg(not(feature = "bson"))]
@@ -113,8 +120,13 @@ mod tests {
             ),
             format!(r#"{{"_id":"{{\"_data\": \"{MARK}\"}}","HEARTBEAT":"true"}}"#),
             format!(r#"{{"sec":1,"ord":2,"resume_token":"{MARK}"}}"#),
+            format!("\u{FEFF}{MARK}"),
+            format!("\u{FEFF}{{\"_data\": \"{MARK}\", \"_typeBits\": null}}"),
             format!(
                 r#"{{"partition":{{"ns":"mongodb://h/d.c"}},"offset":{{"_id":"{{\"_data\": \"{MARK}\"}}"}}}}"#
+            ),
+            format!(
+                r#"{{"offsets":[{{"partition":{{"ns":"mongodb://h/d.c"}},"offset":{{"_id":"{{\"_data\": \"{MARK}\"}}"}}}}]}}"#
             ),
         ] {
             assert_eq!(find_token(&line).unwrap(), TokenDocument::from_hex(MARK), "{line}");
@@ -143,8 +155,11 @@ mod tests {
                 r#"{"_id":"{\"_id\": 1, \"copyingData\": true}","copy":"true"}"#,
                 "the position of a copy, not a token",
             ),
-            (r#"{"a":1}"#, "no field _data, _id, resume_token or offset"),
+            (r#"{"a":1}"#, "no field _data, _id, resume_token, offset or offsets"),
             (r#"{"_id":5}"#, "no token where one is due"),
+            (r#"{"offsets":[]}"#, "no token where one is due"),
+            (r#"{"offset":null}"#, "no token where one is due"),
+            (r#"{"offsets":[{"offset":{}},{"offset":{}}]}"#, "several offsets; give them one by one"),
             (r#"{"_id":{"_id":{"_id":{"_id":{"_id":{"_data":"82"}}}}}}"#, "no token where one is due"),
         ] {
             assert_eq!(find_token(line).unwrap_err().to_string(), reason, "{line}");

@@ -3,6 +3,7 @@
 mod base64;
 mod document;
 mod find;
+mod lean;
 mod output;
 
 pub use find::find_token;

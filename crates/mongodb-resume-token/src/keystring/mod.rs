@@ -15,6 +15,7 @@ pub(crate) mod type_bits;
 pub(crate) mod writer;
 
 /// Documents and arrays inside one another, the identifier itself included: mongod 6.0.5 takes 200 and refuses 201.
+/// There it is a setting (`maxBSONDepth`), here it is not.
 pub(crate) const MAX_DEPTH: usize = 200;
 
 /// The first byte of every value, which also orders the types.

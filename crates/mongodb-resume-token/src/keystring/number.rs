@@ -23,6 +23,10 @@ pub(crate) const DOWN_256: f64 = f64::from_bits((1023 - 256) << 52);
 /// The same in decimal, cut to 34 digits.
 const DECIMAL_DOWN_256: Scaled =
     Scaled { coefficient: 8_636_168_555_094_444_625_386_351_862_800_399, exponent: -111 };
+/// 2^-1074, the least double, cut to 34 digits, as no decimal is beside it: those up to here lie below all doubles.
+const LEAST: Scaled = Scaled { coefficient: 4_940_656_458_412_465_441_765_687_928_682_213, exponent: -357 };
+/// The greatest double, cut likewise: decimals above this lie above all doubles.
+const GREATEST: Scaled = Scaled { coefficient: 1_797_693_134_862_315_708_145_274_237_317_043, exponent: 275 };
 /// 2^-255, from which up doubles below 1 have two spare bits.
 pub(crate) const DOWN_255: f64 = f64::from_bits((1023 - 255) << 52);
 /// 2^256.
@@ -283,13 +287,19 @@ impl Payload<'_, '_> {
         self.reader.error_at(ErrorKind::InvalidNumber, self.start)
     }
 
-    fn raw_decimal(&mut self, high: u64) -> Result<Magnitude, Error> {
+    /// A decimal as it is, which lies beyond all doubles and has as many digits as its exponent allows.
+    fn raw_decimal(&mut self, high: u64, lies_beyond: impl Fn(Scaled) -> bool) -> Result<Magnitude, Error> {
         let bits = (u128::from(high) << 64) | u128::from(self.word()?);
         let decimal = Decimal128::from_bits(bits);
-        match decimal.positive() {
-            Some(_) => Ok(Magnitude::Decimal(decimal)),
-            None => Err(self.invalid()),
+        let finite = decimal.positive().ok_or_else(|| self.invalid())?;
+        let value = Scaled { coefficient: finite.coefficient, exponent: finite.exponent() };
+        if !lies_beyond(value) {
+            return Err(self.odd("a decimal among the doubles in the form of those beyond them"));
         }
+        if value.widest(-BIAS) != value {
+            return Err(self.odd("a decimal beyond the doubles without the zeros that fill it up"));
+        }
+        Ok(Magnitude::Decimal(decimal))
     }
 
     /// |x| ≥ 2^63: a double without the two highest bits, which are known, and one bit for the continuation.
@@ -300,7 +310,7 @@ impl Payload<'_, '_> {
             return Ok(Magnitude::Infinite);
         }
         if word & BIT_63 != 0 {
-            return self.raw_decimal(word & !BIT_63);
+            return self.raw_decimal(word & !BIT_63, |value| value.compare(GREATEST).is_gt());
         }
         let value = f64::from_bits((word >> 1) | BIT_62);
         let more = self.continuation(word & 1 == 1)?;
@@ -322,7 +332,7 @@ impl Payload<'_, '_> {
                 }
                 Ok(Magnitude::Double(value, self.marker(word)?))
             }
-            0 => self.raw_decimal(word),
+            0 => self.raw_decimal(word, |value| value.compare(LEAST).is_le()),
             _ => {
                 let scaled = f64::from_bits((word - BIT_62) >> 1);
                 let more = self.continuation(word & 1 == 1)?;
@@ -404,7 +414,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_decimal_constant_is_the_doubles() {
-        assert_eq!(Leading::of(DOWN_256, MAX_DIGITS).unwrap().down(), DECIMAL_DOWN_256);
+    fn decimal_constants_are_the_doubles() {
+        for (double, decimal) in
+            [(DOWN_256, DECIMAL_DOWN_256), (f64::from_bits(1), LEAST), (f64::MAX, GREATEST)]
+        {
+            assert_eq!(Leading::of(double, MAX_DIGITS).unwrap().down(), decimal);
+        }
     }
 }

@@ -81,12 +81,6 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    #[cold]
-    pub(crate) fn check_text(self, bytes: &[u8], start: usize) -> Result<(), Error> {
-        let checked = str::from_utf8(bytes);
-        checked.map(drop).map_err(|e| self.error_at(ErrorKind::NotUtf8, start + e.valid_up_to()))
-    }
-
     /// One length byte, or 0xFF and four; the subtype; the bytes as they are.
     pub(crate) fn binary(&mut self) -> Result<(u8, &'a [u8]), Error> {
         let start = self.position();
@@ -133,6 +127,8 @@ pub(crate) struct Values<'a> {
     pub(crate) type_bits: TypeBits<'a>,
     /// There is no `_typeBits`, which servers leave out where it would be zero, and careless callers where it was not.
     without_type_bits: bool,
+    /// Text that is not UTF-8 is mended, and no error.
+    pub(crate) lossy: bool,
     /// A number was met that has no business in a token without type bits.
     pub(crate) needed_type_bits: bool,
 }
@@ -142,7 +138,7 @@ impl<'a> Values<'a> {
     #[inline]
     pub(crate) fn new(reader: Reader<'a>) -> Values<'a> {
         let type_bits = TypeBits::default();
-        Values { reader, type_bits, without_type_bits: true, needed_type_bits: false }
+        Values { reader, type_bits, without_type_bits: true, lossy: false, needed_type_bits: false }
     }
 
     pub(crate) fn take_type_bits(&mut self, container: &'a [u8]) -> Result<(), Error> {

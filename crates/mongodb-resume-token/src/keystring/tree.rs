@@ -20,7 +20,8 @@ pub(crate) struct Tree<'t, 'a> {
     values: &'t mut Values<'a>,
     /// All that follows the document's type byte.
     bytes: &'a [u8],
-    /// Begins with a copy of these bytes. After them stand strings without the escapes that they have in the token.
+    /// Begins with a copy of these bytes. After them stand strings without the escapes that they have in the token, and
+    /// texts that were mended.
     tape: &'t mut Tape,
     open: Open,
     /// The name of the value that is being read, if one is.
@@ -196,8 +197,7 @@ impl<'t, 'a> Tree<'t, 'a> {
         let length = u32::from_be_bytes(*reader.chunk()?) as usize;
         let start = reader.position();
         let bytes = reader.take(length)?;
-        reader.check_text(bytes, start)?;
-        let namespace = self.span_before(length);
+        let namespace = self.checked(bytes, start, self.span_before(length))?;
         Ok(Stored::DbPointer { namespace, id: *self.values.reader.chunk()? })
     }
 
@@ -228,10 +228,11 @@ impl<'t, 'a> Tree<'t, 'a> {
     #[inline(always)]
     fn text(&mut self, rest: &'a [u8]) -> Result<(Span, &'a [u8]), Error> {
         let Some((text, after, is_ascii)) = split_at_zero(rest) else { return Err(self.unended(rest)) };
+        let span = self.span(rest, text.len());
         if !is_ascii {
-            self.check(text, rest)?;
+            return Ok((self.not_ascii(text, rest, span)?, after));
         }
-        Ok((self.span(rest, text.len()), after))
+        Ok((span, after))
     }
 
     /// A string in which 00 FF stands for a zero, and 00 with anything else after it for the end.
@@ -241,10 +242,11 @@ impl<'t, 'a> Tree<'t, 'a> {
         if after.first() == Some(&ESCAPED) {
             return self.unescape(rest);
         }
+        let span = self.span(rest, text.len());
         if !is_ascii {
-            self.check(text, rest)?;
+            return Ok((self.not_ascii(text, rest, span)?, after));
         }
-        Ok((self.span(rest, text.len()), after))
+        Ok((span, after))
     }
 
     #[cold]
@@ -266,14 +268,18 @@ impl<'t, 'a> Tree<'t, 'a> {
             }
         }
         let text = &self.tape.bytes.as_slice()[place..];
-        if let Err(error) = str::from_utf8(text) {
-            let sound = &text[..error.valid_up_to()];
-            // Each zero is two bytes in the token.
-            let zeros = sound.iter().filter(|byte| **byte == 0).count();
-            let bad = self.values.reader.length() - start.len() + sound.len() + zeros;
-            return Err(self.values.reader.error_at(ErrorKind::NotUtf8, bad));
+        let span = Span::new(place, text.len());
+        let Err(error) = str::from_utf8(text) else { return Ok((span, rest)) };
+        if self.values.lossy {
+            let text = String::from_utf8_lossy(text).into_owned();
+            self.tape.bytes.truncate(place);
+            return Ok((self.keep(&text), rest));
         }
-        Ok((Span::new(place, text.len()), rest))
+        let sound = &text[..error.valid_up_to()];
+        // Each zero is two bytes in the token.
+        let zeros = sound.iter().filter(|byte| **byte == 0).count();
+        let bad = self.values.reader.length() - start.len() + sound.len() + zeros;
+        Err(self.values.reader.error_at(ErrorKind::NotUtf8, bad))
     }
 
     /// A part of the token, from the front of `rest` on.
@@ -288,9 +294,25 @@ impl<'t, 'a> Tree<'t, 'a> {
     }
 
     #[cold]
-    fn check(&mut self, text: &[u8], rest: &'a [u8]) -> Result<(), Error> {
+    fn not_ascii(&mut self, text: &[u8], rest: &'a [u8], span: Span) -> Result<Span, Error> {
         self.values.reader.go_on(rest);
-        self.values.reader.check_text(text, self.values.reader.position())
+        self.checked(text, self.values.reader.position(), span)
+    }
+
+    /// A text that begins at `start` in the token, where it stands or, if it has to be mended, behind all others.
+    #[cold]
+    fn checked(&mut self, text: &[u8], start: usize, span: Span) -> Result<Span, Error> {
+        match str::from_utf8(text) {
+            Ok(_) => Ok(span),
+            Err(_) if self.values.lossy => Ok(self.keep(&String::from_utf8_lossy(text))),
+            Err(error) => Err(self.values.reader.error_at(ErrorKind::NotUtf8, start + error.valid_up_to())),
+        }
+    }
+
+    fn keep(&mut self, text: &str) -> Span {
+        let place = self.tape.bytes.len();
+        self.tape.bytes.extend_from_slice(text.as_bytes());
+        Span::new(place, text.len())
     }
 
     #[cold]
@@ -311,7 +333,7 @@ impl<'t, 'a> Tree<'t, 'a> {
             0 => ErrorKind::UnknownType(first),
             _ => ErrorKind::SortByte { found: first, due },
         };
-        // Before both bytes, the name, and the zero behind it.
+        // Before both bytes, the name, and the zero behind it. A mended name stands elsewhere, but then nobody is told.
         let start = self.values.reader.length() - rest.len() - name.of(self.bytes).len() - 3;
         self.missorted = Some(self.located(self.values.reader.error_at(kind, start)));
     }
@@ -384,7 +406,7 @@ impl<'t, 'a> Tree<'t, 'a> {
     /// The name of the value at that place, or its index in the array that it stands in.
     fn label(&self, place: usize, name: Span, around: u32) -> String {
         if !self.is_array(around) {
-            return String::from_utf8_lossy(name.of(self.bytes)).into_owned();
+            return String::from_utf8_lossy(name.of(self.tape.bytes.as_slice())).into_owned();
         }
         let (mut index, mut next) = (0, around as usize + 1);
         while next < place {

@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn equality_is_that_of_values_and_not_of_how_they_are_kept() {
-        let token = "826B03B261000000022B022C0100296E 46 3C6100 3C 7800FF7900 466200 46 1E6300 2B02 00 506400 50 14 2B0400 00 04";
+        let token = "826B03B261000000022B042C0100296E 14 46 3C6100 3C 7800FF7900 466200 46 1E6300 2B02 00 506400 50 14 2B0400 00 04";
         let decoded = TokenDocument::from_hex(token.replace(' ', "")).decode().unwrap();
         let inner: Document = [("c", Value::Int32(1))].into_iter().collect();
         let array: Array = [Value::Null, Value::Int32(2)].into_iter().collect();
