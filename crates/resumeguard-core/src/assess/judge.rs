@@ -3,7 +3,8 @@
 use super::asked;
 use super::collection::{Behind, ended_since};
 use super::forecast::{OplogTrack, PositionTrack, forecast};
-use super::memory::{ConnectorMemory, Oplogs};
+use super::memory::ConnectorMemory;
+use super::oplogs::Oplogs;
 use super::thresholds::Thresholds;
 use crate::domain::{
     Basis, ConnectorFacts, Facts, Failure, FailureClass, FirstEntry, LiveKey, MemberFacts, Observed,
@@ -128,7 +129,7 @@ pub(crate) fn judge(
         let asked = asked::instead_of_the_oplog(why, position, connector, facts, thresholds);
         return if asked.basis.is_some() { asked } else { judgement };
     }
-    let judgement = believe_the_server(judgement, connector, floor);
+    let judgement = believe_the_server(judgement, connector, facts, floor);
     asked::beside_the_oplog(judgement, connector, facts, floor)
 }
 
@@ -346,6 +347,7 @@ fn inside_the_window(
 fn believe_the_server(
     judgement: Judgement,
     connector: &ConnectorFacts,
+    facts: &Facts,
     floor: Option<FirstEntry>,
 ) -> Judgement {
     let failed = connector.tasks.iter().filter(|task| task.state == TaskState::Failed);
@@ -354,7 +356,7 @@ fn believe_the_server(
         return judgement;
     };
     if failure.class == FailureClass::HistoryLost {
-        return Judgement::unknown(Why::Contradictory, OnRestart::Unknown);
+        return asked::between_failure_and_oplog(judgement, connector, facts, floor);
     }
     match after_a_refusal(failure, connector, floor) {
         Some(on_restart) => Judgement { verdict: Verdict::Critical, on_restart, ..judgement },

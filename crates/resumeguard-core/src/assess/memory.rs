@@ -6,15 +6,16 @@ mod tests;
 use super::collection::Behind;
 use super::continuity::Continuity;
 use super::evidence::Living;
-use super::forecast::{OplogTrack, PositionTrack, Sample};
+use super::forecast::PositionTrack;
 use super::judge::Judgement;
-use super::limits::Limits;
+use super::oplogs::Oplogs;
 use super::written;
 use crate::domain::{
     ChangeStream, ConnectorFacts, ConnectorId, ConnectorState, Facts, Failure, FailureCounts, Now,
     StartupMode, StoredOffset, Timestamp, Verdict, Why,
 };
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -30,19 +31,6 @@ pub struct Memory {
     /// Connectors that were seen deleted.
     #[serde(with = "written::pairs")]
     gone: BTreeMap<ConnectorId, Gone>,
-}
-
-/// What is remembered of each oplog, by deployment and member; bounded for each by itself.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Oplogs(#[serde(with = "written::pairs")] BTreeMap<(String, String), OplogMemory>);
-
-/// One member's oplog.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct OplogMemory {
-    /// How it has moved.
-    pub(crate) track: OplogTrack,
-    /// What it was allowed to hold.
-    pub(crate) limits: Limits,
 }
 
 /// A connector that is not listed any more.
@@ -192,11 +180,13 @@ impl Memory {
                 gone.insert(id.clone(), Gone { before, since: now.uptime });
             }
         }
-        while gone.len() > MOST_GONE {
-            let oldest = gone.iter().min_by_key(|(_, known)| known.since).map(|(id, _)| id.clone());
-            oldest.map(|id| gone.remove(&id));
+        if gone.len() <= MOST_GONE {
+            return gone;
         }
-        gone
+        let mut newest_first: Vec<_> = gone.into_iter().collect();
+        newest_first.sort_by_key(|(_, known)| Reverse(known.since));
+        newest_first.truncate(MOST_GONE);
+        newest_first.into_iter().collect()
     }
 
     /// Takes over what an earlier memory holds of Connect clusters that cannot be read and of which nothing else is known:
@@ -211,49 +201,13 @@ impl Memory {
         for (id, memory) in of_these {
             self.connectors.entry(id.clone()).or_insert_with(|| memory.clone());
         }
-        for (key, oplog) in before.oplogs.0.iter().filter(|(key, _)| !facts.deployments.contains_key(&key.0))
-        {
-            self.oplogs.0.entry(key.clone()).or_insert_with(|| oplog.clone());
+        for (key, oplog) in before.oplogs.iter().filter(|(key, _)| !facts.deployments.contains_key(&key.0)) {
+            self.oplogs.keep(key, oplog);
         }
     }
 
     pub(crate) fn keep(&mut self, id: ConnectorId, memory: ConnectorMemory) {
         self.connectors.insert(id, memory);
-    }
-}
-
-impl Oplogs {
-    /// One member's oplog.
-    pub(crate) fn get(&self, deployment: &str, member: &str) -> Option<&OplogMemory> {
-        self.0.get(&(deployment.to_owned(), member.to_owned()))
-    }
-
-    /// After one more pass. What could not be read stays as it was, what is gone is dropped.
-    fn after(&self, facts: &Facts) -> Self {
-        let mut tracks = BTreeMap::new();
-        for (name, deployment) in &facts.deployments {
-            let of_this = || self.0.iter().filter(|((known, _), _)| known == name);
-            let Ok(members) = &deployment.members else {
-                tracks.extend(of_this().map(|(key, oplog)| (key.clone(), oplog.clone())));
-                continue;
-            };
-            for member in members {
-                let key = (name.clone(), member.host.clone());
-                let before = self.0.get(&key).cloned().unwrap_or_default();
-                let track = match (member.first, member.last) {
-                    (Ok(first), Ok(last)) => before.track.after(Sample {
-                        last,
-                        first: first.time,
-                        initiating: first.initiating,
-                        size_bytes: member.sizes.size_bytes,
-                        max_size_bytes: member.sizes.max_size_bytes,
-                    }),
-                    _ => before.track,
-                };
-                tracks.insert(key, OplogMemory { track, limits: before.limits.after(member) });
-            }
-        }
-        Self(tracks)
     }
 }
 

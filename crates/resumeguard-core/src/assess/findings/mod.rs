@@ -31,7 +31,8 @@ mod wording;
 use super::evidence::Living;
 use super::judge::{Judgement, STALE_INTERVALS};
 use super::limits::Limits;
-use super::memory::{ConnectorMemory, Oplogs};
+use super::memory::ConnectorMemory;
+use super::oplogs::Oplogs;
 use super::thresholds::Thresholds;
 use crate::domain::{
     ConnectorFacts, Discontinuity, Facts, Failure, Finding, LiveStream, Now, Severity, Timestamp, Verdict,

@@ -127,3 +127,20 @@ fn an_old_reading_is_no_sample_of_how_the_position_moves() {
     facts.connectors[0].offset_age = std::time::Duration::ZERO;
     assert_ne!(at(&memory, &facts, 15).of(&orders()).advance(), memory.of(&orders()).advance());
 }
+
+/// A cluster is torn down: what takes out one after the other, looking at all, takes minutes for these.
+#[test]
+fn many_connectors_are_deleted_in_time() {
+    let mut all = facts(connector(token(FIRST, 5)), replica_set());
+    all.connectors = (0..50_000)
+        .map(|n| ConnectorFacts {
+            id: ConnectorId::new("main", &format!("c{n}")),
+            ..all.connectors[0].clone()
+        })
+        .collect();
+    let memory = at(&Memory::default(), &all, 0);
+    let began = std::time::Instant::now();
+    let memory = at(&memory, &Facts::default(), 15);
+    assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
+    assert_eq!(memory.gone.len(), MOST_GONE);
+}
