@@ -98,8 +98,16 @@ pub(super) fn restore(connection: &Connection, since_1970: Duration) -> rusqlite
     if since_1970.saturating_sub(at) > OLDEST {
         return useless("it is older than eight days");
     }
-    match serde_json::from_str(&json) {
-        Ok(memory) => Ok(Some(Restored { memory, uptime, since_1970: at })),
+    match Memory::reread(&json) {
+        Ok((memory, left_out)) => {
+            if left_out > 0 {
+                tracing::warn!(
+                    left_out,
+                    "another version has written what judgement remembered: a part is left out"
+                );
+            }
+            Ok(Some(Restored { memory, uptime, since_1970: at }))
+        }
         Err(error) => useless(&format!("it has another form: {error}")),
     }
 }

@@ -26,16 +26,16 @@ use std::time::Duration;
 #[serde(default)]
 pub struct Memory {
     #[serde(with = "written::pairs")]
-    connectors: BTreeMap<ConnectorId, ConnectorMemory>,
-    oplogs: Oplogs,
+    pub(super) connectors: BTreeMap<ConnectorId, ConnectorMemory>,
+    pub(super) oplogs: Oplogs,
     /// Connectors that were seen deleted.
     #[serde(with = "written::pairs")]
-    gone: BTreeMap<ConnectorId, Gone>,
+    pub(super) gone: BTreeMap<ConnectorId, Gone>,
 }
 
 /// A connector that is not listed any more.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-struct Gone {
+pub(super) struct Gone {
     /// What it left behind is not newer than this: what a task stores at its end comes after the last reading, and
     /// before the pass that missed it.
     before: Timestamp,
@@ -95,7 +95,6 @@ pub(crate) struct Pass<'a> {
 
 /// What is remembered of one connector. Counters hold at most one entry for each error code that occurred.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[serde(default)]
 pub(crate) struct ConnectorMemory {
     /// How its position has moved.
@@ -131,7 +130,7 @@ pub(crate) struct ConnectorMemory {
     failures: FailureCounts,
     /// Who stands behind its namespace.
     behind: Option<Behind>,
-    continuity: Continuity,
+    pub(super) continuity: Continuity,
     /// Before which a connector of this name stood when it was deleted, until this one's position is read.
     left_behind: Option<Timestamp>,
     reused: Option<Reused>,
@@ -140,8 +139,8 @@ pub(crate) struct ConnectorMemory {
 static NOTHING: LazyLock<ConnectorMemory> = LazyLock::new(ConnectorMemory::default);
 
 impl Memory {
-    /// Number of the form in which it is written down. Raise it when a field changes its meaning; one that comes or goes is
-    /// noticed when it is read.
+    /// Number of the form in which it is written down. Raise it when a field changes its meaning; one that comes, goes or
+    /// changes its form costs that field alone (`reread.rs`).
     pub const LAYOUT: u32 = 1;
 
     pub(crate) fn of(&self, id: &ConnectorId) -> &ConnectorMemory {

@@ -19,6 +19,7 @@ mod progress;
 mod properties;
 #[cfg(test)]
 mod reported;
+mod reread;
 #[cfg(test)]
 mod restored;
 #[cfg(test)]
