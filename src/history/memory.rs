@@ -33,6 +33,10 @@ pub(super) struct Saved {
 }
 
 impl Saved {
+    pub(super) fn is_left_out(self) -> bool {
+        self.left_out
+    }
+
     pub(super) fn is_due(self, record: &Record) -> bool {
         let pause = Duration::from_secs(self.bytes / BYTES_A_SECOND);
         self.uptime.is_none_or(|at| record.clocks.1.saturating_sub(at) >= pause)
