@@ -224,13 +224,13 @@ mod tests {
     fn many_strings_are_placed_in_time() {
         for hosts in [|_: usize| "a:1,b:1".to_owned(), |n: usize| format!("h{n}:1")] {
             let wanted: Vec<Access> = (0..20_000).map(|n| access(n, &hosts(n), None)).collect();
-            let began = std::time::Instant::now();
+            let clock = Clock::start();
             let mut deployments = Deployments::new(Duration::from_secs(60));
             for pass in 0..3 {
                 deployments.reconcile(&wanted, Duration::from_secs(pass));
                 assert!(wanted.iter().all(|access| deployments.name_of(access).is_some()));
             }
-            assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+            assert!(clock.uptime() < Duration::from_secs(20), "{:?}", clock.uptime());
         }
     }
 }

@@ -109,9 +109,11 @@ mod tests {
         ] {
             let mut changed = json.clone();
             let (parent, name) = path.rsplit_once('/').unwrap();
-            match changed.pointer_mut(parent).unwrap() {
-                Value::Object(fields) => drop(fields.insert(name.to_owned(), value)),
-                list => list[name.parse::<usize>().unwrap()] = value,
+            let parent = changed.pointer_mut(parent).unwrap();
+            if let Some(fields) = parent.as_object_mut() {
+                fields.insert(name.to_owned(), value);
+            } else {
+                parent[name.parse::<usize>().unwrap()] = value;
             }
             let (read, left_out) = Memory::reread(&changed.to_string()).unwrap();
             assert_eq!(left_out, lost, "{path}");
