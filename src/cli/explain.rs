@@ -23,8 +23,7 @@ pub(super) async fn run(
     let named = |c: &&Connector| c.connector == wanted || id(&c.connect_cluster, &c.connector) == wanted;
     let mut found = seen.connectors.iter().filter(named).peekable();
     if found.peek().is_none() {
-        let line = format!("no MongoDB source connector is called {wanted}; `resumeguard status` lists them");
-        return Err(Failure::new(Outcome::Negative, line));
+        return Err(missing(wanted, &seen));
     }
     for connector in found {
         print(connector, &seen)?;
@@ -39,6 +38,16 @@ pub(super) async fn run(
         }
     }
     Ok(Outcome::Done)
+}
+
+/// As `probe` says it: a cluster that cannot be read may run it.
+fn missing(wanted: &str, seen: &Status) -> Failure {
+    let blind = seen.sources.iter().find(|source| source.source == "connect" && !source.up);
+    if let Some(error) = blind.and_then(|source| source.error.as_ref()) {
+        return Failure::new(Outcome::Unreachable, error);
+    }
+    let line = format!("no MongoDB source connector is called {wanted}; `resumeguard status` lists them");
+    Failure::new(Outcome::Usage, line)
 }
 
 fn print(connector: &Connector, seen: &Status) -> Result<Outcome, Failure> {

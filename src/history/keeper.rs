@@ -32,6 +32,8 @@ pub(super) struct Question {
 pub(super) struct Desk {
     outcomes: Mutex<Vec<Outcome>>,
     pub(super) stopping: AtomicBool,
+    /// What judgement remembers is too large to be kept.
+    pub(super) forgetful: AtomicBool,
 }
 
 /// One access to the file.
@@ -98,7 +100,13 @@ impl Keeper {
         record.happenings.splice(..0, untold);
         let surplus = record.happenings.len().saturating_sub(WAITING);
         record.happenings.drain(..surplus);
-        if self.attempt(|store| store.write(&record)).is_ok() {
+        let desk = Arc::clone(&self.desk);
+        let written = self.attempt(|store| {
+            store.write(&record)?;
+            desk.forgetful.store(store.leaves_memory_out(), Ordering::SeqCst);
+            Ok(())
+        });
+        if written.is_ok() {
             record.happenings.clear();
         }
         self.last = Some(record);

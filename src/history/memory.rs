@@ -33,6 +33,10 @@ pub(super) struct Saved {
 }
 
 impl Saved {
+    pub(super) fn is_left_out(self) -> bool {
+        self.left_out
+    }
+
     pub(super) fn is_due(self, record: &Record) -> bool {
         let pause = Duration::from_secs(self.bytes / BYTES_A_SECOND);
         self.uptime.is_none_or(|at| record.clocks.1.saturating_sub(at) >= pause)
@@ -98,8 +102,16 @@ pub(super) fn restore(connection: &Connection, since_1970: Duration) -> rusqlite
     if since_1970.saturating_sub(at) > OLDEST {
         return useless("it is older than eight days");
     }
-    match serde_json::from_str(&json) {
-        Ok(memory) => Ok(Some(Restored { memory, uptime, since_1970: at })),
+    match Memory::reread(&json) {
+        Ok((memory, left_out)) => {
+            if left_out > 0 {
+                tracing::warn!(
+                    left_out,
+                    "another version has written what judgement remembered: a part is left out"
+                );
+            }
+            Ok(Some(Restored { memory, uptime, since_1970: at }))
+        }
         Err(error) => useless(&format!("it has another form: {error}")),
     }
 }

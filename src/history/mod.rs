@@ -43,6 +43,8 @@ const QUESTIONS: usize = 2;
 const OPENING: Duration = Duration::from_secs(10);
 /// How long a question is waited for.
 const ANSWERING: Duration = Duration::from_secs(2);
+/// What the source says while samples are kept and the memory is not.
+const FORGETFUL: &str = "what judgement remembers takes over a quarter of history.max_size and is not kept: raise it, or waits, forecasts and counters begin anew after a restart";
 /// How long an orderly end waits for the last writing.
 const CLOSING: Duration = Duration::from_secs(5);
 /// Events that wait for a pass that can be written; the oldest go first.
@@ -152,6 +154,8 @@ impl History {
             self.meter.conclude(clock, Err(line.to_owned()));
         } else if let Some(line) = failed {
             self.meter.conclude(clock, Err(line));
+        } else if self.reader.desk.forgetful.load(Ordering::SeqCst) {
+            self.meter.conclude(clock, Err(FORGETFUL.to_owned()));
         } else if !outcomes.is_empty() {
             self.meter.conclude(clock, Ok(()));
         }

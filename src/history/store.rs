@@ -71,6 +71,11 @@ impl Store {
         self.transact(record).map_err(|cause| HistoryError::sqlite(&self.claim.path, cause))
     }
 
+    /// The memory was too large to be kept when it was last due.
+    pub(super) fn leaves_memory_out(&self) -> bool {
+        self.known.saved.is_left_out()
+    }
+
     /// Writes the memory of the last pass, where it was put off.
     pub(super) fn save_memory(&mut self, record: &Record) -> Result<(), HistoryError> {
         let saved = memory::save(&self.connection, record, self.limits.max_size_bytes, self.known.saved);

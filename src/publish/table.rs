@@ -156,27 +156,7 @@ pub fn story(connector: &Connector, status: &Status) -> String {
             connector.headroom_ratio.filter(|r| *r >= 0.0).map(|r| format!(", {} of the window", percent(r)));
         field("headroom", format!("{}{}", duration(headroom), share.unwrap_or_default()));
     }
-    if let Some(budget) = connector.outage_budget_seconds {
-        let range = connector.outage_budget_range.and_then(|range| Some((range.low, range.high?)));
-        let range = range.map(|(low, high)| format!(", from {} to {}", duration(low), duration(high)));
-        field(
-            "budget",
-            format!("{}{} if it stood still from now on", duration(budget), range.unwrap_or_default()),
-        );
-    }
-    if let Some(range) = connector.seconds_until_lost {
-        let high = range.high.map_or_else(|| "never".to_owned(), duration);
-        field("lost in", format!("{} to {high}, with its own advance counted", duration(range.low)));
-    }
-    if let Some(why) = &connector.no_forecast {
-        let known = NoForecast::ALL.iter().find(|known| known.code() == why);
-        field("no forecast", known.map_or(why.as_str(), |known| known.sentence()).to_owned());
-    }
-    field("progress", connector.progress.clone());
-    if let Some(stream) = &connector.live_stream {
-        let known = LiveStream::ALL.iter().find(|known| known.code() == stream);
-        field("stream", known.map_or(stream.as_str(), |known| known.sentence()).to_owned());
-    }
+    outlook(connector).into_iter().for_each(|(name, text)| field(name, text));
     if connector.basis.as_deref() == Some("probe") {
         field("basis", "MongoDB was asked".to_owned());
     }
@@ -200,6 +180,32 @@ pub fn story(connector: &Connector, status: &Status) -> String {
         lines.push(format!("    {}", finding.advice));
     }
     lines.join("\n") + "\n"
+}
+
+/// How long it has, what its position is doing, and what the open streams show of it.
+fn outlook(connector: &Connector) -> Vec<(&'static str, String)> {
+    let mut fields = Vec::new();
+    if let Some(budget) = connector.outage_budget_seconds {
+        let range = connector.outage_budget_range.and_then(|range| Some((range.low, range.high?)));
+        let range = range.map(|(low, high)| format!(", from {} to {}", duration(low), duration(high)));
+        let text = format!("{}{} if it stood still from now on", duration(budget), range.unwrap_or_default());
+        fields.push(("budget", text));
+    }
+    if let Some(range) = connector.seconds_until_lost {
+        let high = range.high.map_or_else(|| "never".to_owned(), duration);
+        let text = format!("{} to {high}, with its own advance counted", duration(range.low));
+        fields.push(("lost in", text));
+    }
+    if let Some(why) = &connector.no_forecast {
+        let known = NoForecast::ALL.iter().find(|known| known.code() == why);
+        fields.push(("no forecast", known.map_or(why.as_str(), |known| known.sentence()).to_owned()));
+    }
+    fields.push(("progress", connector.progress.clone()));
+    if let Some(stream) = &connector.live_stream {
+        let known = LiveStream::ALL.iter().find(|known| known.code() == stream);
+        fields.push(("stream", known.map_or(stream.as_str(), |known| known.sentence()).to_owned()));
+    }
+    fields
 }
 
 /// What recovery would do: what it is, what it loses, what keeps it.

@@ -9,7 +9,11 @@ const KEY: &str = "mongodb://127.0.0.1:9/db.c";
 const TOKEN: &str = r#"{"_data": "826B03B3E1000000012B0229296E04"}"#;
 
 async fn probe(url: &str, connector: &str) -> Run {
-    let arguments = ["probe", connector, "--connect", url].map(str::to_owned);
+    ask("probe", url, connector).await
+}
+
+async fn ask(command: &str, url: &str, connector: &str) -> Run {
+    let arguments = [command, connector, "--connect", url].map(str::to_owned);
     tokio::task::spawn_blocking(move || {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         resumeguard(&arguments).env("RESUMEGUARD__POLL__INTERVAL", "2s").run()
@@ -43,4 +47,19 @@ async fn every_reason_has_its_line_and_its_exit_status() {
     let fake = FakeConnect::start(Answer::Html, Answer::Html).await;
     let run = probe(&fake.url, "orders").await;
     assert!(run.code == 69 && run.stderr.contains("HTML instead of JSON"), "{run:?}");
+}
+
+/// A script that asks both must not have to know which says what.
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_and_probe_say_alike_that_a_name_is_not_known() {
+    for (answer, code, part) in [
+        (listing("orders", DEAD_URI), 64, "no MongoDB source connector is called invoices"),
+        (Answer::Html, 69, "HTML instead of JSON"),
+    ] {
+        let fake = FakeConnect::start(answer, offsets(&[])).await;
+        for command in ["probe", "explain"] {
+            let run = ask(command, &fake.url, "invoices").await;
+            assert!(run.code == code && run.stderr.contains(part), "{command}: {run:?}");
+        }
+    }
 }

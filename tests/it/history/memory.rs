@@ -94,8 +94,13 @@ async fn one_that_would_crowd_out_the_samples_is_not_kept() {
     let rows = |kept: &Kept| number(&kept.file(), "SELECT count(*) FROM memory");
     assert!(kept.remember(&snapshot(BEGIN, vec![]), &memory()).await.up);
     assert_eq!(rows(&kept), 1);
-    assert!(kept.remember(&snapshot(BEGIN + 15, vec![]), &large).await.up);
+    let source = kept.remember(&snapshot(BEGIN + 15, vec![]), &large).await;
+    assert!(
+        !source.up && source.error.as_deref().unwrap_or_default().contains("history.max_size"),
+        "{source:?}"
+    );
     assert_eq!(rows(&kept), 0, "an older one would be wrong");
+    assert_eq!(number(&kept.file(), "SELECT count(*) FROM pass"), 2, "the samples are kept");
     let (_kept, restored) = Kept::open(kept.close().await).await;
     assert!(restored.is_none());
 }

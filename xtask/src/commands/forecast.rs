@@ -31,6 +31,10 @@ const LIMIT: Duration = Duration::from_secs(400);
 /// By so much the budget may be off under a steady load.
 const TOLERATED: f64 = 0.2;
 
+/// A range that says anything holds everything: it may be as wide as so many times what came. The fastest hour of this load is
+/// three times the slowest.
+const WIDEST: f64 = 3.0;
+
 /// What is run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -86,7 +90,8 @@ impl Line {
     }
 
     fn is_within(&self) -> bool {
-        (self.low..=self.high).contains(&self.remaining)
+        let width = self.high - self.low;
+        (self.low..=self.high).contains(&self.remaining) && width <= WIDEST * self.remaining
     }
 
     fn ok(&self) -> bool {
@@ -230,4 +235,20 @@ fn line(load: Load, connector: &'static str, record: &Record) -> Result<Line> {
         low: number(&said["outage_budget_range"]["low"])?,
         high: number(&said["outage_budget_range"]["high"])?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_that_holds_everything_is_no_forecast() {
+        let ok = |low, high| {
+            let (load, connector) = (Load::DayAndNight, STOPPED[0]);
+            Line { load, connector, remaining: 30.0, budget: 30.0, low, high }.ok()
+        };
+        assert!(ok(20.0, 90.0) && ok(30.0, 120.0) && ok(10.0, 30.0));
+        assert!(!ok(29.0, 120.0), "as wide as three times what came, and a second");
+        assert!(!ok(31.0, 90.0) && !ok(10.0, 29.0) && !ok(0.0, 4e9));
+    }
 }

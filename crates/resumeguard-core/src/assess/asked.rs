@@ -124,6 +124,28 @@ pub(super) fn beside_the_oplog(
     }
 }
 
+/// The task has failed for lost history, and its position is in the oplog: it may have failed at another one, or know
+/// more than we do. The server's answer to this very token decides.
+pub(super) fn between_failure_and_oplog(
+    judgement: Judgement,
+    connector: &ConnectorFacts,
+    facts: &Facts,
+    floor: Option<FirstEntry>,
+) -> Judgement {
+    let unknown = Judgement::unknown(Why::Contradictory, OnRestart::Unknown);
+    match recent(connector, facts).map(|probe| probe.answer) {
+        Some(ProbeAnswer::Resumes) => judgement.standing_on(Basis::Probe),
+        // Read in an earlier pass: it may have moved on since.
+        Some(ProbeAnswer::Refused(failure))
+            if failure.class == FailureClass::HistoryLost && connector.offset_age.is_zero() =>
+        {
+            let on_restart = after_a_refusal(failure, connector, floor).unwrap_or(OnRestart::Unknown);
+            Judgement { verdict: Verdict::Lost, on_restart, ..unknown }.standing_on(Basis::Probe)
+        }
+        _ => unknown,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::*;
@@ -291,6 +313,34 @@ mod tests {
         let large = check(&judge(ProbeAnswer::of_code(10334)), Verdict::Critical, OnRestart::Fails);
         assert!(rules(&large).contains(&"RG018"), "{:?}", large.findings);
         check(&judge(ProbeAnswer::of_code(286)), Verdict::Unknown(Why::Contradictory), OnRestart::Unknown);
+    }
+
+    #[test]
+    fn a_failure_inside_the_window_is_settled_by_the_answer() {
+        let judge = |code, answer: Option<ProbeAnswer>, age| {
+            let mut connector = connector(token(FIRST + 90_000, 0));
+            connector.tasks = failed(Some(code), FailureClass::HistoryLost);
+            connector.probe = answer.and_then(answered);
+            connector.offset_age = Duration::from_secs(age);
+            facts(connector, replica_set())
+        };
+        for code in [286, 136] {
+            let unknown = Verdict::Unknown(Why::Contradictory);
+            let asked = check(&judge(code, None, 0), unknown, OnRestart::Unknown);
+            assert_eq!(ask(&asked), Some(Ask::ToKnow));
+            let resumes = Some(ProbeAnswer::Resumes);
+            let well = check(&judge(code, resumes, 0), Verdict::Safe, OnRestart::Resumes);
+            assert_eq!((well.basis, well.headroom_seconds), (Some(Basis::Probe), Some(90_000)));
+            let refused = Some(ProbeAnswer::of_code(286));
+            let lost = check(&judge(code, refused, 0), Verdict::Lost, OnRestart::Fails);
+            assert_eq!((lost.basis, lost.headroom_seconds), (Some(Basis::Probe), None));
+            check(&judge(code, refused, 15), unknown, OnRestart::Unknown);
+            for nothing in
+                [ProbeAnswer::NotContradicted, ProbeAnswer::Unauthorized, ProbeAnswer::of_code(280)]
+            {
+                check(&judge(code, Some(nothing), 0), unknown, OnRestart::Unknown);
+            }
+        }
     }
 
     #[test]

@@ -372,7 +372,10 @@ impl Look<'_> {
             Tolerance::None => LossCause::Altered,
         };
         match self.own() {
-            Some(ChangeStream { start: StreamStart::After(token), .. }) if *token > stand.position => {
+            // Without a restart it is the driver that opens its cursor anew, after the last place it has read to.
+            Some(ChangeStream { start: StreamStart::After(token), .. })
+                if restarted && *token > stand.position =>
+            {
                 Some(Outcome::Lost(LossCause::Altered))
             }
             // One that is lost again moves on behind the oplog's back: nothing is decided yet.

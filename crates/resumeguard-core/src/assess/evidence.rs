@@ -2,7 +2,7 @@
 
 use super::ownership::Ownership;
 use crate::domain::{ChangeStream, ConnectorFacts, Facts, LiveStream, MemberFacts, Role, Selection};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// What the open change streams say about one connector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,29 +52,33 @@ pub(crate) struct Streams<'a> {
     seen: HashMap<&'a str, Option<ByNamespace<'a>>>,
     /// Connectors by deployment and namespace.
     alike: HashMap<(&'a str, &'a str), usize>,
-    /// A connector whose deployment or namespace is not known, or a cluster that cannot be read, may own any stream.
+    /// A connector of which neither is known, or a cluster that cannot be read, may own any stream.
     strangers: bool,
+    /// Where a connector reads whose deployment is not known: it may own a stream there, and no other.
+    strange_namespaces: HashSet<&'a str>,
+    /// The deployments of connectors whose namespace is not known.
+    strange_deployments: HashSet<&'a str>,
 }
 
 impl<'a> Streams<'a> {
     pub(crate) fn of(facts: &'a Facts) -> Self {
         let mut alike = HashMap::new();
         let mut strangers = facts.sources.iter().any(|source| source.source == "connect" && !source.up);
+        let (mut strange_namespaces, mut strange_deployments) = (HashSet::new(), HashSet::new());
         for connector in &facts.connectors {
-            match &connector.deployment {
-                Ok(deployment) if !connector.settings.namespace.contains("${") => {
-                    *alike
-                        .entry((deployment.as_str(), connector.settings.namespace.as_str()))
-                        .or_default() += 1;
-                }
-                _ => strangers = true,
+            let namespace = Some(connector.settings.namespace.as_str()).filter(|name| !name.contains("${"));
+            match (connector.deployment.as_deref(), namespace) {
+                (Ok(deployment), Some(namespace)) => *alike.entry((deployment, namespace)).or_default() += 1,
+                (Ok(deployment), None) => drop(strange_deployments.insert(deployment)),
+                (Err(_), Some(namespace)) => drop(strange_namespaces.insert(namespace)),
+                (Err(_), None) => strangers = true,
             }
         }
         let seen = facts.deployments.iter().map(|(name, deployment)| {
             let members = deployment.members.as_deref().unwrap_or_default();
             (name.as_str(), by_namespace(members))
         });
-        Self { seen: seen.collect(), alike, strangers }
+        Self { seen: seen.collect(), alike, strangers, strange_namespaces, strange_deployments }
     }
 
     /// Looks at every member, whichever the connector would select now: after an election a cursor stays on the member
@@ -92,9 +96,12 @@ impl<'a> Streams<'a> {
             Ok(Selection::Preference { .. } | Selection::Hidden) | Err(_) => true,
         });
         let alike = self.alike.get(&(deployment.as_str(), namespace)).copied().unwrap_or(0);
+        let stranger = self.strangers
+            || self.strange_namespaces.contains(namespace)
+            || self.strange_deployments.contains(deployment.as_str());
         match (reachable.next(), reachable.next()) {
             (None, _) => Living::None,
-            (Some((_, one)), None) if alike == 1 && !self.strangers => Living::One(one),
+            (Some((_, one)), None) if alike == 1 && !stranger => Living::One(one),
             (Some(_), _) => Living::Ambiguous,
         }
     }
@@ -165,7 +172,17 @@ mod tests {
         let elsewhere = ConnectorFacts { deployment: Ok("rs1".into()), ..watching(&NAMESPACE) };
         check(|facts| facts.connectors.push(elsewhere), "one");
         let nowhere = ConnectorFacts { deployment: Err(Why::UriPlaceholder), ..watching(&[]) };
-        check(|facts| facts.connectors.push(nowhere), "ambiguous");
+        check(|facts| facts.connectors.push(nowhere), "one");
+        let nowhere = |config| ConnectorFacts { deployment: Err(Why::UriPlaceholder), ..watching(config) };
+        check(|facts| facts.connectors.push(nowhere(&NAMESPACE)), "ambiguous");
+        check(|facts| facts.connectors.push(nowhere(&[("database", "shop")])), "one");
+        check(|facts| facts.connectors.push(nowhere(&[("database", "${env:DB}")])), "ambiguous");
+        let hidden = |deployment: &str| ConnectorFacts {
+            deployment: Ok(deployment.into()),
+            ..watching(&[("database", "${env:DB}")])
+        };
+        check(|facts| facts.connectors.push(hidden("rs0")), "ambiguous");
+        check(|facts| facts.connectors.push(hidden("rs1")), "one");
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use super::asked;
 use super::collection::{Behind, ended_since};
 use super::forecast::{OplogTrack, PositionTrack, forecast};
-use super::memory::{ConnectorMemory, Oplogs};
+use super::memory::ConnectorMemory;
+use super::oplogs::Oplogs;
 use super::thresholds::Thresholds;
 use crate::domain::{
     Basis, ConnectorFacts, Facts, Failure, FailureClass, FirstEntry, LiveKey, MemberFacts, Observed,
@@ -67,7 +68,7 @@ struct Binding<'a> {
     lost_before: Timestamp,
     /// Between that and `lost_before` nobody knows, or a change of roles decides.
     doubtful_before: Timestamp,
-    /// The newest entry of any member; unknown while a member that holds data cannot be read.
+    /// The newest entry of any member; unknown while neither the primary nor every member that holds data can be read.
     last: Observed<Timestamp>,
     /// The newest entry that was read of any member.
     newest_read: Option<Timestamp>,
@@ -128,7 +129,7 @@ pub(crate) fn judge(
         let asked = asked::instead_of_the_oplog(why, position, connector, facts, thresholds);
         return if asked.basis.is_some() { asked } else { judgement };
     }
-    let judgement = believe_the_server(judgement, connector, floor);
+    let judgement = believe_the_server(judgement, connector, facts, floor);
     asked::beside_the_oplog(judgement, connector, facts, floor)
 }
 
@@ -159,6 +160,7 @@ fn readable_position<'a>(
 /// Where a start without a stored token begins.
 pub(super) fn without_a_token(connector: &ConnectorFacts, floor: Option<FirstEntry>) -> OnRestart {
     match connector.settings.startup_mode {
+        _ if connector.settings.hidden.startup => OnRestart::Unknown,
         StartupMode::Latest => OnRestart::Skips,
         StartupMode::CopyExisting => OnRestart::Resnapshots,
         StartupMode::Timestamp => at_the_start_time(connector, floor),
@@ -179,7 +181,10 @@ fn at_the_start_time(connector: &ConnectorFacts, floor: Option<FirstEntry>) -> O
 /// What a restart from a position that the server refuses for good does. The tolerated path never copies again,
 /// whatever the start-up mode says (mongo-kafka `StartedMongoSourceTask.tryRecreateCursor`).
 fn from_a_refused_position(connector: &ConnectorFacts, floor: Option<FirstEntry>) -> OnRestart {
+    let hidden = connector.settings.hidden;
     match (connector.settings.tolerance, connector.settings.startup_mode) {
+        _ if hidden.tolerance => OnRestart::Unknown,
+        (Tolerance::All, _) if hidden.startup => OnRestart::Unknown,
         (Tolerance::None, _) => OnRestart::Fails,
         (Tolerance::All, StartupMode::Timestamp) => at_the_start_time(connector, floor),
         (Tolerance::All, StartupMode::Latest | StartupMode::CopyExisting) => OnRestart::Skips,
@@ -203,14 +208,17 @@ fn binding<'a>(connector: &ConnectorFacts, facts: &'a Facts, oplogs: &'a Oplogs)
     let hidden = *selection == Selection::Hidden;
     let smallest = firsts().map(|(_, first)| first.time).min().unwrap_or(first.time);
     let after_a_change = candidates.later.iter().filter_map(|member| Some(member.first.ok()?.time)).max();
+    // Nobody is ahead of a primary that was read after the position.
+    let by_primary = members.iter().any(|member| member.role == Role::Primary && member.last.is_ok());
+    let newest_read = members.iter().filter_map(|member| member.last.ok()).max();
     Ok(Binding {
         member,
         track: oplogs.get(name, &member.host).map(|oplog| &oplog.track),
         first,
         lost_before: if hidden { smallest } else { first.time },
         doubtful_before: after_a_change.map_or(first.time, |time| time.max(first.time)),
-        last: newest(members),
-        newest_read: members.iter().filter_map(|member| member.last.ok()).max(),
+        last: if by_primary { newest_read.ok_or(Why::MemberUnreadable) } else { newest(members) },
+        newest_read,
         complete,
         hidden,
         asked: asked::recent(connector, facts),
@@ -346,6 +354,7 @@ fn inside_the_window(
 fn believe_the_server(
     judgement: Judgement,
     connector: &ConnectorFacts,
+    facts: &Facts,
     floor: Option<FirstEntry>,
 ) -> Judgement {
     let failed = connector.tasks.iter().filter(|task| task.state == TaskState::Failed);
@@ -354,7 +363,7 @@ fn believe_the_server(
         return judgement;
     };
     if failure.class == FailureClass::HistoryLost {
-        return Judgement::unknown(Why::Contradictory, OnRestart::Unknown);
+        return asked::between_failure_and_oplog(judgement, connector, facts, floor);
     }
     match after_a_refusal(failure, connector, floor) {
         Some(on_restart) => Judgement { verdict: Verdict::Critical, on_restart, ..judgement },

@@ -6,15 +6,16 @@ mod tests;
 use super::collection::Behind;
 use super::continuity::Continuity;
 use super::evidence::Living;
-use super::forecast::{OplogTrack, PositionTrack, Sample};
+use super::forecast::PositionTrack;
 use super::judge::Judgement;
-use super::limits::Limits;
+use super::oplogs::Oplogs;
 use super::written;
 use crate::domain::{
     ChangeStream, ConnectorFacts, ConnectorId, ConnectorState, Facts, Failure, FailureCounts, Now,
     StartupMode, StoredOffset, Timestamp, Verdict, Why,
 };
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -25,29 +26,16 @@ use std::time::Duration;
 #[serde(default)]
 pub struct Memory {
     #[serde(with = "written::pairs")]
-    connectors: BTreeMap<ConnectorId, ConnectorMemory>,
-    oplogs: Oplogs,
+    pub(super) connectors: BTreeMap<ConnectorId, ConnectorMemory>,
+    pub(super) oplogs: Oplogs,
     /// Connectors that were seen deleted.
     #[serde(with = "written::pairs")]
-    gone: BTreeMap<ConnectorId, Gone>,
-}
-
-/// What is remembered of each oplog, by deployment and member; bounded for each by itself.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Oplogs(#[serde(with = "written::pairs")] BTreeMap<(String, String), OplogMemory>);
-
-/// One member's oplog.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct OplogMemory {
-    /// How it has moved.
-    pub(crate) track: OplogTrack,
-    /// What it was allowed to hold.
-    pub(crate) limits: Limits,
+    pub(super) gone: BTreeMap<ConnectorId, Gone>,
 }
 
 /// A connector that is not listed any more.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-struct Gone {
+pub(super) struct Gone {
     /// What it left behind is not newer than this: what a task stores at its end comes after the last reading, and
     /// before the pass that missed it.
     before: Timestamp,
@@ -107,7 +95,6 @@ pub(crate) struct Pass<'a> {
 
 /// What is remembered of one connector. Counters hold at most one entry for each error code that occurred.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[serde(default)]
 pub(crate) struct ConnectorMemory {
     /// How its position has moved.
@@ -143,7 +130,7 @@ pub(crate) struct ConnectorMemory {
     failures: FailureCounts,
     /// Who stands behind its namespace.
     behind: Option<Behind>,
-    continuity: Continuity,
+    pub(super) continuity: Continuity,
     /// Before which a connector of this name stood when it was deleted, until this one's position is read.
     left_behind: Option<Timestamp>,
     reused: Option<Reused>,
@@ -152,8 +139,8 @@ pub(crate) struct ConnectorMemory {
 static NOTHING: LazyLock<ConnectorMemory> = LazyLock::new(ConnectorMemory::default);
 
 impl Memory {
-    /// Number of the form in which it is written down. Raise it when a field changes its meaning; one that comes or goes is
-    /// noticed when it is read.
+    /// Number of the form in which it is written down. Raise it when a field changes its meaning; one that comes, goes or
+    /// changes its form costs that field alone (`reread.rs`).
     pub const LAYOUT: u32 = 1;
 
     pub(crate) fn of(&self, id: &ConnectorId) -> &ConnectorMemory {
@@ -192,11 +179,13 @@ impl Memory {
                 gone.insert(id.clone(), Gone { before, since: now.uptime });
             }
         }
-        while gone.len() > MOST_GONE {
-            let oldest = gone.iter().min_by_key(|(_, known)| known.since).map(|(id, _)| id.clone());
-            oldest.map(|id| gone.remove(&id));
+        if gone.len() <= MOST_GONE {
+            return gone;
         }
-        gone
+        let mut newest_first: Vec<_> = gone.into_iter().collect();
+        newest_first.sort_by_key(|(_, known)| Reverse(known.since));
+        newest_first.truncate(MOST_GONE);
+        newest_first.into_iter().collect()
     }
 
     /// Takes over what an earlier memory holds of Connect clusters that cannot be read and of which nothing else is known:
@@ -211,49 +200,13 @@ impl Memory {
         for (id, memory) in of_these {
             self.connectors.entry(id.clone()).or_insert_with(|| memory.clone());
         }
-        for (key, oplog) in before.oplogs.0.iter().filter(|(key, _)| !facts.deployments.contains_key(&key.0))
-        {
-            self.oplogs.0.entry(key.clone()).or_insert_with(|| oplog.clone());
+        for (key, oplog) in before.oplogs.iter().filter(|(key, _)| !facts.deployments.contains_key(&key.0)) {
+            self.oplogs.keep(key, oplog);
         }
     }
 
     pub(crate) fn keep(&mut self, id: ConnectorId, memory: ConnectorMemory) {
         self.connectors.insert(id, memory);
-    }
-}
-
-impl Oplogs {
-    /// One member's oplog.
-    pub(crate) fn get(&self, deployment: &str, member: &str) -> Option<&OplogMemory> {
-        self.0.get(&(deployment.to_owned(), member.to_owned()))
-    }
-
-    /// After one more pass. What could not be read stays as it was, what is gone is dropped.
-    fn after(&self, facts: &Facts) -> Self {
-        let mut tracks = BTreeMap::new();
-        for (name, deployment) in &facts.deployments {
-            let of_this = || self.0.iter().filter(|((known, _), _)| known == name);
-            let Ok(members) = &deployment.members else {
-                tracks.extend(of_this().map(|(key, oplog)| (key.clone(), oplog.clone())));
-                continue;
-            };
-            for member in members {
-                let key = (name.clone(), member.host.clone());
-                let before = self.0.get(&key).cloned().unwrap_or_default();
-                let track = match (member.first, member.last) {
-                    (Ok(first), Ok(last)) => before.track.after(Sample {
-                        last,
-                        first: first.time,
-                        initiating: first.initiating,
-                        size_bytes: member.sizes.size_bytes,
-                        max_size_bytes: member.sizes.max_size_bytes,
-                    }),
-                    _ => before.track,
-                };
-                tracks.insert(key, OplogMemory { track, limits: before.limits.after(member) });
-            }
-        }
-        Self(tracks)
     }
 }
 

@@ -12,12 +12,14 @@ pub mod forecast;
 mod judge;
 mod limits;
 mod memory;
+mod oplogs;
 mod ownership;
 mod progress;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod reported;
+mod reread;
 #[cfg(test)]
 mod restored;
 #[cfg(test)]
@@ -42,7 +44,8 @@ use evidence::Streams;
 use findings::Case;
 use forecast::Forecast;
 use judge::Judgement;
-use memory::{Oplogs, Pass};
+use memory::Pass;
+use oplogs::Oplogs;
 use std::cmp::Reverse;
 
 /// Judges one pass. The memory of connectors that are gone is dropped; while a Connect cluster cannot be read, none of its

@@ -43,6 +43,11 @@ impl Story {
         self
     }
 
+    /// What came of it.
+    pub(crate) fn into_parts(self) -> (Memory, Facts) {
+        (self.memory, self.facts)
+    }
+
     /// Passes in which nothing happens, a flush long and one more.
     pub(crate) fn a_flush_goes_by(&mut self) -> &mut Self {
         for _ in 0..5 {

@@ -255,6 +255,17 @@ fn a_lagging_secondary_is_no_reason_to_see_the_future() {
 }
 
 #[test]
+fn a_primary_that_was_read_knows_what_is_in_the_future() {
+    let mut members = vec![member("a:1", Role::Primary, FIRST), member("b:1", Role::Secondary, FIRST)];
+    members[1].last = Err(Why::MemberUnreadable);
+    let ahead = facts(connector(token(LAST + 500, 0)), members);
+    let (first, memory) = pass(&Memory::default(), &ahead, 0);
+    assert_eq!(first.verdict, Verdict::Unknown(Why::PositionInFuture));
+    let (second, _) = pass(&memory, &ahead, 15);
+    assert_eq!((second.verdict, second.on_restart), (Verdict::Critical, OnRestart::Stalls));
+}
+
+#[test]
 fn a_position_between_a_lagging_members_last_entry_and_the_newest_is_inside() {
     let mut members = vec![member("a:1", Role::Primary, FIRST), member("b:1", Role::Secondary, FIRST)];
     members[1].last = Ok(Timestamp { t: LAST - 500, i: 0 });
@@ -353,6 +364,13 @@ fn on_restart_follows_tolerance_and_startup_mode() {
     assert_eq!(with(none(), &[timestamp, (start, &inside)]), OnRestart::Replays);
     assert_eq!(with(none(), &[timestamp, (start, &past)]), OnRestart::Fails);
     assert_eq!(with(none(), &[("copy.existing", "true")]), OnRestart::Resnapshots);
+    // What a placeholder hides may be anything.
+    let hidden = |key| (key, "${env:X}");
+    assert_eq!(with(lost(), &[hidden("errors.tolerance")]), OnRestart::Unknown);
+    assert_eq!(with(lost(), &[all, hidden("startup.mode")]), OnRestart::Unknown);
+    assert_eq!(with(lost(), &[hidden("startup.mode")]), OnRestart::Fails);
+    assert_eq!(with(none(), &[hidden("startup.mode")]), OnRestart::Unknown);
+    assert_eq!(with(none(), &[hidden("copy.existing")]), OnRestart::Unknown);
     assert_eq!(with(Ok(StoredOffset::Copying), &[("startup.mode", "copy_existing")]), OnRestart::Resnapshots);
     assert_eq!(with(Ok(StoredOffset::Copying), &[]), OnRestart::Skips);
     assert_eq!(with(Ok(StoredOffset::Malformed { parses: false }), &[]), OnRestart::Fails);

@@ -126,6 +126,19 @@ pub struct Settings {
     pub namespace: String,
     /// `heartbeat.interval.ms`; 0 is off, the connector's default.
     pub heartbeat_ms: u64,
+    /// Which of these nobody knows: REST shows a placeholder such as `${file:…}`.
+    pub hidden: HiddenSettings,
+}
+
+/// Settings whose value is a placeholder. What stands in [`Settings`] for them is the connector's default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HiddenSettings {
+    /// What is done after a failure.
+    pub tolerance: bool,
+    /// Where a start without a token begins.
+    pub startup: bool,
+    /// Whether there is a heartbeat.
+    pub heartbeat: bool,
 }
 
 impl Settings {
@@ -146,6 +159,14 @@ impl Settings {
     pub fn from_config(config: &BTreeMap<String, String>) -> Self {
         let value = |key: &str| config.get(key).map(|v| v.trim()).filter(|v| !v.is_empty());
         let tolerance = value("mongo.errors.tolerance").or_else(|| value("errors.tolerance"));
+        let is_hidden = |value: Option<&str>| value.is_some_and(|value| value.contains("${"));
+        let hidden = HiddenSettings {
+            tolerance: is_hidden(tolerance),
+            startup: is_hidden(value("startup.mode"))
+                || is_hidden(value("startup.mode.timestamp.start.at.operation.time"))
+                || (value("startup.mode").is_none() && is_hidden(value("copy.existing"))),
+            heartbeat: is_hidden(value("heartbeat.interval.ms")),
+        };
         let copies = value("copy.existing").is_some_and(|v| v.eq_ignore_ascii_case("true"));
         let startup_mode = match value("startup.mode").map(str::to_ascii_lowercase).as_deref() {
             Some("timestamp") => StartupMode::Timestamp,
@@ -168,6 +189,7 @@ impl Settings {
             start_at: value("startup.mode.timestamp.start.at.operation.time").and_then(operation_time),
             namespace,
             heartbeat_ms: value("heartbeat.interval.ms").and_then(|v| v.parse().ok()).unwrap_or(0),
+            hidden,
         }
     }
 }
@@ -193,6 +215,21 @@ mod tests {
         assert_eq!(settings(&[("errors.tolerance", "ALL")]).tolerance, Tolerance::All);
         let both = settings(&[("errors.tolerance", "all"), ("mongo.errors.tolerance", "none")]);
         assert_eq!(both.tolerance, Tolerance::None);
+    }
+
+    #[test]
+    fn a_placeholder_is_no_value() {
+        let hidden = |key: &str| settings(&[(key, "${file:/x:y}")]).hidden;
+        let none = HiddenSettings::default();
+        for key in ["errors.tolerance", "mongo.errors.tolerance"] {
+            assert_eq!(hidden(key), HiddenSettings { tolerance: true, ..none });
+        }
+        for key in ["startup.mode", "startup.mode.timestamp.start.at.operation.time", "copy.existing"] {
+            assert_eq!(hidden(key), HiddenSettings { startup: true, ..none });
+        }
+        assert_eq!(hidden("heartbeat.interval.ms"), HiddenSettings { heartbeat: true, ..none });
+        let overridden = settings(&[("errors.tolerance", "${env:T}"), ("mongo.errors.tolerance", "none")]);
+        assert_eq!((overridden.hidden, hidden("topic.prefix")), (none, none));
     }
 
     #[test]

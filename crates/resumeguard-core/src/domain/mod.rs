@@ -15,7 +15,7 @@ mod why;
 mod words;
 
 pub use connection_string::{ConnectionString, ReadPreference, Refusal, with_port};
-pub use connector::{ConnectorState, Settings, StartupMode, TaskState, Tolerance};
+pub use connector::{ConnectorState, HiddenSettings, Settings, StartupMode, TaskState, Tolerance};
 pub use facts::{
     Collections, ConnectorFacts, ConnectorId, DeploymentFacts, Facts, Position, SourceFacts, StoredOffset,
 };

@@ -107,18 +107,12 @@ fn matched(connector: &Value, wanted: &str) -> bool {
 
 /// Losses of history that nobody doubts.
 pub(super) fn proven_losses(connector: &Value) -> usize {
-    list(&connector["losses"]).iter().filter(|loss| loss["proven"] != false).count()
+    list(&connector["losses"]).iter().filter(|loss| loss["proven"] == true).count()
 }
 
-/// A count, a list of events, or a yes.
+/// At least one event.
 fn is_rescued(connector: &Value) -> bool {
-    match &connector["rescued"] {
-        Value::Array(events) => !events.is_empty(),
-        Value::Number(count) => count.as_u64().is_some_and(|count| count > 0),
-        Value::Bool(yes) => *yes,
-        Value::Object(_) => true,
-        Value::Null | Value::String(_) => false,
-    }
+    !list(&connector["rescued"]).is_empty()
 }
 
 fn list(value: &Value) -> &[Value] {
@@ -175,8 +169,12 @@ mod tests {
 
     #[test]
     fn losses_that_are_only_possible_do_not_count() {
-        let connector = json!({ "losses": [{ "proven": false }, { "proven": true }], "rescued": 1 });
+        let losses = json!([{ "proven": false }, { "proven": true }, { "proven": null }, {}]);
+        let connector = json!({ "losses": losses, "rescued": [{ "seconds": 1 }] });
         assert_eq!(proven_losses(&connector), 1);
+        for rescued in [json!([]), json!(1), json!(true), json!({}), json!(null)] {
+            assert!(!is_rescued(&json!({ "rescued": rescued })), "{rescued}");
+        }
         assert!(Expected { losses: 1, rescued: true, ..Expected::default() }.holds(&connector));
         assert!(!Expected { losses: 2, ..Expected::default() }.holds(&connector));
     }

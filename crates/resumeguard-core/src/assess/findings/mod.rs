@@ -28,10 +28,12 @@ mod tests;
 #[cfg(test)]
 mod wording;
 
+use super::asked;
 use super::evidence::Living;
 use super::judge::{Judgement, STALE_INTERVALS};
 use super::limits::Limits;
-use super::memory::{ConnectorMemory, Oplogs};
+use super::memory::ConnectorMemory;
+use super::oplogs::Oplogs;
 use super::thresholds::Thresholds;
 use crate::domain::{
     ConnectorFacts, Discontinuity, Facts, Failure, Finding, LiveStream, Now, Severity, Timestamp, Verdict,
@@ -114,9 +116,9 @@ impl Case<'_> {
         }
     }
 
-    /// A failed task's errors, and what the server answered when it was asked about the token.
+    /// A failed task's errors, and what the server answered when it was asked about the token of late.
     fn refusals(&self) -> impl Iterator<Item = Failure> {
-        let asked = self.connector.probe.and_then(|probe| probe.answer.refusal());
+        let asked = asked::recent(self.connector, self.facts).and_then(|probe| probe.answer.refusal());
         self.connector.tasks.iter().filter_map(|task| task.failure).chain(asked)
     }
 
@@ -125,6 +127,11 @@ impl Case<'_> {
         let members = self.facts.deployment_of(self.connector)?.members.as_deref().ok()?;
         members.iter().filter_map(|member| member.window_seconds()).min()
     }
+}
+
+/// A time of the oplog. The increment of one that was made of a whole second is none.
+fn moment(time: Timestamp) -> String {
+    if time.i == u32::MAX { format!("the end of second {}", time.t) } else { time.to_string() }
 }
 
 /// What a rule says when it matches.

@@ -34,9 +34,14 @@ pub(super) fn matches(case: &Case<'_>) -> Option<Matched> {
     })
 }
 
-/// Whether MongoDB itself was asked, and confirms it.
+/// Whether MongoDB itself was asked, and confirms it. It is asked once: what is gone does not come back.
 fn asked(case: &Case<'_>) -> String {
-    let refusal = case.connector.probe.and_then(|probe| probe.answer.refusal());
-    let code = refusal.and_then(|failure| failure.code);
-    code.map(|code| format!(" (MongoDB was asked and refuses the token with {code})")).unwrap_or_default()
+    let Some(probe) = case.connector.probe else { return String::new() };
+    let Some(code) = probe.answer.refusal().and_then(|failure| failure.code) else { return String::new() };
+    let ago = match probe.age.as_secs() {
+        0..=59 => String::new(),
+        seconds @ 60..=7199 => format!(" {} min ago", seconds / 60),
+        seconds => format!(" {} h ago", seconds / 3600),
+    };
+    format!(" (MongoDB was asked{ago} and refuses the token with {code})")
 }

@@ -7,7 +7,8 @@ use crate::domain::Verdict;
 /// deployment. Harmless while headroom lasts, and the classic way to lose a position.
 pub(super) fn matches(case: &Case<'_>) -> Option<Matched> {
     let still = case.stands_still_for()?;
-    if case.connector.settings.heartbeat_ms > 0 || !case.connector.is_running() {
+    let settings = &case.connector.settings;
+    if settings.heartbeat_ms > 0 || settings.hidden.heartbeat || !case.connector.is_running() {
         return None;
     }
     Some(Matched {

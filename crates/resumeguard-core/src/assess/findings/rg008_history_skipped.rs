@@ -1,6 +1,6 @@
 //! RG008: history was skipped, and that is proven.
 
-use super::{Case, Matched};
+use super::{Case, Matched, moment};
 use crate::domain::{Outcome, Severity};
 
 /// Matches for a day (`thresholds.loss_shown_for`) after the last proven discontinuity.
@@ -14,10 +14,10 @@ pub(super) fn matches(case: &Case<'_>) -> Option<Matched> {
     Some(Matched {
         severity: Severity::Critical,
         summary: format!(
-            "history was skipped: {}; nothing that happened from {} to {}, {} s at the most, was delivered{more}",
+            "history was skipped: {}; some or all of what happened from {} to {}, {} s at the most, was not delivered{more}",
             cause.sentence(),
-            last.from,
-            last.to,
+            moment(last.from),
+            moment(last.to),
             last.seconds()
         ),
         advice: "send what changed in that stretch again from the source, or copy the collection anew; then see RG007 for what let it happen in silence".to_owned(),

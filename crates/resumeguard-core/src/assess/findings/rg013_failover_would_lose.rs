@@ -1,12 +1,16 @@
 //! RG013: another member that may become primary holds less.
 
 use super::{Case, Matched};
-use crate::domain::{Severity, Verdict};
+use crate::domain::{Selection, Severity, Verdict};
 
 /// Matches when an electable member's oplog no longer holds a position that is not lost yet: one with a smaller oplog,
 /// or one that was synchronised anew.
 pub(super) fn matches(case: &Case<'_>) -> Option<Matched> {
     if matches!(case.judgement.verdict, Verdict::Lost | Verdict::Unknown(_)) {
+        return None;
+    }
+    if matches!(case.connector.selection, Ok(Selection::Direct(_))) {
+        // It reads from that one member, whoever is primary.
         return None;
     }
     let position = case.connector.token_time()?;

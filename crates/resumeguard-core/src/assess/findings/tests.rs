@@ -167,6 +167,7 @@ fn rg002_and_rg003_a_position_that_stands_still_by_the_servers_clock() {
     };
     check("0", 104, &[]);
     check("0", 105, &["RG002"]);
+    check("${env:HEARTBEAT}", 105, &[]);
     check("10000", 105, &["RG003"]);
     check("60000", 105, &[]);
     check("60000", 180, &[]);
@@ -326,6 +327,10 @@ fn rg013_an_electable_member_that_begins_later() {
     assert_eq!(beside(FIRST + 60_001, &|_| {}), ["RG013"]);
     assert_eq!(beside(FIRST + 60_000, &|_| {}), Vec::<&str>::new(), "its oldest entry is that very one");
     assert_eq!(beside(FIRST + 60_001, &|member| member.electable = false), Vec::<&str>::new());
+    let members = vec![member("a:1", Role::Primary, FIRST), member("b:1", Role::Secondary, FIRST + 60_001)];
+    let mut direct = facts(connector(token(FIRST + 60_000, 5)), members);
+    direct.connectors[0].selection = Ok(Selection::Direct("a:1".into()));
+    assert_eq!(rules(&one(&direct)), Vec::<&str>::new(), "it reads from that one whoever is primary");
 }
 
 /// After an election the cursor stays where it was opened, on what is a secondary now.

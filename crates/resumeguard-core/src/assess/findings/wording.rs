@@ -77,6 +77,28 @@ fn rg004_and_rg005_of_a_connector_that_has_no_task() {
 }
 
 #[test]
+fn what_the_server_said_is_recent_or_has_an_age() {
+    let judge = |t: u32, code: u32, age: u64| {
+        let mut facts = facts(connector(token(t, 0)), replica_set());
+        let answer = ProbeAnswer::of_code(code);
+        let age = std::time::Duration::from_secs(age);
+        facts.connectors[0].probe = Some(Probe { answer, age, margin_seconds: None });
+        let (_, memory) = pass(&Memory::default(), &facts, 0);
+        pass(&memory, &facts, 60).0
+    };
+    for (age, said) in
+        [(59, "was asked and"), (60, "was asked 1 min ago and"), (7200, "was asked 2 h ago and")]
+    {
+        let summary = judge(FIRST - 7, 286, age).findings.remove(0).summary;
+        assert!(summary.contains(said), "{summary}");
+    }
+    assert!(rules(&judge(AT, 280, 180)).contains(&"RG017"));
+    assert!(!rules(&judge(AT, 280, 181)).contains(&"RG017"));
+    assert!(rules(&judge(AT, 10334, 180)).contains(&"RG018"));
+    assert!(!rules(&judge(AT, 10334, 181)).contains(&"RG018"));
+}
+
+#[test]
 fn rg008_names_the_last_loss_and_counts_the_others() {
     let mut story = Story::begin(AT, opened(AT, after(AT - 9)));
     let skip = |story: &mut Story, t: u32| {
@@ -85,7 +107,8 @@ fn rg008_names_the_last_loss_and_counts_the_others() {
         found.summary.clone()
     };
     let once = skip(&mut story, AT + 600);
-    assert!(once.contains("600 s at the most") && once.ends_with("was delivered"), "{once}");
+    assert!(once.contains("600 s at the most") && once.ends_with("was not delivered"), "{once}");
+    assert!(once.contains("; some or all of what happened from ") && !once.contains("4294967295"), "{once}");
     let twice = skip(&mut story, AT + 1000);
     assert!(twice.contains("350 s at the most") && twice.ends_with("(the last of 2 of late)"), "{twice}");
 }

@@ -127,3 +127,22 @@ fn an_old_reading_is_no_sample_of_how_the_position_moves() {
     facts.connectors[0].offset_age = std::time::Duration::ZERO;
     assert_ne!(at(&memory, &facts, 15).of(&orders()).advance(), memory.of(&orders()).advance());
 }
+
+/// A cluster is torn down. What takes out one after the other, looking at all, takes minutes for these.
+#[test]
+fn of_many_that_are_deleted_at_once_as_many_are_remembered_as_of_few() {
+    let mut all = facts(connector(token(FIRST, 5)), replica_set());
+    all.connectors = (0..50_000)
+        .map(|n| ConnectorFacts {
+            id: ConnectorId::new("main", &format!("c{n}")),
+            ..all.connectors[0].clone()
+        })
+        .collect();
+    let memory = at(&Memory::default(), &all, 0);
+    let memory = at(&memory, &facts(connector(token(FIRST, 5)), replica_set()), 15);
+    assert_eq!(memory.gone.len(), MOST_GONE);
+    // The one that is deleted later is known before all of them.
+    let memory = at(&memory, &Facts::default(), 30);
+    assert_eq!(memory.gone.len(), MOST_GONE);
+    assert!(memory.left_behind(&orders()).is_some());
+}

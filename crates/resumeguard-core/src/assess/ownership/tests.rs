@@ -45,7 +45,7 @@ fn a_stream_that_carries_is_linked_to_the_connector() {
     let linked = |story: &Story| match story.report().live_stream {
         LiveStream::Unread => true,
         LiveStream::Unproven => false,
-        other => panic!("{other:?}"),
+        other @ (LiveStream::Carries | LiveStream::OpenedLater | LiveStream::None) => panic!("{other:?}"),
     };
     // From its own stored token.
     assert!(linked(&Story::begin(AT, opened(AT + 5, after(AT)))));
@@ -109,4 +109,13 @@ fn a_tolerated_loss_is_proven_though_its_stream_was_out_of_sight() {
         story.pass(|facts| see(facts, opened(LAST + 60, StreamStart::Now))).a_flush_goes_by();
         story.found(&[(outcome, AT, LAST + 60)]);
     }
+}
+
+/// A driver that lost its connection opens its cursor after the last place it has read to, which is newer than what is stored.
+#[test]
+fn a_cursor_that_the_driver_opens_anew_is_nobodys_hand() {
+    let mut story = Story::begin(AT, opened(AT, after(AT)));
+    story.pass(|facts| roll(facts, AT + 500)).pass(|facts| see(facts, opened(AT + 600, after(AT + 590))));
+    story.pass(|facts| stored(facts, AT + 700));
+    story.found(&[(Outcome::MaybeLost, AT, AT + 590)]);
 }

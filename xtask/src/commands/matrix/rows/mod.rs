@@ -53,7 +53,7 @@ macro_rules! row {
 }
 
 /// Every row, in the order in which they are begun: long ones first.
-pub(super) const ROWS: [Row; 24] = [
+pub(super) const ROWS: [Row; 25] = [
     row!("failover", members::failover, "the primary's place is taken by a freshly synchronised member"),
     row!("outage", outage::down_and_up, "MongoDB goes down and comes back"),
     row!("copying", copying::outlasts, "a copy of existing data outlasts half the window"),
@@ -77,5 +77,6 @@ pub(super) const ROWS: [Row; 24] = [
     row!("event_too_large", events::too_large, "the next event is over 16 MB"),
     row!("smt_drops_all", events::smt_drops_all, "an SMT drops everything, heartbeats as well"),
     row!("other_deployment", strangers::other_deployment, "another deployment behind the same URI"),
+    row!("watched", strangers::watched, "no fault: somebody else watches its collection while it is stopped"),
     row!("future", strangers::future, "a token from the future"),
 ];

@@ -8,7 +8,8 @@ use xtask::ReplicaSetSpec;
 use super::super::expected::Expected;
 use super::super::ground::LONG;
 use super::super::scene::Scene;
-use super::AT_ONCE;
+use super::super::watcher::Vow;
+use super::{AT_ONCE, STORED};
 
 const DAY: u32 = 86_400;
 
@@ -63,3 +64,27 @@ pub(super) async fn future(scene: &Scene<'_>) -> Result<()> {
     };
     scene.fault("resumed from tomorrow", &name, ahead, AT_ONCE, resumed).await
 }
+
+/// An application, or a person with `watch()`: what it opens is no stream of the connector's, and skips nothing of its.
+pub(super) async fn watched(scene: &Scene<'_>) -> Result<()> {
+    let set = scene.set(ReplicaSetSpec::default().with_oplog_mib(50)).await?;
+    scene.bystander(&set).await?;
+    let name = scene.connector("orders", &set, &json!({ "errors.tolerance": "all" })).await?;
+    scene.vow(&name, Vow::NothingSkipped);
+    scene.stop(&name).await?;
+    let collection = set.mongo().collection(&scene.namespace("orders"))?;
+    let foreign = collection.watch().await?;
+    // Longer than a flush: by then it used to be a proven loss.
+    scene.passes(WATCHED_PASSES).await?;
+    let well = Expected { without: &["RG004", "RG006", "RG008", "RG021"], ..Expected::default() };
+    let resumed = async {
+        scene.resume(&name).await?;
+        set.mongo().insert(&scene.namespace("orders"), doc! { "of": "after the stop" }).await
+    };
+    scene.fault("resumed beside another's stream", &name, well, STORED, resumed).await?;
+    drop(foreign);
+    scene.passes(WATCHED_PASSES).await
+}
+
+/// Several flushes.
+const WATCHED_PASSES: u64 = 6;
