@@ -39,6 +39,8 @@ pub(super) enum Trouble {
     PutBack,
     /// Well, with less headroom than policy wants.
     LowHeadroom,
+    /// Failed while its deployment was away for a moment, its position whole.
+    Outage,
 }
 
 /// One row.
@@ -70,7 +72,7 @@ impl Row {
 }
 
 /// Trouble, strategy, step, which of its kind, by policy.
-const STEPS: [(Trouble, &str, &str, u32, bool); 18] = [
+const STEPS: [(Trouble, &str, &str, u32, bool); 19] = [
     (Trouble::Failed, "salvage", "save", 1, true),
     (Trouble::Failed, "salvage", "stop", 1, true),
     (Trouble::Failed, "salvage", "write_mark", 1, true),
@@ -89,6 +91,7 @@ const STEPS: [(Trouble, &str, &str, u32, bool); 18] = [
     (Trouble::Salvaged, "salvage", "restore_offset", 1, false),
     (Trouble::PutBack, "salvage", "restore_offset", 2, false),
     (Trouble::LowHeadroom, "extend-oplog", "resize_oplog", 1, false),
+    (Trouble::Outage, "restart", "restart_tasks", 1, true),
 ];
 
 /// What the short form shows: the steps that must never be done twice, and the one that leaves a connector stopped.
@@ -132,7 +135,7 @@ mod tests {
     fn every_row_has_a_name_of_its_own_and_the_short_form_has_four() {
         let rows = rows();
         let names: BTreeSet<&str> = rows.iter().map(|row| row.name.as_str()).collect();
-        assert_eq!((names.len(), rows.len()), (54, 54));
+        assert_eq!((names.len(), rows.len()), (57, 57));
         assert_eq!(rows.iter().filter(|row| row.short).count(), SHORT.len());
         assert!(
             names

@@ -9,7 +9,8 @@ use anyhow::{Context as _, Result, ensure};
 use mongodb::bson::{Timestamp, doc};
 use serde_json::{Value, json};
 use xtask::{
-    Connect, Mongo, Parts, ReplicaSet, ReplicaSetSpec, Roster, Seen, StoredOffset, source_config, wait_until,
+    Connect, ConnectorStatus, Mongo, Parts, ReplicaSet, ReplicaSetSpec, Roster, Seen, StoredOffset,
+    source_config, wait_until,
 };
 
 use super::super::daemon::{Daemon, ROLE};
@@ -73,7 +74,7 @@ impl<'a> Scene<'a> {
         lane.connect.delete(name).await.ok();
         let number = lane.rows.fetch_add(1, Ordering::SeqCst);
         let relay = Relay::start(lane.connect.url(), Some(name), version).await?;
-        let own = if trouble == Trouble::LowHeadroom {
+        let own = if matches!(trouble, Trouble::LowHeadroom | Trouble::Outage) {
             let spec = ReplicaSetSpec { name: format!("own{number}"), ..ReplicaSetSpec::default() };
             Some(ReplicaSet::start_in(Arc::clone(&lane.roster), spec, &lane.parts).await?)
         } else {
@@ -88,16 +89,25 @@ impl<'a> Scene<'a> {
 
     async fn lay_out(&mut self, trouble: Trouble) -> Result<()> {
         let (connect, mongo) = (&self.lane.connect, self.set().mongo());
-        let config = source_config(self.set().uri(), &self.namespace(), &json!({}));
+        // A driver that gives up soon, so that an outage need not last.
+        let uri = format!("{}&serverSelectionTimeoutMS=2000", self.set().uri());
+        let config = source_config(&uri, &self.namespace(), &json!({}));
         connect.put_config(&self.name, &config).await?;
         connect.wait_until(&self.name, LONG, |status| status.all("RUNNING")).await?;
         self.stores(mongo).await?;
-        if trouble != Trouble::LowHeadroom {
+        if trouble == Trouble::Outage {
+            tokio::task::block_in_place(|| self.set().stop_member(0))?;
+            let failed = |status: &ConnectorStatus| status.tasks.iter().any(|task| task.state == "FAILED");
+            connect.wait_until(&self.name, LONG, failed).await?;
+            self.set().start_member(0).await?;
+        }
+        if !matches!(trouble, Trouble::LowHeadroom | Trouble::Outage) {
             connect.pause(&self.name).await?;
             connect.wait_until(&self.name, LONG, |status| status.all("PAUSED")).await?;
             mongo.roll_oplog_past(mongo.last().await?).await?;
         }
-        if !matches!(trouble, Trouble::LowHeadroom | Trouble::Paused | Trouble::Salvaged) {
+        let stays = [Trouble::LowHeadroom, Trouble::Outage, Trouble::Paused, Trouble::Salvaged];
+        if !stays.contains(&trouble) {
             connect.restart(&self.name).await?;
             connect.wait_until(&self.name, LONG, |status| status.all("PAUSED")).await?;
             connect.resume(&self.name).await?;
