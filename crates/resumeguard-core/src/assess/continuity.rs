@@ -65,6 +65,9 @@ struct Gap {
     replaces: bool,
     /// Uptime at which it was first seen.
     noticed: Duration,
+    /// Where the old stream had come at the least, once the position has passed the new one's beginning.
+    #[serde(default)]
+    from: Option<Timestamp>,
 }
 
 /// A position as it was read in this pass.
@@ -202,7 +205,7 @@ impl Continuity {
         if opened_since && self.gap.is_none() && begins > stand.accounted() {
             let replaces = matches!(before, Cursor::Created(_));
             let (created_ms, noticed) = (stream.created_ms, look.pass.now.uptime);
-            self.gap = Some(Gap { begins, created_ms, replaces, noticed });
+            self.gap = Some(Gap { begins, created_ms, replaces, noticed, from: None });
         }
     }
 
@@ -225,6 +228,7 @@ impl Continuity {
         };
         Signs {
             stood: stand.map(|stand| stand.position),
+            fresh: opened_since && self.cursor != Cursor::Unseen,
             opened_with_the_task: opened_since && stand.is_some_and(started),
             at_rest: tasks.at_rest,
         }
@@ -232,7 +236,7 @@ impl Continuity {
 
     /// The gap that a new stream left, once it is known from where.
     fn close_gap(&mut self, look: &Look<'_>) -> Option<Found> {
-        let (gap, stand) = (self.gap?, self.stand.as_mut()?);
+        let (gap, stand) = (self.gap.as_mut()?, self.stand.as_mut()?);
         let owned = self.owned.of(gap.created_ms);
         let waited = look.pass.now.uptime.saturating_sub(gap.noticed);
         let next = look.position();
@@ -247,9 +251,15 @@ impl Continuity {
                 next.time
             }
             Some(next) if next.time > stand.position && owned => stand.accounted(),
+            Some(next) if next.time > gap.begins && waited < look.pass.flush => {
+                gap.from.get_or_insert(stand.accounted());
+                return None;
+            }
             Some(_) | None if waited < look.pass.flush => return None,
             Some(_) | None => stand.accounted(),
         };
+        let gap = *gap;
+        let from = gap.from.unwrap_or(from);
         let cause = match self.vanished {
             Some(_) if look.copies() => None,
             Some(cause) => Some(cause),

@@ -35,6 +35,8 @@ struct Alone {
 pub(super) struct Signs {
     /// The position that was read last.
     pub(super) stood: Option<Timestamp>,
+    /// The stream was not there in the last pass, which saw what was there.
+    pub(super) fresh: bool,
     /// The stream was opened since the last pass, and so was the task started.
     pub(super) opened_with_the_task: bool,
     /// Passes in a row in which no task could run.
@@ -68,8 +70,8 @@ impl Ownership {
             _ => None,
         };
         let same = self.alone.filter(|alone| alone.created_ms == stream.created_ms);
-        let advanced = same
-            .and_then(|alone| alone.stood)
+        let before = same.and_then(|alone| alone.stood).or(signs.stood.filter(|_| signs.fresh));
+        let advanced = before
             .zip(stands)
             .is_some_and(|(stood, stands)| stood < stands && i64::from(stands.t) >= stream.created_seconds());
         let linked = advanced

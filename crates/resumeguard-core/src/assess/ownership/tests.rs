@@ -119,3 +119,27 @@ fn a_cursor_that_the_driver_opens_anew_is_nobodys_hand() {
     story.pass(|facts| stored(facts, AT + 700));
     story.found(&[(Outcome::MaybeLost, AT, AT + 590)]);
 }
+
+/// The next event may be stored before the new stream is seen first: it is that stream's, and the gap ends where it began.
+#[test]
+fn an_event_of_a_stream_that_is_seen_first_with_it_closes_the_gap() {
+    let both = |facts: &mut Facts| {
+        see(facts, opened(AT + 600, StreamStart::Now));
+        stored(facts, AT + 650);
+    };
+    let mut story = Story::begin(AT, opened(AT, after(AT)));
+    story.pass(both);
+    story.found(&[(Outcome::Lost(LossCause::Reopened), AT, AT + 600)]);
+    let mut story = Story::begin(AT, opened(AT, after(AT)));
+    story.pass(|facts| see(facts, Some(vec![]))).pass(both);
+    story.found(&[(Outcome::Lost(LossCause::Reopened), AT, AT + 600)]);
+    // Where it was not seen what was there before, another may have delivered it.
+    let mut story = Story::begin(AT, None);
+    story.pass(|facts| {
+        see(facts, opened(LAST + 5, StreamStart::Now));
+        stored(facts, LAST + 9);
+    });
+    story.found(&[]);
+    story.a_flush_goes_by();
+    story.found(&[(Outcome::MaybeLost, AT, LAST + 5)]);
+}
