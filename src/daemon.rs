@@ -7,6 +7,7 @@ use crate::history::{Happening, History, Reader};
 use crate::publish::status::{Status, Tokens};
 use crate::publish::{Board, Published, VerdictLog, http, metrics, page};
 use crate::recovery::{Desk, Hands};
+use crate::signals;
 use crate::sources::Observer;
 use anyhow::Context as _;
 use resumeguard_core::assess::{Memory, Thresholds, assess};
@@ -170,7 +171,7 @@ fn happenings(snapshot: &Snapshot) -> impl Iterator<Item = Happening> {
 /// # Errors
 /// Where the address cannot be listened on, or the server or the loop ends by itself.
 pub async fn run(config: &Config, clock: Clock) -> anyhow::Result<()> {
-    let mut stop = std::pin::pin!(stop_signal()?);
+    let mut stop = std::pin::pin!(signals::stop()?);
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {} (http.listen)", config.listen))?;
@@ -241,16 +242,4 @@ async fn control_socket(config: &Config, desk: Desk) -> impl Future<Output = std
             None => std::future::pending().await,
         }
     }
-}
-
-/// SIGTERM or SIGINT, from now on: a signal that comes before anybody waits for it is not missed.
-fn stop_signal() -> std::io::Result<impl Future<Output = &'static str>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(async move {
-        tokio::select! {
-            _ = term.recv() => "SIGTERM",
-            _ = int.recv() => "SIGINT",
-        }
-    })
 }

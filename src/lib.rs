@@ -12,5 +12,6 @@ pub mod history;
 pub mod journal;
 pub mod publish;
 pub mod recovery;
+mod signals;
 pub mod sources;
 pub mod telemetry;

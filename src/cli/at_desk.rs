@@ -9,6 +9,7 @@ use crate::daemon::Watch;
 use crate::journal;
 use crate::publish::recovery::{Overview, Told};
 use crate::recovery::Desk;
+use resumeguard_core::domain::Snapshot;
 use resumeguard_core::recovery::PASSES;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -32,7 +33,7 @@ pub(super) enum Counter {
     Own {
         desk: Desk,
         /// Its clients are in use as long as an attempt goes on.
-        _watch: Option<Box<Watch>>,
+        watch: Option<Box<Watch>>,
     },
 }
 
@@ -99,13 +100,20 @@ pub(super) async fn counter(config: &Config, clock: Clock) -> Result<Counter, Fa
     let desk = own_desk(config, clock).await;
     match desk.no_journal() {
         Some(problem) => Err(Failure::new(Outcome::Unreachable, problem)),
-        None => Ok(Counter::Own { desk, _watch: None }),
+        None => Ok(Counter::Own { desk, watch: None }),
     }
 }
 
 /// The same, and it has looked at the connectors as often as a plan needs. Without a journal there are plans as well: they
 /// say that nothing is done without one.
 pub(super) async fn seeing(config: &Config, clock: Clock) -> Result<Counter, Failure> {
+    let mut counter = able(config, clock).await?;
+    counter.look(config).await?;
+    Ok(counter)
+}
+
+/// One that can look at the connectors, and has not yet.
+pub(super) async fn able(config: &Config, clock: Clock) -> Result<Counter, Failure> {
     if let Some(directory) = &config.recovery.directory
         && let Some(daemon) = daemon(directory).await?
     {
@@ -118,24 +126,21 @@ pub(super) async fn seeing(config: &Config, clock: Clock) -> Result<Counter, Fai
     let desk = own_desk(config, clock).await;
     let watch = Watch::new(config, clock)
         .map_err(|error| Failure::new(Outcome::Unreachable, format!("{error:#}")))?;
-    let mut watch = watch.recovering(desk.clone());
-    for pass in 1..=PASSES {
-        let snapshot = watch.pass().await;
-        let connects = || snapshot.sources.iter().filter(|source| source.source == "connect");
-        if let Some(error) = connects().find_map(|source| source.error.clone())
-            && connects().all(|source| !source.up)
-        {
-            return Err(Failure::new(Outcome::Unreachable, error));
-        }
-        if pass < PASSES {
-            watch.ask(&snapshot);
-            let every = humantime::format_duration(config.poll.interval);
-            eprintln!("no daemon answers: looking at the connectors again in {every}");
-            tokio::time::sleep(config.poll.interval).await;
-        }
+    let watch = Some(Box::new(watch.recovering(desk.clone())));
+    Ok(Counter::Own { desk, watch })
+}
+
+/// One pass, and what can be reached by it.
+async fn pass(watch: &mut Watch) -> Result<Snapshot, Failure> {
+    let snapshot = watch.pass().await;
+    let connects = || snapshot.sources.iter().filter(|source| source.source == "connect");
+    if let Some(error) = connects().find_map(|source| source.error.clone())
+        && connects().all(|source| !source.up)
+    {
+        return Err(Failure::new(Outcome::Unreachable, error));
     }
     watch.lend_hands();
-    Ok(Counter::Own { desk, _watch: Some(Box::new(watch)) })
+    Ok(snapshot)
 }
 
 async fn own_desk(config: &Config, clock: Clock) -> Desk {
@@ -153,6 +158,29 @@ pub(super) fn is_begun(directory: &Path) -> bool {
 }
 
 impl Counter {
+    /// Looks at the connectors as often as a plan needs; a daemon has.
+    pub(super) async fn look(&mut self, config: &Config) -> Result<(), Failure> {
+        let Self::Own { watch: Some(watch), .. } = self else { return Ok(()) };
+        for number in 1..=PASSES {
+            let snapshot = pass(watch).await?;
+            if number < PASSES {
+                watch.ask(&snapshot);
+                let every = humantime::format_duration(config.poll.interval);
+                eprintln!("no daemon answers: looking at the connectors again in {every}");
+                tokio::time::sleep(config.poll.interval).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at the connectors once, so that what is open can be gone on with.
+    pub(super) async fn reach(&mut self) -> Result<(), Failure> {
+        match self {
+            Self::Own { watch: Some(watch), .. } => pass(watch).await.map(drop),
+            Self::Own { .. } | Self::Daemon(_) => Ok(()),
+        }
+    }
+
     /// Everything that recovery is at.
     pub(super) async fn overview(&self) -> Result<Overview, Failure> {
         match self {

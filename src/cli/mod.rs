@@ -4,6 +4,7 @@ mod ask;
 mod at_desk;
 mod check;
 mod decode;
+mod ending;
 mod explain;
 mod gate;
 mod healthcheck;
@@ -200,7 +201,15 @@ pub fn main() -> ExitCode {
             return if usage { Outcome::Usage } else { Outcome::Done }.code();
         }
     };
-    let level = if matches!(cli.command, Command::Run(_)) { "info" } else { "error" };
+    // A command that acts itself may wait for long, and says for what.
+    let acts = matches!(&cli.command, Command::Recovery(command) if command.acts());
+    let level = if matches!(cli.command, Command::Run(_)) {
+        "info"
+    } else if acts {
+        "warn"
+    } else {
+        "error"
+    };
     telemetry::start(cli.log_format, level);
     match dispatch(&cli) {
         Ok(outcome) => outcome.code(),

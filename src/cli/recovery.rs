@@ -1,17 +1,14 @@
 //! `recovery …`, `freeze`, `unfreeze`.
 
-use super::at_desk::{Counter, State, config, counter, directory, is_begun, seeing};
+use super::at_desk::{Counter, State, able, config, counter, directory, is_begun, seeing};
+use super::ending::Ending;
 use super::{Cli, Connect, Failure, Outcome, status};
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::control::{Verb, Wanted};
 use crate::publish::recovery::{self, PlannedFor, Told};
 use clap::{Args, Subcommand};
-use std::time::Duration;
-
-/// How often an attempt that is under way is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Longer, nobody sits in front of a terminal. The daemon goes on by itself.
-const WATCHED_FOR: Duration = Duration::from_secs(30 * 60);
+use resumeguard_core::recovery::{Attempt, Ended};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum RecoveryCommand {
@@ -53,7 +50,9 @@ pub(super) enum RecoveryCommand {
     },
     /// Carries a plan out now, and waits for its end.
     ///
-    /// Approval and beginning in one; whatever else blocks it still blocks it. Exit status: 0 recovered, or not needed any
+    /// Approval and beginning in one; whatever else blocks it still blocks it. Without a daemon it does this itself, after what an
+    /// earlier command has left open, and waits however long that takes: ended by SIGINT or SIGTERM it says how the connector
+    /// stands, and the next `run` or `restore`, or the daemon, goes on with it. Exit status: 0 recovered, or not needed any
     /// more, 1 refused, or failed and put back, 69 nobody who could do it can be reached.
     #[command(
         after_help = "Example:\n  resumeguard recovery run orders --strategy salvage --reason 'pager 4711'"
@@ -107,6 +106,13 @@ pub(super) enum RecoveryCommand {
         #[command(flatten)]
         common: Common,
     },
+}
+
+impl RecoveryCommand {
+    /// It may change something itself, and waits for that.
+    pub(super) fn acts(&self) -> bool {
+        matches!(self, Self::Run { .. } | Self::Restore { .. })
+    }
 }
 
 /// What every change needs.
@@ -226,19 +232,11 @@ async fn begin(
 ) -> Result<Outcome, Failure> {
     let config = config(cli, &common.state, &Connect::default())?;
     directory(&config)?;
-    let counter = seeing(&config, clock).await?;
-    let done = match counter.carry_out(verb, wanted).await {
-        Ok(done) => done,
-        Err(failure) => {
-            counter.close().await;
-            return Err(failure);
-        }
-    };
-    let attempt = done.attempt.unwrap_or_default();
-    eprintln!("attempt {attempt} has begun");
-    let told = until_it_ends(&counter, &attempt, clock).await?;
-    status::print(&recovery::story(&told))?;
+    let mut counter = able(&config, clock).await?;
+    let told = carried_out(&mut counter, &config, verb, wanted, clock).await;
     counter.close().await;
+    let told = told?;
+    status::print(&recovery::story(&told))?;
     Ok(match told.attempt.outcome.as_deref() {
         Some("recovered" | "not_needed") => Outcome::Done,
         Some(_) => Outcome::Negative,
@@ -246,16 +244,31 @@ async fn begin(
     })
 }
 
-/// One that does not end in time goes on without us; its story so far is what there is to tell.
-async fn until_it_ends(counter: &Counter, attempt: &str, clock: Clock) -> Result<Told, Failure> {
-    let begun = clock.uptime();
-    loop {
-        let told = counter.story(attempt).await?;
-        if told.attempt.ended.is_some() || clock.uptime().saturating_sub(begun) > WATCHED_FOR {
-            return Ok(told);
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
+/// Without a daemon, what was left open comes first: nobody else goes on with it.
+async fn carried_out(
+    counter: &mut Counter,
+    config: &Config,
+    verb: Verb,
+    wanted: Wanted,
+    clock: Clock,
+) -> Result<Told, Failure> {
+    let mut ending = Ending::new(clock)?;
+    let ended = ending.what_is_open(counter, config).await?;
+    let is_wanted = |attempt: &&Attempt| {
+        let (id, name) = (&attempt.plan.connector, wanted.connector.as_deref());
+        name.is_some_and(|name| name == id.connector || name == id.to_string())
+    };
+    let well = |attempt: &&Attempt| matches!(attempt.ended, Some((Ended::Recovered | Ended::NotNeeded, ..)));
+    if verb == Verb::Run
+        && let Some(attempt) = ended.iter().filter(is_wanted).find(well)
+    {
+        return counter.story(&attempt.id.0).await;
     }
+    ending.unless_stopped(counter.look(config)).await?;
+    let done = counter.carry_out(verb, wanted).await?;
+    let attempt = done.attempt.unwrap_or_default();
+    eprintln!("attempt {attempt} has begun");
+    ending.of(counter, &attempt).await
 }
 
 /// Plans of one connector, or of all.

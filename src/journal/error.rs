@@ -45,7 +45,7 @@ pub enum JournalError {
     Changed(String),
     /// Its content is not what was written. It is left as it is: it says what was done, and what to put back.
     #[error(
-        "{path} is damaged ({cause}); put a copy back, or look at what it tells (sqlite3 FILE .recover) and move it away: a new one is begun"
+        "{path} is damaged ({cause}); put a copy back, or look at what it tells (sqlite3 FILE .recover) and move it away: a new one is begun, and a freeze made by command or API goes with the old one"
     )]
     Damaged {
         /// The file.
@@ -55,7 +55,7 @@ pub enum JournalError {
     },
     /// An entry cannot be understood. It is not skipped: what follows depends on it.
     #[error(
-        "{path}: entry {seq} cannot be read ({cause}); run the version that wrote it, put a copy of the file back, or move it away: a new one is begun"
+        "{path}: entry {seq} cannot be read ({cause}); run the version that wrote it, put a copy of the file back, or move it away: a new one is begun, and a freeze made by command or API goes with the old one"
     )]
     Entry {
         /// The file.

@@ -1,13 +1,16 @@
 //! The only place that changes anything outside: requests to Connect that write, commands to MongoDB that write.
 
 use super::Hands;
+use super::away::Away;
 use super::marker::Marker;
+use super::world::LOOK;
 use crate::clock::Clock;
 use crate::sources::connect::message;
-use crate::sources::mongodb::reach::to_its_end;
+use crate::sources::mongodb::reach::{self, to_its_end};
 use mongodb::bson::{Document, doc};
 use mongodb::error::{Error, ErrorKind, WriteFailure};
 use mongodb::options::{Acknowledgment, WriteConcern};
+use mongodb::{Client, Collection};
 use reqwest::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -16,9 +19,9 @@ use std::time::Duration;
 /// Connect itself answers 500 to what has not ended after 90 s (`RestServer.java`), and its word is better than none.
 const REQUEST: Duration = Duration::from_secs(95);
 
-/// How long a worker that refuses for the moment is asked again: rebalances take seconds, `scheduled.rebalance.max.delay.ms` is
-/// 5 min by default.
-const BUSY: Duration = Duration::from_secs(360);
+/// How long a worker that refuses for the moment is asked again without another look: rebalances take seconds,
+/// `scheduled.rebalance.max.delay.ms` is 5 min by default.
+pub(super) const BUSY: Duration = Duration::from_secs(360);
 /// The same where it says that the connector is not stopped, and its status says that it is.
 const NOT_STOPPED: Duration = Duration::from_secs(15);
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
@@ -37,7 +40,11 @@ pub(super) enum Sent {
     Refused(String),
     /// Nobody knows whether it is carried out.
     Uncertain(String),
-    /// It was refused for the moment, and must not be sent again: recovery was frozen meanwhile.
+    /// It is so already: nothing was sent.
+    Needless(String),
+    /// Nothing was done, and for the moment nothing can be: it is to be looked at again before it is asked for once more.
+    NotNow(String),
+    /// Nothing was done, and it must not be sent now: recovery was frozen meanwhile.
     Held,
 }
 
@@ -47,6 +54,8 @@ pub(super) struct Writer<'a> {
     pub(super) name: &'a str,
     pub(super) clock: Clock,
     pub(super) frozen: &'a (dyn Fn() -> bool + Sync),
+    /// How long who refuses for the moment is asked again.
+    pub(super) away: &'a Away,
 }
 
 impl Writer<'_> {
@@ -79,6 +88,9 @@ impl Writer<'_> {
         if self.hands.capabilities.patch_config {
             return self.send(Method::PATCH, "config", None, Some(&json!(to))).await;
         }
+        if let Err(sent) = self.is_as_read(read).await {
+            return sent;
+        }
         let mut config = read.clone();
         for (key, value) in to {
             match value {
@@ -94,18 +106,15 @@ impl Writer<'_> {
         let begun = self.clock.uptime();
         let mut pause = FIRST_PAUSE;
         loop {
-            let (line, limit) = match self.send_once(method.clone(), verb, query, body).await {
+            let (given_up, limit) = match self.send_once(method.clone(), verb, query, body).await {
                 Answer::Final(sent) => return sent,
-                Answer::NotNow(line) => (line, BUSY),
-                Answer::NotStopped(line) => (line, NOT_STOPPED),
+                Answer::NotNow(line) => (self.away.not_now(line), BUSY),
+                Answer::NotStopped(line) => (Sent::Refused(line), NOT_STOPPED),
             };
             if self.clock.uptime().saturating_sub(begun) > limit {
-                return Sent::Refused(line);
+                return given_up;
             }
             tokio::time::sleep(pause).await;
-            if (self.frozen)() {
-                return Sent::Held;
-            }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
@@ -126,7 +135,8 @@ impl Writer<'_> {
             Some(body) => request.json(body),
             None => request,
         };
-        match request.send().await {
+        let Some(sending) = self.unless_frozen(|| request.send()) else { return Answer::Final(Sent::Held) };
+        match sending.await {
             Ok(response) => {
                 let status = response.status();
                 // What is not read to its end says nothing less: the status counts.
@@ -175,46 +185,127 @@ fn answer(called: &str, status: StatusCode, message: &str) -> Answer {
     }
 }
 
-/// Inserts a marker. One that is there already is as good.
-pub(super) async fn insert_marker(hands: &Hands, marker: &Marker) -> Sent {
-    let primary = match hands.primary().await {
-        Ok(primary) => primary,
-        Err(line) => return Sent::Refused(line),
-    };
-    let (database, collection) = marker.names();
-    let collection = primary.database(database).collection::<Document>(collection);
-    let document = marker.document.clone();
-    let insert = async move { collection.insert_one(document).write_concern(durable()).await.map(drop) };
-    match to_its_end(DRIVER, insert).await {
-        Some(Err(error)) if is_duplicate(&error) => Sent::Accepted,
-        outcome => written("the marker", outcome),
+impl Writer<'_> {
+    /// The last look at freeze, immediately before anything is sent: whatever came before may have taken seconds.
+    fn unless_frozen<T>(&self, send: impl FnOnce() -> T) -> Option<T> {
+        if (self.frozen)() { None } else { Some(send()) }
+    }
+
+    async fn primary(&self) -> Result<Client, Sent> {
+        let begun = self.clock.uptime();
+        loop {
+            let line = match self.hands.primary().await {
+                Ok(primary) => return Ok(primary),
+                Err(line) => line,
+            };
+            if self.clock.uptime().saturating_sub(begun) >= self.away.no_primary() {
+                return Err(self.away.not_now(line));
+            }
+            tokio::time::sleep(LONGEST_PAUSE).await;
+            if (self.frozen)() {
+                return Err(Sent::Held);
+            }
+        }
+    }
+
+    /// The whole configuration must be put where keys cannot be: it has to be the one that was looked at, since asking about a
+    /// mark takes seconds.
+    async fn is_as_read(&self, read: &BTreeMap<String, String>) -> Result<(), Sent> {
+        let begun = self.clock.uptime();
+        loop {
+            let line = match self.hands.connect.config(self.name, LOOK).await {
+                Ok(Some(config)) if config == *read => return Ok(()),
+                Ok(_) => {
+                    let line = "its configuration was changed by somebody at this moment";
+                    return Err(Sent::Refused(line.to_owned()));
+                }
+                Err(error) => error.to_string(),
+            };
+            if self.clock.uptime().saturating_sub(begun) > BUSY {
+                return Err(self.away.not_now(line));
+            }
+            tokio::time::sleep(LONGEST_PAUSE).await;
+            if (self.frozen)() {
+                return Err(Sent::Held);
+            }
+        }
+    }
+
+    /// Inserts a marker. One that is there already is as good.
+    pub(super) async fn insert_marker(&self, marker: &Marker) -> Sent {
+        let primary = match self.primary().await {
+            Ok(primary) => primary,
+            Err(sent) => return sent,
+        };
+        let (database, collection) = marker.names();
+        let collection = primary.database(database).collection::<Document>(collection);
+        let document = marker.document.clone();
+        let target = collection.clone();
+        let insert = async move { target.insert_one(document).write_concern(durable()).await.map(drop) };
+        let Some(writing) = self.unless_frozen(|| to_its_end(DRIVER, insert)) else { return Sent::Held };
+        match writing.await {
+            Some(Err(error)) if is_duplicate(&error) => stands(collection, marker).await,
+            outcome => written("the marker", outcome),
+        }
+    }
+
+    /// Removes a marker. One that is gone already is as good.
+    pub(super) async fn remove_marker(&self, marker: &Marker) -> Sent {
+        let primary = match self.primary().await {
+            Ok(primary) => primary,
+            Err(sent) => return sent,
+        };
+        let (database, collection) = marker.names();
+        let collection = primary.database(database).collection::<Document>(collection);
+        let filter = doc! { "_id": marker.id() };
+        let delete = async move { collection.delete_one(filter).write_concern(durable()).await.map(drop) };
+        let Some(writing) = self.unless_frozen(|| to_its_end(DRIVER, delete)) else { return Sent::Held };
+        written("the marker's removal", writing.await)
+    }
+
+    /// `replSetResizeOplog` on the primary; the other members keep their size. It would shrink one that is larger by now, which
+    /// cannot be undone: what it drops is gone.
+    pub(super) async fn resize_oplog(&self, size_mb: u64) -> Sent {
+        let primary = match self.primary().await {
+            Ok(primary) => primary,
+            Err(sent) => return sent,
+        };
+        match reach::max_size(primary.clone(), WRITE).await {
+            Some(bytes) if bytes >= size_mb.saturating_mul(MB) => {
+                let mb = bytes / MB;
+                return Sent::Needless(format!(
+                    "the oplog may grow to {mb} MB already: it is never made smaller"
+                ));
+            }
+            Some(_) => {}
+            None => {
+                let line = "how large the oplog may grow cannot be read (collStats of local.oplog.rs on the primary), and it must not be made smaller";
+                return Sent::Refused(line.to_owned());
+            }
+        }
+        // The command takes a double; sizes below 2^53 MB are exact.
+        #[expect(clippy::cast_precision_loss, reason = "sizes below 2^53")]
+        let command = doc! { "replSetResizeOplog": 1, "size": size_mb as f64, "maxTimeMS": millis(WRITE) };
+        let resize = async move { primary.database("admin").run_command(command).await.map(drop) };
+        let Some(writing) = self.unless_frozen(|| to_its_end(DRIVER, resize)) else { return Sent::Held };
+        written("replSetResizeOplog", writing.await)
     }
 }
 
-/// Removes a marker. One that is gone already is as good.
-pub(super) async fn remove_marker(hands: &Hands, marker: &Marker) -> Sent {
-    let primary = match hands.primary().await {
-        Ok(primary) => primary,
-        Err(line) => return Sent::Refused(line),
-    };
-    let (database, collection) = marker.names();
-    let collection = primary.database(database).collection::<Document>(collection);
-    let filter = doc! { "_id": marker.id() };
-    let delete = async move { collection.delete_one(filter).write_concern(durable()).await.map(drop) };
-    written("the marker's removal", to_its_end(DRIVER, delete).await)
-}
+/// The server's megabyte: `replSetResizeOplog` multiplies by that.
+const MB: u64 = 1 << 20;
 
-/// `replSetResizeOplog` on the primary; the other members keep their size.
-pub(super) async fn resize_oplog(hands: &Hands, size_mb: u64) -> Sent {
-    let primary = match hands.primary().await {
-        Ok(primary) => primary,
-        Err(line) => return Sent::Refused(line),
-    };
-    // The command takes a double; sizes below 2^53 MB are exact.
-    #[expect(clippy::cast_precision_loss, reason = "sizes below 2^53")]
-    let command = doc! { "replSetResizeOplog": 1, "size": size_mb as f64, "maxTimeMS": millis(WRITE) };
-    let resize = async move { primary.database("admin").run_command(command).await.map(drop) };
-    written("replSetResizeOplog", to_its_end(DRIVER, resize).await)
+/// Any unique index may refuse a document. Ours stands only where it is found.
+async fn stands(collection: Collection<Document>, marker: &Marker) -> Sent {
+    let filter = doc! { "_id": marker.id() };
+    let find = async move { collection.find_one(filter).max_time(WRITE).await };
+    match to_its_end(DRIVER, find).await {
+        Some(Ok(Some(_))) => Sent::Accepted,
+        Some(Ok(None)) => Sent::Refused(
+            "the server refused the marker with error 11000: a unique index has what it would hold; set recovery.marker to fields that it takes".to_owned(),
+        ),
+        Some(Err(_)) | None => Sent::Uncertain("whether the marker stands is not known".to_owned()),
+    }
 }
 
 fn written(what: &str, outcome: Option<Result<(), Error>>) -> Sent {
@@ -256,6 +347,8 @@ fn millis(duration: Duration) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ConnectCluster;
+    use resumeguard_core::recovery::Capabilities;
 
     #[test]
     fn answers_are_certain_or_said_not_to_be() {
@@ -268,7 +361,7 @@ mod tests {
             Answer::Final(Sent::Accepted) => "accepted",
             Answer::Final(Sent::Refused(_)) => "refused",
             Answer::Final(Sent::Uncertain(_)) => "uncertain",
-            Answer::Final(Sent::Held) => "held",
+            Answer::Final(Sent::Held | Sent::Needless(_) | Sent::NotNow(_)) => "not sent",
         };
         assert_eq!([of(200, ""), of(202, ""), of(204, "")], ["accepted"; 3]);
         assert_eq!([of(400, "no"), of(401, ""), of(403, ""), of(404, ""), of(405, "")], ["refused"; 5]);
@@ -277,5 +370,52 @@ mod tests {
         assert!(!shown(quoting).contains("hunter2") && shown("Request timed out") == "Request timed out");
         let early = "Connectors must be in the STOPPED state before their offsets can be modified.";
         assert_eq!([of(409, "rebalance"), of(400, early)], ["again"; 2]);
+    }
+
+    /// Connect before 3.8 takes a whole configuration only, which is read once more before it is put.
+    #[tokio::test]
+    async fn what_is_frozen_while_a_configuration_is_read_again_is_not_put() {
+        use axum::routing::get;
+        use std::sync::Arc;
+        use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+        let _first = rustls::crypto::ring::default_provider().install_default().is_ok();
+        let (frozen, puts) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (freezes, counts) = (Arc::clone(&frozen), Arc::clone(&puts));
+        let read = move || async move {
+            freezes.store(true, Ordering::SeqCst);
+            axum::Json(json!({ "a": "1" }))
+        };
+        let put = move || async move {
+            counts.fetch_add(1, Ordering::SeqCst);
+        };
+        let router = axum::Router::new().route("/connectors/orders/config", get(read).put(put));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let cluster = ConnectCluster {
+            name: "main".into(),
+            url,
+            credentials: None,
+            connector_hosts: None,
+            status_topic: None,
+            managed_by: None,
+        };
+        let unknown = resumeguard_core::domain::Why::NotReadYet;
+        let hands = Hands {
+            connect: crate::sources::connect::Client::new(&cluster).unwrap(),
+            capabilities: Capabilities::of("3.7.2"),
+            selection: Err(unknown),
+            members: Err(unknown),
+        };
+        let is_frozen = || frozen.load(Ordering::SeqCst);
+        let away = Away::of_nothing();
+        let writer =
+            Writer { hands: &hands, name: "orders", clock: Clock::start(), frozen: &is_frozen, away: &away };
+        let config = BTreeMap::from([("a".to_owned(), "1".to_owned())]);
+        let to = BTreeMap::from([("b".to_owned(), Some("2".to_owned()))]);
+        assert_eq!(writer.configure(&config, &to).await, Sent::Held);
+        assert_eq!(writer.order("stop").await, Sent::Held, "nor anything else");
+        assert_eq!(puts.load(Ordering::SeqCst), 0);
+        server.abort();
     }
 }

@@ -1,5 +1,7 @@
 //! What is needed to look at one connector, and to act on it.
 
+use super::walk::AGAIN;
+use crate::clock::Clock;
 use crate::sources::mongodb::{Reachable, reach};
 use crate::sources::{Observer, connect};
 use arc_swap::ArcSwap;
@@ -49,6 +51,20 @@ impl Hands {
     /// The newest entry of that oplog, now; `None` where a member does not tell.
     pub(super) async fn newest(&self) -> Option<Timestamp> {
         reach::newest(self.members.as_ref().ok()?, self.selection.as_ref().ok()?, MEMBER).await
+    }
+
+    /// The same, asked for again for so long: an election takes seconds.
+    pub(super) async fn newest_within(&self, limit: Duration, clock: Clock) -> Option<Timestamp> {
+        let begun = clock.uptime();
+        loop {
+            if let Some(newest) = self.newest().await {
+                return Some(newest);
+            }
+            if self.members.is_err() || clock.uptime().saturating_sub(begun) >= limit {
+                return None;
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
     }
 
     /// The members that it may select now.

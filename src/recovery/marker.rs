@@ -26,7 +26,7 @@ impl Marker {
         let mut document = doc! { "_id": { "resumeguard": attempt.to_string() } };
         let fields = match fields {
             Some(fields) => serde_json::from_value::<Document>(fields.clone())
-                .map_err(|error| format!("recovery.tolerate.marker is no document: {error}"))?,
+                .map_err(|error| format!("recovery.marker is no document: {error}"))?,
             None => doc! { "note": "written by resumeguard, and removed again" },
         };
         document.extend(fields.into_iter().filter(|(key, _)| key != "_id"));
@@ -90,9 +90,7 @@ fn obstacle(entry: Option<&Document>, chosen: bool) -> Option<&'static str> {
     }
     let validates = options.get_document("validator").is_ok_and(|validator| !validator.is_empty());
     if validates && !chosen && options.get_str("validationAction").ok() != Some("warn") {
-        return Some(
-            "it has a validator, which may refuse it: set recovery.tolerate.marker to fields that it takes",
-        );
+        return Some("it has a validator, which may refuse it: set recovery.marker to fields that it takes");
     }
     None
 }

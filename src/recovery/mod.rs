@@ -3,6 +3,7 @@
 //! The core says what comes next and whether it may be; nothing outside is changed but by [`actions`].
 
 mod actions;
+mod away;
 mod desk;
 mod execute;
 mod failpoint;
@@ -18,6 +19,7 @@ mod wait;
 mod walk;
 mod world;
 
+pub use away::standing;
 pub use desk::{Desk, Refused};
 pub use execute::{Executor, Settings};
 pub use freeze::Freeze;

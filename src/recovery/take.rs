@@ -1,6 +1,7 @@
 //! Taking one step: sent, and waited for until its effect shows.
 
-use super::actions::{self, Sent, Writer};
+use super::actions::{Sent, Writer};
+use super::away::Away;
 use super::marker::Marker;
 use super::wait::Wait;
 use super::walk::{Turn, Walk};
@@ -17,6 +18,9 @@ const STOPS: Duration = Duration::from_secs(90);
 const STARTS: Duration = Duration::from_secs(120);
 /// What was accepted is to be read at once, or a moment later.
 const SHOWS: Duration = Duration::from_secs(20);
+
+/// How long a newest entry that is not told is asked for.
+const NEWEST: Duration = Duration::from_secs(10);
 
 /// A task that failed before it was started anew shows its old failure until the new one reports.
 const OLD_FAILURE: Duration = Duration::from_secs(10);
@@ -62,11 +66,11 @@ pub(super) fn failed(says: impl Into<String>) -> Outcome {
 }
 
 impl Walk<'_> {
-    /// Takes a step; `None` where nobody can tell how it ended.
+    /// Takes a step, for the `first` time or another; `None` where nobody can tell how it ended.
     pub(super) async fn take(
         &mut self,
         attempt: &Attempt,
-        turn: &Turn,
+        (turn, first): (&Turn, bool),
         will: &Will,
         world: &World,
         hands: &Hands,
@@ -74,22 +78,61 @@ impl Walk<'_> {
         if starts(&turn.step) {
             self.started = Started::at(self.uptime());
         }
+        let delivered = self.delivered(turn, hands).await;
         match self.send(attempt, turn, will, world, hands).await {
-            Sent::Accepted => Some(self.effect(attempt, turn, will, world, hands).await),
+            Sent::Accepted => {
+                let outcome = self.effect(attempt, turn, will, world, hands).await;
+                Some(self.with_positions(outcome, attempt, turn, hands, delivered).await)
+            }
+            Sent::Needless(says) => Some(Outcome::NotNeeded { says }),
             Sent::Refused(says) => Some(failed(says)),
             Sent::Uncertain(line) => {
                 tracing::warn!(connector = %attempt.plan.connector, attempt = %attempt.id, step = turn.step.code(), "{line}: looking at what has come of it");
                 self.uncertain = Some(line);
                 None
             }
+            Sent::Held if first => {
+                Some(Outcome::NotSent { says: "recovery was frozen before it was sent".to_owned() })
+            }
+            Sent::NotNow(says) if first => Some(Outcome::NotSent { says }),
+            // To have been refused for the moment counts for nothing.
+            Sent::NotNow(_) => {
+                self.times = self.times.saturating_sub(1);
+                None
+            }
+            // What was sent before this may still come into effect.
             Sent::Held => None,
         }
+    }
+
+    /// What a live stream has delivered before it is stopped ends here: what is written later may not be.
+    async fn delivered(&self, turn: &Turn, hands: &Hands) -> Option<Timestamp> {
+        let stops = turn.step == Step::Stop && turn.phase == Phase::Forward;
+        if stops { hands.newest_within(NEWEST, self.executor.clock).await } else { None }
+    }
+
+    /// Positions that only who is there at this moment can tell.
+    async fn with_positions(
+        &self,
+        outcome: Outcome,
+        attempt: &Attempt,
+        turn: &Turn,
+        hands: &Hands,
+        delivered: Option<Timestamp>,
+    ) -> Outcome {
+        let Outcome::Done { says, reached: None } = outcome else { return outcome };
+        let looks = matches!(turn.step, Step::AwaitStored | Step::Verify);
+        // Where nobody could tell when it was resumed: what is newest now is no less.
+        let late = looks && !is_known(attempt);
+        let reached = if late { self.goes_on_at(attempt, turn, hands).await } else { delivered };
+        Outcome::Done { says, reached }
     }
 
     async fn send(&self, attempt: &Attempt, turn: &Turn, will: &Will, world: &World, hands: &Hands) -> Sent {
         let frozen = || self.frozen().is_some();
         let name = &attempt.plan.connector.connector;
-        let writer = Writer { hands, name, clock: self.executor.clock, frozen: &frozen };
+        let away = Away::new(attempt, turn.phase);
+        let writer = Writer { hands, name, clock: self.executor.clock, frozen: &frozen, away: &away };
         match &turn.step {
             Step::Stop => writer.order("stop").await,
             Step::Resume => writer.order("resume").await,
@@ -108,36 +151,20 @@ impl Walk<'_> {
                 writer.store(&key(attempt, partition, world), offset).await
             }
             Step::Configure { .. } | Step::StartAtOldest { .. } => {
-                self.configure(&writer, will, world, hands).await
+                writer.configure(&world.config, &will.config).await
             }
             Step::InsertMarker { namespace, fields } => match marker(attempt, namespace, fields.as_ref()) {
-                Ok(marker) => actions::insert_marker(hands, &marker).await,
+                Ok(marker) => writer.insert_marker(&marker).await,
                 Err(line) => Sent::Refused(line),
             },
             Step::RemoveMarker { namespace } => match marker(attempt, namespace, None) {
-                Ok(marker) => actions::remove_marker(hands, &marker).await,
+                Ok(marker) => writer.remove_marker(&marker).await,
                 Err(line) => Sent::Refused(line),
             },
-            Step::ResizeOplog { size_mb } => actions::resize_oplog(hands, *size_mb).await,
+            Step::ResizeOplog { size_mb } => writer.resize_oplog(*size_mb).await,
             // Nothing is sent for these.
             Step::Save | Step::AwaitStored | Step::Verify => Sent::Accepted,
         }
-    }
-
-    /// Where all of a configuration has to be put, it must be the one that was looked at: asking about a mark takes seconds.
-    async fn configure(&self, writer: &Writer<'_>, will: &Will, world: &World, hands: &Hands) -> Sent {
-        if !hands.capabilities.patch_config {
-            match hands.connect.config(writer.name, world::LOOK).await {
-                Ok(Some(config)) if config == world.config => {}
-                Ok(_) => {
-                    return Sent::Refused(
-                        "its configuration was changed by somebody at this moment".to_owned(),
-                    );
-                }
-                Err(error) => return Sent::Refused(error.to_string()),
-            }
-        }
-        writer.configure(&world.config, &will.config).await
     }
 
     /// Waits for what was accepted.
@@ -150,15 +177,17 @@ impl Walk<'_> {
         hands: &Hands,
     ) -> Outcome {
         match &turn.step {
-            Step::Stop => self.until_state(attempt, hands, ConnectorState::Stopped).await,
-            Step::Pause => self.until_state(attempt, hands, ConnectorState::Paused).await,
+            Step::Stop => self.until_state(attempt, turn, hands, ConnectorState::Stopped).await,
+            Step::Pause => self.until_state(attempt, turn, hands, ConnectorState::Paused).await,
             Step::Resume | Step::RestartTasks => self.until_started(attempt, turn, hands).await,
             Step::WriteMark { partition, .. } | Step::RestoreOffset { partition } => {
-                self.until_stored(attempt, hands, partition, will.text.as_deref()).await
+                self.until_stored(attempt, turn, hands, partition, will.text.as_deref()).await
             }
-            Step::RemoveOffset { partition } => self.until_stored(attempt, hands, partition, None).await,
+            Step::RemoveOffset { partition } => {
+                self.until_stored(attempt, turn, hands, partition, None).await
+            }
             Step::Configure { .. } | Step::StartAtOldest { .. } => {
-                let configured = self.until_configured(attempt, hands, will).await;
+                let configured = self.until_configured(attempt, turn, hands, will).await;
                 let stands = matches!(before.state, Some(ConnectorState::Stopped | ConnectorState::Paused));
                 if stands || turn.phase == Phase::Back || matches!(configured, Outcome::Failed { .. }) {
                     return configured;
@@ -175,8 +204,15 @@ impl Walk<'_> {
         }
     }
 
-    async fn until_state(&mut self, attempt: &Attempt, hands: &Hands, wanted: ConnectorState) -> Outcome {
-        let mut wait = Wait::new(self.executor.clock, STOPS);
+    async fn until_state(
+        &mut self,
+        attempt: &Attempt,
+        turn: &Turn,
+        hands: &Hands,
+        wanted: ConnectorState,
+    ) -> Outcome {
+        let away = Away::new(attempt, turn.phase);
+        let mut wait = Wait::new(self.executor.clock, STOPS, &away);
         loop {
             let says = match world::status(hands, &attempt.plan.connector.connector).await {
                 Ok(Some((state, tasks))) => {
@@ -201,7 +237,8 @@ impl Walk<'_> {
 
     /// Until its task runs. On the way back it may fail as it did before.
     async fn until_started(&mut self, attempt: &Attempt, turn: &Turn, hands: &Hands) -> Outcome {
-        let mut wait = Wait::new(self.executor.clock, STARTS);
+        let away = Away::new(attempt, turn.phase);
+        let mut wait = Wait::new(self.executor.clock, STARTS, &away);
         loop {
             let says = match world::status(hands, &attempt.plan.connector.connector).await {
                 Ok(Some((state, tasks))) => {
@@ -258,18 +295,35 @@ impl Walk<'_> {
         {
             return None;
         }
-        let reached = goes_on_at(attempt, turn, hands).await;
+        let reached = self.goes_on_at(attempt, turn, hands).await;
         Some(Outcome::Done { says: "its task runs".to_owned(), reached })
+    }
+
+    /// Where a connector that was left without an offset goes on: what was written up to now, the newest entry included, may not
+    /// be delivered.
+    pub(super) async fn goes_on_at(
+        &self,
+        attempt: &Attempt,
+        turn: &Turn,
+        hands: &Hands,
+    ) -> Option<Timestamp> {
+        if turn.phase == Phase::Back || !dropped(attempt) {
+            return None;
+        }
+        let newest = hands.newest_within(NEWEST, self.executor.clock).await?;
+        Some(Timestamp { i: newest.i.saturating_add(1), ..newest })
     }
 
     async fn until_stored(
         &mut self,
         attempt: &Attempt,
+        turn: &Turn,
         hands: &Hands,
         partition: &str,
         wanted: Option<&str>,
     ) -> Outcome {
-        let mut wait = Wait::new(self.executor.clock, SHOWS);
+        let away = Away::new(attempt, turn.phase);
+        let mut wait = Wait::new(self.executor.clock, SHOWS, &away);
         loop {
             let says = match hands.connect.raw_offsets(&attempt.plan.connector.connector, world::LOOK).await {
                 Ok(offsets) => {
@@ -291,8 +345,15 @@ impl Walk<'_> {
         }
     }
 
-    async fn until_configured(&mut self, attempt: &Attempt, hands: &Hands, will: &Will) -> Outcome {
-        let mut wait = Wait::new(self.executor.clock, SHOWS);
+    async fn until_configured(
+        &mut self,
+        attempt: &Attempt,
+        turn: &Turn,
+        hands: &Hands,
+        will: &Will,
+    ) -> Outcome {
+        let away = Away::new(attempt, turn.phase);
+        let mut wait = Wait::new(self.executor.clock, SHOWS, &away);
         loop {
             let says = match hands.connect.config(&attempt.plan.connector.connector, world::LOOK).await {
                 Ok(Some(config)) => {
@@ -320,13 +381,12 @@ fn starts(step: &Step) -> bool {
     matches!(step, Step::Resume | Step::RestartTasks | Step::Configure { .. } | Step::StartAtOldest { .. })
 }
 
-/// Where a connector that was left without an offset goes on: what was written up to now, the newest entry included, may not be
-/// delivered.
-pub(super) async fn goes_on_at(attempt: &Attempt, turn: &Turn, hands: &Hands) -> Option<Timestamp> {
-    if turn.phase == Phase::Back || !dropped(attempt) {
-        return None;
-    }
-    hands.newest().await.map(|newest| Timestamp { i: newest.i.saturating_add(1), ..newest })
+/// It was told where the connector went on.
+fn is_known(attempt: &Attempt) -> bool {
+    attempt.taken.iter().any(|taken| {
+        let told = matches!(taken.outcome, Some((Outcome::Done { reached: Some(_), .. }, _)));
+        told && taken.phase == Phase::Forward && taken.step != Step::Stop
+    })
 }
 
 /// It was left without an offset: the key's was removed, or the key has a new name and no start of its own.

@@ -1,12 +1,13 @@
 //! The two steps that only look: until something newer is stored, and until all is well for a while.
 
+use super::away::Away;
 use super::take::failed;
 use super::wait::Wait;
 use super::walk::Walk;
 use super::{Hands, world};
 use resumeguard_core::domain::{ConnectorState, TaskState};
 use resumeguard_core::recovery::check::{Seen, stored, verified};
-use resumeguard_core::recovery::{Attempt, Outcome, RawOffset, World};
+use resumeguard_core::recovery::{Attempt, Outcome, Phase, RawOffset, World};
 use std::time::Duration;
 
 /// A stream that is open has something to store sooner or later; a task that cannot store anything stands out in the log by then.
@@ -20,8 +21,8 @@ impl Walk<'_> {
     /// Until a token that is newer than everything this attempt knows is stored.
     pub(super) async fn await_stored(&mut self, attempt: &Attempt, hands: &Hands) -> Outcome {
         let limit = STORES.max(self.executor.settings.offset_flush * 3 + SETTLES);
-        let (mut wait, mut copying) =
-            (Wait::new(self.executor.clock, limit), Wait::new(self.executor.clock, COPIES));
+        let (clock, away) = (self.executor.clock, Away::new(attempt, Phase::Forward));
+        let (mut wait, mut copying) = (Wait::new(clock, limit, &away), Wait::new(clock, COPIES, &away));
         loop {
             let says = match self.again(attempt, hands).await {
                 Ok(world) => {
@@ -34,7 +35,7 @@ impl Walk<'_> {
                         Seen::Broken(says) => return failed(says),
                         Seen::NotYet(_) if world.offsets.iter().any(RawOffset::is_copy) => {
                             copying.was_read();
-                            wait = Wait::new(self.executor.clock, limit);
+                            wait = Wait::new(clock, limit, &away);
                             "it still copies existing data".to_owned()
                         }
                         Seen::NotYet(says) => says,
@@ -52,7 +53,8 @@ impl Walk<'_> {
     pub(super) async fn verify(&mut self, attempt: &Attempt, hands: &Hands) -> Outcome {
         let stable = self.executor.settings.stable_for;
         let limit = self.executor.settings.offset_flush * 2 + stable + SETTLES;
-        let mut wait = Wait::new(self.executor.clock, limit);
+        let away = Away::new(attempt, Phase::Forward);
+        let mut wait = Wait::new(self.executor.clock, limit, &away);
         let (mut well, mut running) = (None, None);
         loop {
             let says = match self.again(attempt, hands).await {

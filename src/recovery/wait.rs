@@ -1,14 +1,16 @@
 //! Waiting with a bound that counts only while there is somebody to be waited for.
 
-use super::walk::{AGAIN, PATIENCE};
+use super::away::Away;
+use super::walk::AGAIN;
 use crate::clock::Clock;
 use std::time::Duration;
 
 /// One wait.
 #[derive(Debug)]
-pub(super) struct Wait {
+pub(super) struct Wait<'a> {
     clock: Clock,
     limit: Duration,
+    away: &'a Away,
     /// Time that passed while it could be looked at.
     watched: Duration,
     /// Time since it was last looked at.
@@ -16,9 +18,9 @@ pub(super) struct Wait {
     last: Duration,
 }
 
-impl Wait {
-    pub(super) fn new(clock: Clock, limit: Duration) -> Self {
-        Self { clock, limit, watched: Duration::ZERO, blind: Duration::ZERO, last: clock.uptime() }
+impl<'a> Wait<'a> {
+    pub(super) fn new(clock: Clock, limit: Duration, away: &'a Away) -> Self {
+        Self { clock, limit, away, watched: Duration::ZERO, blind: Duration::ZERO, last: clock.uptime() }
     }
 
     /// The limit, for people.
@@ -36,7 +38,7 @@ impl Wait {
 
     /// Whether the time is over.
     pub(super) fn is_over(&self) -> bool {
-        self.watched >= self.limit || self.blind >= PATIENCE
+        self.watched >= self.limit || self.blind >= self.away.unread()
     }
 
     /// A moment's pause; `false` when the time is over.
@@ -46,6 +48,7 @@ impl Wait {
         if self.is_over() {
             return false;
         }
+        self.away.tell(self.blind, "its Connect cluster cannot be read");
         tokio::time::sleep(AGAIN).await;
         true
     }

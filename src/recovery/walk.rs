@@ -1,11 +1,13 @@
 //! One attempt on its way: frozen or not, what the world looks like, what is written down.
 
+use super::away::{Away, stands};
 use super::execute::Executor;
 use super::pace::Pace;
 use super::prepare::{Prepared, marks};
-use super::take::{Started, goes_on_at};
+use super::take::Started;
 use super::{Hands, failpoint, world};
 use crate::journal::JournalError;
+use resumeguard_core::domain::ConnectorState;
 use resumeguard_core::recovery::check::resolve;
 use resumeguard_core::recovery::{
     Attempt, AttemptId, Ended, Event, Lost, Next, Outcome, Phase, Saved, Step, Taken, World,
@@ -14,9 +16,6 @@ use std::time::Duration;
 
 /// Between two looks at something that is waited for.
 pub(super) const AGAIN: Duration = Duration::from_millis(400);
-
-/// How long a Connect cluster that cannot be read is waited for: longer than a worker takes to be replaced.
-pub(super) const PATIENCE: Duration = Duration::from_secs(600);
 
 /// How long an oplog that cannot be read is waited for where a mark depends on it: longer than an election takes.
 const OPLOG: Duration = Duration::from_secs(60);
@@ -55,7 +54,7 @@ pub(super) struct Walk<'a> {
     pub(super) pace: Pace,
     pub(super) started: Started,
     before_hook_ran: bool,
-    times: u32,
+    pub(super) times: u32,
     /// What was answered when the outcome of the last request could not be known.
     pub(super) uncertain: Option<String>,
 }
@@ -104,7 +103,7 @@ impl<'a> Walk<'a> {
     async fn turn(&mut self, attempt: &Attempt, turn: Turn) -> Result<(), JournalError> {
         self.times = 0;
         self.until_unfrozen(attempt).await;
-        match self.look(attempt, needs_members(&turn)).await {
+        match self.look(attempt, &turn).await {
             Look::Seen(seen) => self.attend(attempt, turn, &seen.0, seen.1, false).await,
             Look::Frozen => Ok(()),
             Look::Not(says) => self.close(attempt, &turn, Outcome::Failed { says }, false).await,
@@ -118,7 +117,7 @@ impl<'a> Walk<'a> {
         let begun = self.uptime();
         let seen = loop {
             self.until_unfrozen(&attempt).await;
-            let seen = match self.look(&attempt, needs_members(&turn)).await {
+            let seen = match self.look(&attempt, &turn).await {
                 Look::Seen(seen) => seen,
                 Look::Frozen => continue,
                 Look::Not(says) => return self.close(&attempt, &turn, Outcome::Failed { says }, true).await,
@@ -127,7 +126,7 @@ impl<'a> Walk<'a> {
             let settled = !shows(&turn.step) || self.uptime().saturating_sub(begun) >= SETTLES;
             match resolve(&attempt, taken, &seen.1) {
                 Some(outcome) if settled || !matches!(outcome, Outcome::Failed { .. }) => {
-                    let outcome = self.with_the_present(outcome, &attempt, &turn, &seen.0).await;
+                    let outcome = self.with_the_present(outcome, &attempt, &turn, &seen).await;
                     return self.close(&attempt, &turn, outcome, true).await;
                 }
                 None if settled => break seen,
@@ -156,10 +155,18 @@ impl<'a> Walk<'a> {
         outcome: Outcome,
         attempt: &Attempt,
         turn: &Turn,
-        hands: &Hands,
+        (hands, world): &(Hands, World),
     ) -> Outcome {
-        if let (Outcome::Done { says, reached: None }, Step::Resume) = (&outcome, &turn.step) {
-            return Outcome::Done { says: says.clone(), reached: goes_on_at(attempt, turn, hands).await };
+        let runs = world.state == Some(ConnectorState::Running);
+        // Of one that stands, nobody knows yet where it goes on.
+        let configured = matches!(turn.step, Step::Configure { .. }) && runs;
+        if let Outcome::Done { says, reached: None } = &outcome
+            && (turn.step == Step::Resume || configured)
+        {
+            return Outcome::Done {
+                says: says.clone(),
+                reached: self.goes_on_at(attempt, turn, hands).await,
+            };
         }
         outcome
     }
@@ -194,15 +201,16 @@ impl<'a> Walk<'a> {
             Event::Intent { attempt: self.id.clone(), phase, index, round, step, will: will.clone() };
         self.executor.journal.append(intent).await?;
         failpoint::reached(&turn.step, failpoint::AFTER_INTENT);
-        // A slow disk leaves time to freeze. The next move looks whether it was taken: it was not.
-        if self.frozen().is_some() {
-            return Ok(());
+        // A slow disk leaves time to freeze.
+        if self.frozen().is_some() && !begun {
+            let says = "recovery was frozen before it was sent".to_owned();
+            return self.close(attempt, &turn, Outcome::NotSent { says }, true).await;
         }
         if turn.step == Step::Save {
             self.save(&world).await?;
         }
         let Some(attempt) = self.attempt() else { return Ok(()) };
-        let outcome = self.take(&attempt, &turn, &will, &world, hands).await;
+        let outcome = self.take(&attempt, (&turn, !begun), &will, &world, hands).await;
         failpoint::reached(&turn.step, failpoint::AFTER_EFFECT);
         match outcome {
             Some(outcome) => self.close(&attempt, &turn, outcome, true).await,
@@ -240,7 +248,10 @@ impl<'a> Walk<'a> {
     }
 
     async fn end(&mut self, attempt: &Attempt, ended: Ended) -> Result<Ended, JournalError> {
-        let says = conclusion(attempt, ended);
+        let mut says = conclusion(attempt, ended);
+        if let Some(stands) = self.stands(attempt, ended).await {
+            says = format!("{says}; {stands}: resume it once that is mended");
+        }
         // A position that was put back has lost nothing by us.
         let lost = match ended {
             Ended::Recovered | Ended::NeedsPerson => attempt.lost(),
@@ -261,6 +272,20 @@ impl<'a> Walk<'a> {
         }
         self.executor.settings.hooks.after(attempt, ended, lost).await;
         Ok(ended)
+    }
+
+    /// How a connector stands that this attempt has stopped and not started again.
+    async fn stands(&self, attempt: &Attempt, ended: Ended) -> Option<&'static str> {
+        if ended == Ended::Recovered {
+            return None;
+        }
+        let told = stands(attempt)?;
+        let Some(hands) = &self.hands else { return Some(told) };
+        match world::status(hands, &attempt.plan.connector.connector).await {
+            Ok(Some((ConnectorState::Stopped, _))) => Some("it stands STOPPED"),
+            Ok(_) => None,
+            Err(_) => Some(told),
+        }
     }
 
     /// Before the first change of an attempt, a person's command may still say no.
@@ -293,8 +318,9 @@ impl<'a> Walk<'a> {
     }
 
     /// Reads the connector and its deployment, again and again where that fails.
-    async fn look(&mut self, attempt: &Attempt, needs_members: bool) -> Look {
-        let begun = self.uptime();
+    async fn look(&mut self, attempt: &Attempt, turn: &Turn) -> Look {
+        let (begun, needs_members) = (self.uptime(), needs_members(turn));
+        let away = Away::new(attempt, turn.phase);
         loop {
             let says = match self.seen(attempt).await {
                 Ok((_, world))
@@ -305,12 +331,14 @@ impl<'a> Walk<'a> {
                 Ok(seen) => return Look::Seen(Box::new(seen)),
                 Err(says) => says,
             };
-            if self.uptime().saturating_sub(begun) > PATIENCE {
+            let since = self.uptime().saturating_sub(begun);
+            if since > away.unread() {
                 return Look::Not(format!(
                     "it could not be looked at for {} min: {says}",
-                    PATIENCE.as_secs() / 60
+                    since.as_secs() / 60
                 ));
             }
+            away.tell(since, &says);
             tokio::time::sleep(AGAIN).await;
             if self.frozen().is_some() {
                 return Look::Frozen;

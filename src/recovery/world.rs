@@ -13,11 +13,28 @@ pub(super) const LOOK: Duration = Duration::from_secs(15);
 /// Before the second try.
 const PAUSE: Duration = Duration::from_millis(300);
 
+/// A connector that is said to be gone is looked for once more after that: to believe it too early leaves it as it is, and a
+/// worker that has just started knows none yet.
+const GONE: Duration = Duration::from_secs(4);
+
 /// Reads everything anew, the oplog's oldest entry last: a position that it holds by then is held indeed.
 ///
 /// # Errors
 /// Whatever keeps Connect from being read, one line. What keeps the oplog from being read is part of the world.
 pub(super) async fn read(hands: &Hands, name: &str, clock: &Clock) -> Result<World, String> {
+    let mut world = twice(hands, name, clock).await?;
+    if world.state.is_none() {
+        tokio::time::sleep(GONE).await;
+        world = twice(hands, name, clock).await?;
+    }
+    if world.state.is_some() {
+        world.oldest = hands.oldest().await;
+    }
+    Ok(world)
+}
+
+/// What Connect says, at the second try where the first met a bad moment.
+async fn twice(hands: &Hands, name: &str, clock: &Clock) -> Result<World, String> {
     let begun = clock.uptime();
     let left = || LOOK.saturating_sub(clock.uptime().saturating_sub(begun));
     let mut read = from_connect(hands, name, left()).await;
@@ -25,11 +42,7 @@ pub(super) async fn read(hands: &Hands, name: &str, clock: &Clock) -> Result<Wor
         tokio::time::sleep(PAUSE).await;
         read = from_connect(hands, name, left()).await;
     }
-    let mut world = read.map_err(|error| error.to_string())?;
-    if world.state.is_some() {
-        world.oldest = hands.oldest().await;
-    }
-    Ok(world)
+    read.map_err(|error| error.to_string())
 }
 
 /// Its state and tasks alone; `None` where there is no such connector, or nothing is known of it yet.

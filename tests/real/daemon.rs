@@ -18,7 +18,13 @@ pub(crate) struct Daemon {
 impl Daemon {
     pub(crate) fn start(config: &str) -> Self {
         let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
-        std::fs::write(file.path(), format!("{config}\n[http]\nlisten = \"127.0.0.1:0\"\n")).unwrap();
+        let listen = "[http]\nlisten = \"127.0.0.1:0\"\n";
+        let text = if config.contains("[http]\n") {
+            config.replace("[http]\n", listen)
+        } else {
+            format!("{config}\n{listen}")
+        };
+        std::fs::write(file.path(), text).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_resumeguard"))
             .args(["--config", file.path().to_str().unwrap(), "run"])
             .stderr(Stdio::piped())

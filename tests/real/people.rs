@@ -3,10 +3,12 @@
 
 use crate::auto::fail;
 use crate::daemon::Daemon;
+use crate::proxy::Proxy;
 use crate::shared::{LONG, Shared, nothing, quick};
 use serde_json::Value;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// How a command ended: exit status, standard output and error.
 type Ended = (i32, String, String);
@@ -20,9 +22,9 @@ async fn run(arguments: &[&str], config: &Path) -> Ended {
 }
 
 /// A configuration file in which a person decides, with its state in a directory of its own.
-fn configured(shared: &Shared) -> (tempfile::TempDir, std::path::PathBuf, String) {
+fn configured(connect: &str) -> (tempfile::TempDir, std::path::PathBuf, String) {
     let directory = tempfile::tempdir().unwrap();
-    let text = quick(shared.connect().url()).replace("[poll]", "managed_by = \"none\"\n[poll]");
+    let text = quick(connect).replace("[poll]", "managed_by = \"none\"\n[poll]");
     let state = directory.path().join("state");
     let text = format!("{text}[recovery]\nmode = \"approve\"\ndirectory = {state:?}\nstable_for = \"3s\"\n");
     let file = directory.path().join("resumeguard.toml");
@@ -42,7 +44,7 @@ async fn plan(config: &Path, name: &str) -> Value {
 async fn a_plan_is_carried_out_once_a_person_has_approved_it() {
     let shared = Shared::take().await;
     shared.connector("approved", nothing()).await;
-    let (_directory, config, text) = configured(&shared);
+    let (_directory, config, text) = configured(shared.connect().url());
     let daemon = Daemon::start(&text);
     daemon.passes_until(&["connector_verdict{", "connector=\"approved\""]).await;
     fail(&shared, "approved").await;
@@ -82,7 +84,7 @@ async fn a_plan_is_carried_out_once_a_person_has_approved_it() {
 async fn without_a_daemon_the_command_carries_it_out_itself() {
     let shared = Shared::take().await;
     shared.connector("by-hand", nothing()).await;
-    let (_directory, config, _) = configured(&shared);
+    let (_directory, config, _) = configured(shared.connect().url());
     let (code, refused, error) = run(&["recovery", "run", "by-hand", "--reason", "x"], &config).await;
     assert_eq!(code, 1, "it is in no trouble: {refused}{error}");
     fail(&shared, "by-hand").await;
@@ -113,4 +115,106 @@ async fn without_a_daemon_the_command_carries_it_out_itself() {
     let after = shared.connect().offsets("by-hand").await.unwrap();
     assert!(after[0].time() >= before[0].time(), "{before:?} {after:?}");
     shared.connect().wait_until("by-hand", LONG, |status| status.all("RUNNING")).await.unwrap();
+}
+
+/// Ended in the middle, a command that acts itself says how the connector stands; the next one brings it to its end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_is_ended_in_the_middle_is_gone_on_with_by_the_next() {
+    let shared = Shared::take().await;
+    shared.connector("broken-off", nothing()).await;
+    let mut proxy = Proxy::start(shared.connect().url()).await;
+    let (_directory, config, _) = configured(&proxy.url);
+    fail(&shared, "broken-off").await;
+    proxy.hold("PATCH /offsets");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_resumeguard"));
+    command.arg("--config").arg(&config).args(["recovery", "run", "broken-off", "--reason", "pager 4711"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    proxy.held().await;
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output()).await.unwrap().unwrap();
+    let says = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{says}");
+    let last = says.lines().last().unwrap();
+    assert!(last.contains("ended by SIGTERM") && last.contains("it stands STOPPED"), "{says}");
+    assert!(last.contains("`resumeguard recovery run` or `restore` goes on with it"), "{says}");
+    println!("{last}");
+    proxy.release();
+    let status = shared.connect().status("broken-off").await.unwrap().unwrap();
+    assert_eq!(status.connector.state, "STOPPED");
+
+    assert_eq!(run(&["freeze", "--reason", "first a look"], &config).await.0, 0);
+    let (code, _, error) = run(&["recovery", "run", "broken-off", "--reason", "y"], &config).await;
+    assert!(
+        code == 1 && error.contains("recovery is frozen") && error.contains("it stands STOPPED"),
+        "{error}"
+    );
+    assert_eq!(run(&["unfreeze", "--reason", "looked"], &config).await.0, 0);
+    let (code, story, error) = run(&["recovery", "run", "broken-off", "--reason", "y"], &config).await;
+    assert!(error.contains("is brought to its end first"), "{error}");
+    assert!(
+        code == 0 && story.contains("pager 4711") && story.contains("recovered"),
+        "{code} {story}{error}"
+    );
+    shared.connect().wait_until("broken-off", LONG, |status| status.all("RUNNING")).await.unwrap();
+    let (_, list, _) = run(&["recovery", "list", "--json"], &config).await;
+    let list: Value = serde_json::from_str(&list).unwrap();
+    assert_eq!(list.as_array().unwrap().len(), 1, "it is the same attempt: {list}");
+}
+
+/// By a file, by the command, over HTTP: a second later no step is begun any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_way_to_freeze_halts_an_attempt_within_a_second() {
+    let shared = Shared::take().await;
+    shared.connector("halted", nothing()).await;
+    fail(&shared, "halted").await;
+    let mut proxy = Proxy::start(shared.connect().url()).await;
+    let (directory, config, text) = configured(&proxy.url);
+    let token = "0123456789abcdef0123456789abcdef";
+    let daemon = Daemon::start(&format!("{text}[http]\ntoken = \"{token}\"\n"));
+    daemon.passes_until(&["recovery_plans{", "state=\"awaits_approval\"", "} 1"]).await;
+    let file = directory.path().join("state/freeze");
+    let over_http = async |verb: &str| {
+        let url = format!("http://{}/api/v1/recovery/{verb}", daemon.address);
+        let body = serde_json::json!({ "reason": "measured" });
+        let answer = reqwest::Client::new().post(url).bearer_auth(token).json(&body).send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+    };
+    let ways = ["PUT /stop", "PATCH /offsets", "PUT /resume"];
+    let changes = |proxy: &Proxy| {
+        let calls = proxy.calls().into_iter().filter(|call| !call.starts_with("GET"));
+        calls.collect::<Vec<_>>()
+    };
+    proxy.hold(ways[0]);
+    let (path, by) = (config.clone(), ["recovery", "run", "halted", "--reason", "measured"]);
+    let running = tokio::spawn(async move { run(&by, &path).await });
+    for (number, way) in ways.iter().enumerate() {
+        proxy.held().await;
+        changes(&proxy);
+        let begun = xtask::Stopwatch::start();
+        match number {
+            0 => std::fs::write(&file, "measured").unwrap(),
+            1 => assert_eq!(run(&["freeze", "--reason", "measured"], &config).await.0, 0),
+            _ => over_http("freeze").await,
+        }
+        let answered = begun.elapsed();
+        tokio::time::sleep(Duration::from_secs(1).saturating_sub(answered)).await;
+        let allowed = begun.elapsed();
+        proxy.release();
+        // Long enough for what follows, were it not frozen.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(changes(&proxy), Vec::<String>::new(), "after {way}");
+        println!("{way}: frozen, answered after {answered:?}; {allowed:?} later nothing more was sent");
+        if let Some(next) = ways.get(number + 1) {
+            proxy.hold(next);
+        }
+        match number {
+            0 => std::fs::remove_file(&file).unwrap(),
+            1 => assert_eq!(run(&["unfreeze", "--reason", "measured"], &config).await.0, 0),
+            _ => over_http("unfreeze").await,
+        }
+    }
+    let (code, story, error) = running.await.unwrap();
+    assert_eq!(code, 0, "{story}{error}");
+    shared.connect().wait_until("halted", LONG, |status| status.all("RUNNING")).await.unwrap();
 }

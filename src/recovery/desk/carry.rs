@@ -52,6 +52,18 @@ impl Desk {
         }
     }
 
+    /// Goes on with one attempt, where it is open and nobody walks it. Nothing else is begun.
+    pub fn take_up(&self, id: &AttemptId) {
+        if self.no_journal().is_some() {
+            return;
+        }
+        let ledger = self.ledger();
+        let Some(attempt) = ledger.open_attempts().find(|open| open.id == *id) else { return };
+        if let Some(place) = self.place(&attempt.plan.connector.connect_cluster) {
+            self.go_on(place, attempt.id.clone(), &attempt.plan);
+        }
+    }
+
     /// What a person has approved goes before what policy chooses.
     fn may_begin(&self, planned: &Planned) -> Option<(Plan, Actor, String)> {
         let ledger = self.ledger();
@@ -121,8 +133,12 @@ impl Desk {
             tracing::warn!(connector = %plan.connector, attempt = %id, why, "what this attempt has changed is put back");
         }
         tokio::spawn(async move {
-            if let Err(error) = executor.drive(&id, forbidden).await {
-                tracing::error!(attempt = %id, %error, "recovery stands still until the journal can be written");
+            match executor.drive(&id, forbidden).await {
+                // Closed by whoever ends this process.
+                Ok(_) | Err(JournalError::Closed) => {}
+                Err(error) => {
+                    tracing::error!(attempt = %id, %error, "recovery stands still until the journal can be written");
+                }
             }
             drop(place);
         });

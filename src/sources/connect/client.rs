@@ -94,6 +94,8 @@ pub enum ConnectError {
         status: u16,
         /// Connect's own message, shortened.
         message: String,
+        /// Connect's own `error_code`; what stands before it has none.
+        error_code: Option<i64>,
     },
     /// JSON of another form.
     #[error("{url} answered JSON of another form than Kafka Connect's: {cause}")]
@@ -290,7 +292,12 @@ impl Client {
                 Err(ConnectError::NotJson { url, status: code, found })
             }
             200..=299 => Ok(body),
-            _ => Err(ConnectError::Status { url, status: code, message: message(&body) }),
+            _ => {
+                let error_code = serde_json::from_slice::<serde_json::Value>(&body)
+                    .ok()
+                    .and_then(|value| value.get("error_code")?.as_i64());
+                Err(ConnectError::Status { url, status: code, message: message(&body), error_code })
+            }
         }
     }
 
@@ -318,5 +325,9 @@ pub(crate) fn message(body: &[u8]) -> String {
         .ok()
         .and_then(|value| value.get("message")?.as_str().map(str::to_owned))
         .unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
+    shortened(&text)
+}
+
+pub(super) fn shortened(text: &str) -> String {
     text.replace('\n', " ").chars().take(200).collect()
 }

@@ -1,6 +1,6 @@
 //! One connector by itself: what is read again immediately before something is done to it.
 
-use super::client::{Client, ConnectError, OFFSETS_LIMIT, wrong_form};
+use super::client::{Client, ConnectError, OFFSETS_LIMIT, shortened, wrong_form};
 use super::listing;
 use resumeguard_core::domain::{ConnectorState, TaskFacts};
 use resumeguard_core::recovery::RawOffset;
@@ -19,7 +19,7 @@ impl Client {
         deadline: Duration,
     ) -> Result<Option<(ConnectorState, Vec<TaskFacts>)>, ConnectError> {
         let url = self.url(&["connectors", name, "status"])?;
-        let body = found(self.get(&url, deadline, OFFSETS_LIMIT).await)?;
+        let body = found(name, self.get(&url, deadline, OFFSETS_LIMIT).await)?;
         body.map(|body| listing::parse_status(&body)).transpose().map_err(|error| wrong_form(&url, &error))
     }
 
@@ -34,7 +34,7 @@ impl Client {
         deadline: Duration,
     ) -> Result<Option<BTreeMap<String, String>>, ConnectError> {
         let url = self.url(&["connectors", name, "config"])?;
-        let body = found(self.get(&url, deadline, OFFSETS_LIMIT).await)?;
+        let body = found(name, self.get(&url, deadline, OFFSETS_LIMIT).await)?;
         let parse = |body: Vec<u8>| serde_json::from_slice::<BTreeMap<String, Option<String>>>(&body);
         let config = body.map(parse).transpose().map_err(|error| wrong_form(&url, &error))?;
         Ok(config.map(|config| config.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()))
@@ -56,11 +56,61 @@ impl Client {
     }
 }
 
-/// Connect's own 404: there is no such connector, or nothing is known of it.
-fn found(answer: Result<Vec<u8>, ConnectError>) -> Result<Option<Vec<u8>>, ConnectError> {
+/// Connect's own 404: there is no such connector, or nothing is known of it. A gateway answers 404 as well while it has no route,
+/// with JSON of its own; a connector is gone only where Connect says so, by its name.
+fn found(name: &str, answer: Result<Vec<u8>, ConnectError>) -> Result<Option<Vec<u8>>, ConnectError> {
     match answer {
         Ok(body) => Ok(Some(body)),
-        Err(ConnectError::Status { status: 404, message, .. }) if !message.contains("HTTP 404") => Ok(None),
+        Err(ConnectError::Status { status: 404, message, error_code: Some(404), .. })
+            if says_absent(name, &message) =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(error),
+    }
+}
+
+/// In the words of `AbstractHerder`, `DistributedHerder` and `StandaloneHerder`.
+fn says_absent(name: &str, message: &str) -> bool {
+    let said = [
+        format!("Connector {name} not found"),
+        format!("No status found for connector {name}"),
+        format!("Unknown connector {name}"),
+    ];
+    // A long name is cut short as the message was.
+    said.iter().any(|said| message.contains(&shortened(said)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sources::connect::message;
+
+    fn answered(name: &str, error_code: Option<i64>, body: &str) -> Result<bool, ConnectError> {
+        let (url, message) = (String::new(), message(body.as_bytes()));
+        let answer = Err(ConnectError::Status { url, status: 404, message, error_code });
+        found(name, answer).map(|body| body.is_some())
+    }
+
+    #[test]
+    fn only_connects_own_words_say_that_a_connector_is_gone() {
+        for said in ["Connector a b not found", "No status found for connector a b", "Unknown connector a b"]
+        {
+            let body = format!(r#"{{"error_code":404,"message":"{said}"}}"#);
+            assert!(!answered("a b", Some(404), &body).unwrap(), "{said}");
+            answered("other", Some(404), &body).unwrap_err();
+            answered("a b", None, &body).unwrap_err();
+        }
+        let long = "x".repeat(300);
+        let body = format!(r#"{{"error_code":404,"message":"Connector {long} not found"}}"#);
+        assert!(!answered(&long, Some(404), &body).unwrap());
+        for foreign in [
+            r#"{"message":"no Route matched with those values"}"#,
+            r#"{"error_code":404,"message":"HTTP 404 Not Found"}"#,
+            r#"{"error_code":404,"message":"Not Found"}"#,
+            r#"{"status":404,"error":"Not Found","path":"/connectors/a b/config"}"#,
+        ] {
+            answered("a b", Some(404), foreign).unwrap_err();
+        }
     }
 }

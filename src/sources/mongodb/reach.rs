@@ -105,6 +105,11 @@ pub async fn primary(members: &[Reachable], deadline: Duration) -> Option<Client
     members.get(at)?.client.clone()
 }
 
+/// How large a member's oplog may grow, now, bytes; `None` where that is not told.
+pub async fn max_size(client: Client, deadline: Duration) -> Option<u64> {
+    to_its_end(deadline, async move { commands::sizes(&client, deadline).await.max_size_bytes }).await?
+}
+
 /// Waits for work with the driver no longer than the deadline, and leaves it to end: its futures must not be dropped (RUST-937).
 pub async fn to_its_end<T: Send + 'static>(
     deadline: Duration,

@@ -4,7 +4,7 @@ use super::bench::{Bench, story};
 use super::{Topic, Writer, exactly, fail, failed, fresh, namespace_of, running};
 use crate::proxy::Proxy;
 use crate::shared::{LONG, Shared, nothing};
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 use resumeguard_core::recovery::{Actor, Attempt, Ended, Lost, Strategy, Trigger};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -58,6 +58,61 @@ async fn a_collection_that_may_refuse_the_marker_is_left_alone() {
     let (ended, says, _) = attempt.ended.clone().unwrap();
     assert!(ended == Ended::PutBack && says.contains("validator"), "{}", story(&attempt));
     assert_eq!(settings(shared.connect(), &name).await, before, "its tolerance is put back");
+}
+
+/// Another unique index refuses the marker: that is no marker of ours that stands there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_marker_that_another_unique_index_refuses_does_not_stand() {
+    let (shared, name) = (Shared::take().await, fresh("unique"));
+    let writer = failed(&shared, &name, nothing()).await;
+    let collection = shared.stack.mongod().collection(&writer.namespace).unwrap();
+    collection.delete_many(doc! {}).await.unwrap();
+    collection.insert_one(doc! { "kind": "a marker" }).await.unwrap();
+    let index = doc! { "createIndexes": collection.name(), "indexes": [{ "key": { "kind": 1 }, "name": "kind", "unique": true }] };
+    shared.stack.mongod().client().database("shared").run_command(index).await.unwrap();
+    let more = "allow_source_writes = true\nmarker = '{\"kind\": \"a marker\"}'";
+    let mut bench = Bench::new(shared.connect().url(), more).await;
+    let attempt = bench.recover(&name, Strategy::TolerateErrors).await;
+    println!("{}", story(&attempt));
+    let (ended, says, _) = attempt.ended.clone().unwrap();
+    assert!(ended == Ended::PutBack && says.contains("error 11000"), "{}", story(&attempt));
+    assert_eq!(collection.count_documents(doc! {}).await.unwrap(), 1);
+}
+
+/// A person gives it more room while the plan's step is looked at: what is larger by now is not made smaller.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_oplog_that_has_grown_meanwhile_is_not_made_smaller() {
+    let (shared, name) = (Shared::take().await, fresh("grown"));
+    let (connect, set) = (shared.connect(), ReplicaSet::start(ReplicaSetSpec::of(1)).await.unwrap());
+    let mut writer = Writer::new(set.mongo(), &namespace_of(&name));
+    let mut topic = Topic::of(shared.stack.kafka_bootstrap().unwrap(), &writer.namespace);
+    running(connect, &mut writer, &mut topic, &name, nothing()).await;
+    let mut proxy = Proxy::start(connect.url()).await;
+    let low = "[recovery.policies.low]\nconnectors = [\"*\"]\non = [\"low_headroom\"]\nthreshold = \"30days\"\nmode = \"approve\"";
+    let mut bench = Bench::new(&proxy.url, low).await;
+    proxy.hold("GET /config");
+    let id = bench.begin(&name, Strategy::ExtendOplog).await;
+    proxy.held().await;
+    let planned = bench.desk.ledger().attempt(&id).unwrap().plan.steps.clone();
+    let [resumeguard_core::recovery::Step::ResizeOplog { size_mb }] = planned[..] else {
+        panic!("{planned:?}")
+    };
+    let theirs = f64::from(u32::try_from(size_mb).unwrap()) * 2.0;
+    set.mongo().admin(doc! { "replSetResizeOplog": 1, "size": theirs }).await.unwrap();
+    proxy.release();
+    let attempt = bench.ended(&id).await;
+    println!("{}", story(&attempt));
+    assert!(story(&attempt).contains("resize_oplog not_needed"), "{}", story(&attempt));
+    let stats = doc! { "collStats": "oplog.rs" };
+    let stats = set.mongo().client().database("local").run_command(stats).await.unwrap();
+    let size = match stats.get("maxSize") {
+        Some(Bson::Int32(size)) => f64::from(*size),
+        Some(Bson::Int64(size)) => *size as f64,
+        Some(Bson::Double(size)) => *size,
+        other => panic!("{other:?}"),
+    };
+    assert!((size / f64::from(1 << 20) - theirs).abs() < 1.0, "{size}");
+    connect.delete(&name).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -143,6 +143,25 @@ async fn a_connect_that_is_busy_or_says_what_is_not_so() {
     exactly(&writer, &topic, &attempt);
 }
 
+/// A gateway that has lost its route answers 404 with JSON of its own: the connector is not gone by that, and not left stopped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_without_a_route_is_no_deleted_connector() {
+    let (shared, name) = (Shared::take().await, fresh("route"));
+    let (mut writer, mut proxy, mut bench) = scene(&shared, &name, "").await;
+    let no_route = json!({ "message": "no Route matched with those values" }).to_string();
+    proxy.hold("PUT /stop");
+    let id = bench.begin(&name, Strategy::Salvage).await;
+    proxy.held().await;
+    proxy.answer("GET", "/config", 12, 404, &no_route);
+    proxy.release();
+    assert_eq!(ended(&bench.ended(&id).await).0, Ended::Recovered);
+    let refused = proxy.calls().into_iter().filter(|call| *call == format!("GET /connectors/{name}/config"));
+    assert!(refused.count() > 12, "it was answered so");
+    let number = writer.write().await.n;
+    let mut topic = Topic::of(shared.stack.kafka_bootstrap().unwrap(), &writer.namespace);
+    topic.until(number).await;
+}
+
 /// Frozen in mid-attempt: nothing more is done until somebody unfreezes, and then everything is read again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_attempt_halts_before_its_next_step_and_goes_on_later() {
