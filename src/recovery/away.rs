@@ -123,7 +123,7 @@ pub fn standing(attempt: &Attempt) -> String {
             let keys: Vec<&str> = to.keys().map(String::as_str).collect();
             changed.push(format!("{} changed", keys.join(" and ")));
         } else if let Step::RestoreOffset { .. } = &step {
-            changed.push("its stored offset replaced".to_owned());
+            changed.push("its stored offset replaced, or about to be".to_owned());
         } else if let Step::RemoveMarker { namespace } = &step {
             changed.push(format!("a marker in {namespace}"));
         }
