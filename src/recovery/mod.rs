@@ -1,6 +1,6 @@
 //! Carrying plans out: one step after the other, each looked at before, written down, taken, and waited for.
 //!
-//! The core says what comes next and whether it may be; nothing outside is changed but by [`actions`].
+//! The core says what comes next and whether it may be; nothing outside is changed but by `actions`.
 
 mod actions;
 mod away;

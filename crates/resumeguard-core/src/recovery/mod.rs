@@ -1,7 +1,7 @@
 //! What would be done about a connector in trouble, and how far it has come: pure values and functions.
 //!
 //! [`plan`] turns what one pass has concluded into a [`Plan`] of [`Step`]s; `blockers` says why it is not carried out;
-//! [`check`] compares the world that was read again with the plan, immediately before each step; [`fold`] turns the
+//! [`check`] compares the world that was read again with the plan, immediately before each step; `fold` turns the
 //! journal's entries into attempts, and says what comes next. Whoever executes knows only steps.
 
 mod attempt;
