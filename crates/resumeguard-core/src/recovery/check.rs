@@ -380,6 +380,7 @@ pub fn resolve(attempt: &Attempt, taken: &Taken, world: &World) -> Option<Outcom
                 .then(|| done("what was to be stored is stored"))
                 .flatten()
         }
+        Step::RestartTasks if !has_failed(world, state) => done("no task stands failed any more"),
         Step::RemoveOffset { partition } if world.under(partition).is_none() => done("the offset is removed"),
         // Whether a removal is still under way cannot be seen: it is asked for once.
         Step::RemoveOffset { .. } => Some(Outcome::Failed {

@@ -187,6 +187,7 @@ fn a_step_of_unknown_outcome_is_read_from_the_world() {
         (write_mark(), Will { text: Some(text.clone()), ..Will::default() }),
         (Step::RemoveOffset { partition: NS.into() }, Will::default()),
         (Step::Resume, Will::default()),
+        (Step::RestartTasks, Will::default()),
     ];
     let (stopped, running) =
         (stopped(&scene), World { tasks: vec![task(TaskState::Running, None)], ..world(&scene) });
@@ -211,6 +212,7 @@ fn a_step_of_unknown_outcome_is_read_from_the_world() {
     // One removal, whatever became of it.
     assert_eq!(answers[2], [Some("failed"), Some("failed"), Some("failed"), yes], "remove_offset");
     assert_eq!(answers[3], [yes, no, no, no], "resume");
+    assert_eq!(answers[4], [yes; 4], "restart_tasks: none of these has a task that stands failed");
 }
 
 #[test]
