@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     /// Only rows whose name contains one of these.
     #[arg(long, num_args = 1.., value_name = "NAME")]
     only: Vec<String>,
-    /// Only the few rows that `cargo xtask test` runs.
+    /// Only four rows: the steps that must never be done twice, and the one that leaves a connector stopped.
     #[arg(long)]
     short: bool,
     /// Use the stack in this folder instead of starting one.
