@@ -391,11 +391,8 @@ fn is_known(attempt: &Attempt) -> bool {
 
 /// It was left without an offset: the key's was removed, or the key has a new name and no start of its own.
 fn dropped(attempt: &Attempt) -> bool {
-    let renames =
-        |step: &Step| matches!(step, Step::Configure { to } if to.contains_key("offset.partition.name"));
-    let removes = |step: &Step| matches!(step, Step::RemoveOffset { .. });
     let mut acted = attempt.taken.iter().filter(|taken| taken.acted && taken.phase == Phase::Forward);
-    acted.any(|taken| renames(&taken.step) || removes(&taken.step))
+    acted.any(|taken| taken.step.drops_its_offset())
 }
 
 fn marker(attempt: &Attempt, namespace: &str, fields: Option<&Value>) -> Result<Marker, String> {

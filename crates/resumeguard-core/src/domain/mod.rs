@@ -27,7 +27,7 @@ pub use offset::{StreamEnd, TokenKind, parse_offset};
 pub use oplog::{
     Candidates, ChangeStream, FirstEntry, MemberFacts, OplogSizes, Role, Selection, StreamStart,
 };
-pub use partition::{LiveKey, LiveKeyQuery, StoredEntry, pick_live};
+pub use partition::{LiveKey, LiveKeyQuery, StoredEntry, major_and_minor, pick_live};
 pub use probe::{Basis, Probe, ProbeAnswer};
 pub use snapshot::{
     ConnectorReport, Finding, LiveStream, OnRestart, OplogReport, Progress, Severity, Snapshot, Verdict,

@@ -111,7 +111,13 @@ fn infer(query: &LiveKeyQuery<'_>, entries: &[StoredEntry]) -> Observed<(usize, 
 }
 
 fn version(query: &LiveKeyQuery<'_>) -> Option<(u32, u32)> {
-    let mut parts = query.version?.split('.').map(|part| part.parse().ok());
+    major_and_minor(query.version?)
+}
+
+/// The first two numbers of a version, `(3, 8)` of `3.8.0` and of `3.8-SNAPSHOT`.
+#[must_use]
+pub fn major_and_minor(version: &str) -> Option<(u32, u32)> {
+    let mut parts = version.split(['.', '-']).map(|part| part.parse().ok());
     Some((parts.next()??, parts.next()??))
 }
 

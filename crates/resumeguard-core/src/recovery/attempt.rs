@@ -242,20 +242,10 @@ impl Attempt {
     #[must_use]
     pub fn lost(&self) -> Lost {
         let moves = |taken: &&Taken| match &taken.step {
-            Step::WriteMark { .. } | Step::RemoveOffset { .. } | Step::StartAtOldest { .. } => true,
             // The cures change settings; what salvage sets beside its mark moves nothing.
             Step::Configure { .. } => self.plan.strategy != Strategy::Salvage,
-            Step::Save
-            | Step::Stop
-            | Step::Resume
-            | Step::Pause
-            | Step::RestartTasks
-            | Step::InsertMarker { .. }
-            | Step::RemoveMarker { .. }
-            | Step::AwaitStored
-            | Step::Verify
-            | Step::RestoreOffset { .. }
-            | Step::ResizeOplog { .. } => false,
+            Step::RestoreOffset { .. } => false,
+            step => step.partition().is_some() || matches!(step, Step::StartAtOldest { .. }),
         };
         let Some(moved) = self.changed().find(moves) else { return Lost::Nothing };
         let done = |taken: &&Taken| taken.phase == Phase::Forward && taken.is_done();

@@ -1,6 +1,6 @@
 //! Why a plan is not carried out, and what clears that.
 
-use super::{Ledger, ManagedBy, Mode, Plan, Policies, Situation, Strategy, Trigger};
+use super::{Around, Ledger, ManagedBy, Mode, Plan, Policies, Situation, Strategy, Trigger};
 use crate::domain::{FailureClass, LiveKey, Verdict, Why};
 use serde::{Deserialize, Serialize};
 
@@ -217,20 +217,12 @@ impl Blocker {
 /// What stands around a plan.
 #[derive(Debug, Clone, Copy)]
 pub struct Surroundings<'a> {
-    /// What is configured.
-    pub policies: &'a Policies,
-    /// What the journal says.
-    pub ledger: &'a Ledger,
-    /// Why there is no journal, where there is none.
-    pub no_journal: Option<&'a str>,
-    /// Why recovery is frozen, where it is.
-    pub frozen: Option<&'a str>,
+    /// What stands around all plans of the pass.
+    pub all: &'a Around<'a>,
     /// What was seen is too old.
     pub stale: bool,
     /// So many connectors of the same Connect cluster have lost their position.
     pub losses: usize,
-    /// The moment, milliseconds since 1970.
-    pub now_ms: i64,
 }
 
 /// Everything that keeps a plan from being carried out now; a person's approval is counted.
@@ -238,10 +230,11 @@ pub struct Surroundings<'a> {
 pub fn blockers(plan: &Plan, situation: &Situation<'_>, around: &Surroundings<'_>) -> Vec<Blocker> {
     let mut all = of_mode(plan, situation, around);
     all.extend(of_evidence(situation, plan, around));
-    all.extend(blockers_of_history(plan, around.ledger, around.policies, around.now_ms));
+    all.extend(blockers_of_history(plan, around.all.ledger, around.all.policies, around.all.now_ms));
     all.extend(of_cluster(situation, around));
-    all.extend(super::strategy::blockers(plan, situation, around.policies));
-    if around.ledger.approval(&plan.id, around.now_ms, around.policies.approval_expires).is_some() {
+    all.extend(super::strategy::blockers(plan, situation, around.all.policies));
+    if around.all.ledger.approval(&plan.id, around.all.now_ms, around.all.policies.approval_expires).is_some()
+    {
         all.retain(|blocker| !blocker.yields_to_approval());
     }
     all
@@ -256,22 +249,22 @@ fn of_mode(plan: &Plan, situation: &Situation<'_>, around: &Surroundings<'_>) ->
         Mode::Auto if !plan.strategy.may_be_automatic() => all.push(Blocker::NeverAutomatic),
         Mode::Auto => all.extend(new_journal(around)),
     }
-    if let Some(word) = around.ledger.discarded(&plan.id) {
+    if let Some(word) = around.all.ledger.discarded(&plan.id) {
         all.push(Blocker::Discarded { reason: word.reason.clone() });
     }
-    if let Some(reason) = around.frozen {
+    if let Some(reason) = around.all.frozen {
         all.push(Blocker::Frozen { reason: reason.to_owned() });
     }
-    if let Some(reason) = around.no_journal {
+    if let Some(reason) = around.all.no_journal {
         all.push(Blocker::NoJournal { reason: reason.to_owned() });
     }
     all
 }
 
 fn new_journal(around: &Surroundings<'_>) -> Option<Blocker> {
-    let begun = around.ledger.opened_ms?;
-    let cooldown = i64::try_from(around.policies.cooldown.as_millis()).unwrap_or(i64::MAX);
-    let left = begun.saturating_add(cooldown).saturating_sub(around.now_ms);
+    let begun = around.all.ledger.opened_ms?;
+    let cooldown = i64::try_from(around.all.policies.cooldown.as_millis()).unwrap_or(i64::MAX);
+    let left = begun.saturating_add(cooldown).saturating_sub(around.all.now_ms);
     (left > 0).then(|| Blocker::NewJournal { seconds: seconds(left) })
 }
 
@@ -352,8 +345,8 @@ fn of_cluster(situation: &Situation<'_>, around: &Surroundings<'_>) -> Vec<Block
     let connectors = situation.connect.connectors;
     #[expect(clippy::cast_precision_loss, reason = "numbers of connectors")]
     let share = around.losses as f64 / connectors.max(1) as f64;
-    let many = connectors >= 3 && around.losses > 1 && share > around.policies.mass_failure_ratio;
-    if around.losses > around.policies.mass_failure || many {
+    let many = connectors >= 3 && around.losses > 1 && share > around.all.policies.mass_failure_ratio;
+    if around.losses > around.all.policies.mass_failure || many {
         all.push(Blocker::MassFailure { lost: around.losses });
     }
     if situation.report.why() == Some(Why::NameUnaddressable)

@@ -212,7 +212,7 @@ fn restore_source(attempt: &Attempt, partition: &str, world: &World, state: Conn
     let Some(source) = attempt.source_text(partition) else {
         return refuse("the attempt to be restored has saved nothing");
     };
-    if world.under(partition).and_then(|stored| stored.text()) == source {
+    if world.text_under(partition) == source {
         return not_needed("the saved offset is there");
     }
     Check::Go(Will { text: source.map(str::to_owned), ..Will::default() })
@@ -246,7 +246,7 @@ fn start_at_oldest(partition: &str, world: &World, margin_seconds: u32) -> Check
     let start = oldest.t.saturating_add(margin_seconds).saturating_add(1);
     let set = |value: String| Some(value);
     let config = Changes::from([
-        ("offset.partition.name".to_owned(), set(partition.to_owned())),
+        (PARTITION.to_owned(), set(partition.to_owned())),
         ("startup.mode".to_owned(), set("timestamp".to_owned())),
         ("startup.mode.timestamp.start.at.operation.time".to_owned(), set(start.to_string())),
     ]);
@@ -288,7 +288,7 @@ fn back(attempt: &Attempt, step: &Step, world: &World, state: ConnectorState) ->
 }
 
 fn restore_offset(attempt: &Attempt, partition: &str, world: &World, state: ConnectorState) -> Check {
-    let stored = world.under(partition).and_then(|stored| stored.text());
+    let stored = world.text_under(partition);
     let saved = attempt.saved_text(partition);
     if stored == saved {
         return not_needed("the saved offset is there");
@@ -316,25 +316,10 @@ fn is_ours(attempt: &Attempt, stored: Option<&str>) -> bool {
 }
 
 fn holds_ours(attempt: &Attempt, world: &World) -> bool {
-    let partitions = attempt.taken.iter().filter_map(|taken| match &taken.step {
-        Step::WriteMark { partition, .. }
-        | Step::RemoveOffset { partition }
-        | Step::RestoreOffset { partition } => taken.acted.then_some(partition),
-        Step::Save
-        | Step::Stop
-        | Step::Configure { .. }
-        | Step::StartAtOldest { .. }
-        | Step::Resume
-        | Step::Pause
-        | Step::RestartTasks
-        | Step::InsertMarker { .. }
-        | Step::RemoveMarker { .. }
-        | Step::AwaitStored
-        | Step::Verify
-        | Step::ResizeOplog { .. } => None,
-    });
-    partitions.into_iter().any(|partition| {
-        let stored = world.under(partition).and_then(|stored| stored.text());
+    let acted = attempt.taken.iter().filter(|taken| taken.acted);
+    let mut partitions = acted.filter_map(|taken| taken.step.partition());
+    partitions.any(|partition| {
+        let stored = world.text_under(partition);
         stored != attempt.saved_text(partition) && is_ours(attempt, stored)
     })
 }
@@ -375,7 +360,7 @@ pub fn resolve(attempt: &Attempt, taken: &Taken, world: &World) -> Option<Outcom
         Step::Resume if runs(world, state) => done("it runs"),
         Step::Pause if state == ConnectorState::Paused => done("it is paused"),
         Step::WriteMark { partition, .. } | Step::RestoreOffset { partition } => {
-            let stored = world.under(partition).and_then(|stored| stored.text());
+            let stored = world.text_under(partition);
             (taken.will.text.is_some() && stored == taken.will.text.as_deref())
                 .then(|| done("what was to be stored is stored"))
                 .flatten()
@@ -390,11 +375,12 @@ pub fn resolve(attempt: &Attempt, taken: &Taken, world: &World) -> Option<Outcom
             done("it is configured so")
         }
         Step::Configure { .. } | Step::StartAtOldest { .. } => {
-            let before = attempt.saved.as_ref().map(|saved| &saved.config);
+            let first = attempt.saved.as_ref().map(|saved| &saved.config);
+            let last = attempt_config_without(attempt, taken);
             let untouched = |key: &String| {
-                let was = before.and_then(|before| before.get(key));
-                let mid = attempt_config_without(attempt, taken);
-                world.config.get(key) == was || mid.is_some_and(|mid| mid.get(key) == world.config.get(key))
+                let now = world.config.get(key);
+                now == first.and_then(|config| config.get(key))
+                    || last.as_ref().is_some_and(|config| config.get(key) == now)
             };
             let somebody = !taken.will.config.keys().all(untouched);
             somebody.then(|| Outcome::Failed {

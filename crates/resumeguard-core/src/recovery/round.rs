@@ -95,13 +95,9 @@ pub fn round(
                 mode: around.policies.rule(&report.id, *trigger).mode,
             };
             let around = Surroundings {
-                policies: around.policies,
-                ledger: around.ledger,
-                no_journal: around.no_journal,
-                frozen: around.frozen,
+                all: around,
                 stale: is_stale(connector, facts),
                 losses: sightings.losses(&report.id.connect_cluster),
-                now_ms: around.now_ms,
             };
             planned(&situation, *trigger, &around)
         })
@@ -110,7 +106,7 @@ pub fn round(
 }
 
 fn planned(situation: &Situation<'_>, trigger: Trigger, around: &Surroundings<'_>) -> Option<Planned> {
-    let (chosen, others) = plan(situation, trigger, around.policies)?;
+    let (chosen, others) = plan(situation, trigger, around.all.policies)?;
     let blockers = blockers(&chosen, situation, around);
     let alternatives = others
         .into_iter()

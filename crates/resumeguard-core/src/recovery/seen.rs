@@ -3,6 +3,7 @@
 use super::attempt::Attempt;
 use super::check::runs;
 use super::plan::Fingerprint;
+use super::strategy::PARTITION;
 use super::world::World;
 use super::{Step, Strategy};
 use crate::domain::{ConnectorState, FailureClass, Timestamp};
@@ -79,30 +80,12 @@ fn position(attempt: &Attempt, world: &World) -> Seen {
 /// The plan leaves the connector without an offset: the key's is removed, or the key has a new name. What it stores next comes with
 /// its next event.
 fn removed(attempt: &Attempt) -> bool {
-    let drops = |step: &Step| match step {
-        Step::RemoveOffset { .. } => true,
-        Step::Configure { to } => to.contains_key("offset.partition.name"),
-        Step::Save
-        | Step::Stop
-        | Step::WriteMark { .. }
-        | Step::StartAtOldest { .. }
-        | Step::Resume
-        | Step::Pause
-        | Step::RestartTasks
-        | Step::InsertMarker { .. }
-        | Step::RemoveMarker { .. }
-        | Step::AwaitStored
-        | Step::Verify
-        | Step::RestoreOffset { .. }
-        | Step::ResizeOplog { .. } => false,
-    };
-    attempt.plan.steps.iter().any(drops) && !attempt.plan.steps.contains(&Step::AwaitStored)
+    attempt.plan.steps.iter().any(Step::drops_its_offset) && !attempt.plan.steps.contains(&Step::AwaitStored)
 }
 
 /// The key under which the connector stores now: a plan may have changed its name.
 fn live_partition(attempt: &Attempt) -> Option<String> {
-    let renamed =
-        attempt.taken.iter().rev().find_map(|taken| taken.will.config.get("offset.partition.name").cloned());
+    let renamed = attempt.taken.iter().rev().find_map(|taken| taken.will.config.get(PARTITION).cloned());
     renamed.flatten().or_else(|| attempt.plan.expects.partition.clone())
 }
 

@@ -1,7 +1,7 @@
 //! Everything that a plan is made from.
 
 use super::{ManagedBy, Mode};
-use crate::domain::{ConnectorFacts, ConnectorReport, LiveStream, Timestamp};
+use crate::domain::{ConnectorFacts, ConnectorReport, LiveStream, Timestamp, major_and_minor};
 use std::collections::BTreeMap;
 
 /// What a Connect cluster can do, by its version.
@@ -19,9 +19,7 @@ impl Capabilities {
     /// Those of a version such as `3.7.0` or `7.8.0-ccs`, by what `GET /` says; of one that cannot be read, none.
     #[must_use]
     pub fn of(version: &str) -> Self {
-        let mut parts = version.split(['.', '-']).map(|part| part.parse::<u32>().ok());
-        let known = parts.next().flatten().zip(parts.next().flatten());
-        let version = known.map(|(major, minor)| {
+        let version = major_and_minor(version).map(|(major, minor)| {
             // Confluent's 7.5 is Apache's 3.5 (docs.confluent.io, "supported versions"); 8.0 is 4.0.
             if version.contains("-ccs") || version.contains("-ce") {
                 (major.saturating_sub(4), minor)

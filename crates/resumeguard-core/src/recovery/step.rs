@@ -1,5 +1,6 @@
 //! What can be done: the closed list that executor, journal and restore know.
 
+use super::strategy::PARTITION;
 use crate::domain::ConnectorState;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -112,6 +113,18 @@ impl Step {
             Self::RestoreOffset { .. } => "restore_offset",
             Self::ResizeOplog { .. } => "resize_oplog",
         }
+    }
+
+    /// It gives the connector another key to store under, and leaves what stands under the old one.
+    #[must_use]
+    pub fn renames_its_key(&self) -> bool {
+        matches!(self, Self::Configure { to } if to.contains_key(PARTITION))
+    }
+
+    /// The connector has no offset after it: the one under its key is removed, or its new key has none.
+    #[must_use]
+    pub fn drops_its_offset(&self) -> bool {
+        matches!(self, Self::RemoveOffset { .. }) || self.renames_its_key()
     }
 
     /// What makes a stopped connector what it was; nothing for one that was stopped.

@@ -89,6 +89,12 @@ impl World {
         self.offsets.iter().find(|stored| stored.ns() == Some(partition) && stored.offset.is_some())
     }
 
+    /// The text that is stored under a key.
+    #[must_use]
+    pub fn text_under(&self, partition: &str) -> Option<&str> {
+        self.under(partition)?.text()
+    }
+
     /// A time from which the oplog is whole.
     #[must_use]
     pub fn holds(&self, time: Timestamp) -> bool {

@@ -2,7 +2,7 @@
 
 use super::salvage::renamed;
 use super::{OWN_TOLERANCE, OWN_TOPIC, PARTITION, STARTUP_MODE, TOLERANCE, set};
-use crate::domain::{StartupMode, Tolerance};
+use crate::domain::{StartupMode, Tolerance, major_and_minor};
 use crate::recovery::{Blocker, Loses, Plan, Policies, Situation, Step, Trigger};
 
 /// `mongo.errors.tolerance` came with 1.6.0 (mongo-kafka, KAFKA-215); unlike `errors.tolerance` it leaves records that cannot
@@ -45,14 +45,7 @@ pub(super) fn tolerate(plan: Plan, situation: &Situation<'_>, policies: &Policie
 }
 
 fn knows_its_own(situation: &Situation<'_>) -> bool {
-    let mut parts = situation
-        .report
-        .version
-        .as_deref()
-        .unwrap_or_default()
-        .split('.')
-        .map(|part| part.parse::<u32>().ok());
-    let version = parts.next().flatten().zip(parts.next().flatten());
+    let version = situation.report.version.as_deref().and_then(major_and_minor);
     version.is_none_or(|version| version >= OWN_SINCE)
 }
 
