@@ -241,13 +241,19 @@ impl Attempt {
     /// connector went on.
     #[must_use]
     pub fn lost(&self) -> Lost {
-        let moves = |taken: &&Taken| match &taken.step {
-            // The cures change settings; what salvage sets beside its mark moves nothing.
-            Step::Configure { .. } => self.plan.strategy != Strategy::Salvage,
-            Step::RestoreOffset { .. } => false,
-            step => step.partition().is_some() || matches!(step, Step::StartAtOldest { .. }),
+        // The cures change settings; what salvage sets beside its mark, or a restore puts back, moves nothing.
+        let by_settings = self.plan.strategy != Strategy::Salvage && self.plan.restores.is_none();
+        let moves = |taken: &&Taken| {
+            let step = &taken.step;
+            let keys = step.partition().is_some() && !matches!(step, Step::RestoreOffset { .. });
+            let start = matches!(step, Step::StartAtOldest { .. });
+            keys || start || (by_settings && matches!(step, Step::Configure { .. }))
         };
         let Some(moved) = self.changed().find(moves) else { return Lost::Nothing };
+        // Of another stream's position, or a start at a configured time, two ends are no stretch.
+        if self.plan.loses == Loses::Unknown {
+            return Lost::Unknown;
+        }
         let done = |taken: &&Taken| taken.phase == Phase::Forward && taken.is_done();
         let reached = |taken: &Taken| match &taken.outcome {
             Some((Outcome::Done { reached, .. }, _)) => *reached,

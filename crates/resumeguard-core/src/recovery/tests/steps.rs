@@ -302,6 +302,18 @@ fn a_loss_with_an_end_that_was_never_read_is_unknown_and_a_heartbeat_is_none() {
 }
 
 #[test]
+fn what_the_plan_could_not_know_its_end_does_not_know_either() {
+    let mut scene = Scene::lost();
+    let plan = Plan { loses: Loses::Unknown, ..scene.plan() };
+    let id = attempt(&mut scene, plan);
+    assert_eq!(scene.ledger.attempt(&id).unwrap().lost(), Lost::Nothing, "nothing was changed");
+    // A mark at the position's own time: what stands behind the connection string may be another deployment.
+    let own = Will { text: Some(mark(FIRST - 3600)), ..Will::default() };
+    took(&mut scene, &id, write_mark(), own, done());
+    assert_eq!(scene.ledger.attempt(&id).unwrap().lost(), Lost::Unknown);
+}
+
+#[test]
 fn nothing_is_removed_or_left_behind_while_the_oplog_cannot_tell_what_is_newer() {
     let mut scene = Scene::lost();
     let plan = scene.by(Strategy::ResetOffsets);
