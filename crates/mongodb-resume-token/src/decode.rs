@@ -388,16 +388,14 @@ impl Values<'_> {
     /// Straight into its place.
     #[inline]
     fn uuid(&mut self, into: &mut Option<Uuid>) -> Result<(), Error> {
-        match self.reader.rest() {
-            [byte::BINARY, 16, UUID_SUBTYPE, rest @ ..] if rest.len() >= 16 => {
-                if let Some((uuid, rest)) = rest.split_first_chunk() {
-                    *into = Some(Uuid(*uuid));
-                    self.reader.go_on(rest);
-                }
-                Ok(())
-            }
-            _ => self.any_binary().map(|uuid| *into = Some(uuid)),
+        if let [byte::BINARY, 16, UUID_SUBTYPE, rest @ ..] = self.reader.rest()
+            && let Some((uuid, rest)) = rest.split_first_chunk()
+        {
+            *into = Some(Uuid(*uuid));
+            self.reader.go_on(rest);
+            return Ok(());
         }
+        self.any_binary().map(|uuid| *into = Some(uuid))
     }
 
     #[cold]
