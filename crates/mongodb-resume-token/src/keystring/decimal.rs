@@ -193,6 +193,9 @@ mod tests {
             "0"
         );
         assert_eq!(Decimal128::from_bits(OVERSIZED).to_string(), "0E-6176");
+        // Their exponent stands two bits lower.
+        assert_eq!(Decimal128::from_bits(OVERSIZED | 6176 << 111).to_string(), "0");
+        assert_eq!(Decimal128::from_bits(OVERSIZED | 12287 << 111).to_string(), "0E+6111");
     }
 
     /// Whatever stands in the other bits: sign, signalling or quiet, payload.

@@ -198,8 +198,15 @@ impl fmt::Write for Text {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// `powi` gives zero below the normal range.
+    pub(crate) fn power_of_two(power: i32) -> f64 {
+        let bits =
+            if power < -1022 { 1 << (power + 1074) } else { u64::try_from(power + 1023).unwrap() << 52 };
+        f64::from_bits(bits)
+    }
 
     #[test]
     fn the_first_digits_of_a_double_are_there_and_whether_more_follow() {
@@ -218,7 +225,7 @@ mod tests {
 
     #[test]
     fn no_digit_is_left_out() {
-        let powers = (-1074..=1023).map(|power: i32| 2f64.powi(power));
+        let powers = (-1074..=1023).map(power_of_two);
         for value in
             powers.flat_map(|power| [power, power.next_up(), power.next_down(), power * 1.1, power * 5.0])
         {
@@ -229,6 +236,21 @@ mod tests {
             let (first, rest) = (text(&expansion.digits[..MAX_DIGITS]), &all[MAX_DIGITS..767]);
             assert!(all.starts_with(&first), "{value:e}");
             assert_eq!(expansion.is_exact(MAX_DIGITS), rest.bytes().all(|digit| digit == b'0'), "{value:e}");
+        }
+    }
+
+    /// A looser bound would be as right, and slow.
+    #[test]
+    fn the_bound_on_digits_is_close() {
+        assert_eq!((power_of_two(-1074), power_of_two(-1022)), (5e-324, f64::MIN_POSITIVE));
+        let powers = (-1022..=0).map(power_of_two);
+        for value in powers.flat_map(|power| [power, power.next_up(), power * 1.1, power * 5.0]) {
+            let text = format!("{value:.800e}");
+            let (mantissa, _) = text.split_once('e').unwrap();
+            let all = mantissa.replace('.', "").trim_end_matches('0').len();
+            let bound = most_digits(value);
+            assert!(all <= bound, "{value:e}");
+            assert!(bound <= (all + 2).max(MAX_DIGITS + 1), "{value:e}: {bound} for {all}");
         }
     }
 
