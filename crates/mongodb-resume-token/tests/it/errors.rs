@@ -63,6 +63,9 @@ const ROWS: &[(&str, &str)] = &[
      "no BSON type is written as 0x93, at byte 17, in eventIdentifier.a"),
     ("82 6B03B261 00000002 2B02 2C0100 29 6E 46 3C6100 2B02 00 04",
      "a field that sorts as type 0x3C, with a value that sorts as 0x1E, at byte 17, in eventIdentifier.a"),
+    // The first of two.
+    ("82 6B03B261 00000002 2B02 2C0100 29 6E 46 3C6100 2B02 3C6200 2B02 00 04",
+     "a field that sorts as type 0x3C, with a value that sorts as 0x1E, at byte 17, in eventIdentifier.a"),
     ("82 6B03B261 00000002 2B02 2C0100 29 6E 46 6F6100 6F 00 04",
      "a field that sorts as type 0x6F, with a value that sorts as 0x6E, at byte 17, in eventIdentifier.a"),
     ("82 6B03B261 00000002 2B02 2C0100 29 6E 46 5A6100 5AFF0000000200ABCD 00 04",

@@ -55,6 +55,18 @@ fn where_both_are_damaged_the_type_bits_are_used_as_far_as_they_go() {
     assert_eq!(field, Field::TypeBits);
 }
 
+/// Of what was open where the damage stands nothing is left that could get in the way.
+#[test]
+fn what_was_read_before_the_damage_is_a_document_like_any_other() {
+    let data = DATA.strip_suffix("0004").unwrap().to_owned() + "46780046 507900 50 46 1E7A00 93";
+    let token = decode_lenient(&data.replace(' ', "")).token;
+    let mut document = token.identifier.unwrap().document().clone();
+    let five: Document = [("_id", Value::Int32(5))].into_iter().collect();
+    assert_eq!((&document, document.iter().size_hint()), (&five, (1, Some(1))));
+    document.push("more", Value::Null);
+    assert_eq!((document.len(), document.get("more")), (2, Some(Value::Null)));
+}
+
 /// Without type bits, the token tells more although it is damaged as well.
 #[test]
 fn the_reading_that_goes_further_is_the_one_that_is_told() {

@@ -48,6 +48,15 @@ fn depth_counts_documents_arrays_and_scopes_alike() {
 }
 
 #[test]
+fn documents_beside_one_another_are_not_deep() {
+    for inside in ["466100 46 00", "506100 50 46 00 50 00 00", "AA6100 AA 6600 00"] {
+        let token = format!("{BEFORE}{}0004", inside.replace(' ', "").repeat(300));
+        let token = decode(&token).unwrap();
+        assert_eq!(token.identifier.unwrap().document().len(), 300, "{inside}");
+    }
+}
+
+#[test]
 fn a_name_of_each_level_is_joined_once() {
     let name = "61".repeat(20_000);
     let token = BEFORE.to_owned() + &format!("46{name}0046").repeat(199) + "93";
