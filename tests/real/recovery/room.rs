@@ -17,9 +17,8 @@ async fn never_by_policy(bench: &mut Bench, name: &str, strategy: Strategy) -> P
     let wanted = |planned: &Planned| {
         let others = planned.alternatives.iter().map(|(plan, blockers)| (plan, blockers.as_slice()));
         let mut all = others.chain([(&planned.plan, planned.blockers.as_slice())]);
-        let only = all.find(|(plan, blockers)| {
-            plan.strategy == strategy && **blockers == [Blocker::NeverAutomatic]
-        });
+        let only =
+            all.find(|(plan, blockers)| plan.strategy == strategy && **blockers == [Blocker::NeverAutomatic]);
         only.map(|(plan, _)| plan.clone())
     };
     let planned = bench.plan(name, |planned| wanted(planned).is_some()).await;

@@ -89,11 +89,9 @@ async fn check(scene: &Scene<'_>, row: &Row, told: &Told, changes: &[Change], kn
     ensure!(markers <= 1, "{markers} markers were written");
     match row.trouble {
         Trouble::Failed if row.ends() == "put_back" => scene.is_failed_again().await?,
-        Trouble::Failed
-        | Trouble::OldConnect
-        | Trouble::PutBack
-        | Trouble::Running
-        | Trouble::Outage => scene.is_well().await?,
+        Trouble::Failed | Trouble::OldConnect | Trouble::PutBack | Trouble::Running | Trouble::Outage => {
+            scene.is_well().await?
+        }
         Trouble::Refused => scene.is_started().await?,
         Trouble::Paused => {
             scene.is_paused().await?;

@@ -253,7 +253,17 @@ impl<'a> Scene<'a> {
 
     /// Waits until so many attempts have ended. Meanwhile things happen in its namespace: without, a stream has nothing to store.
     pub(super) async fn ends(&self, daemon: &Daemon, attempts: usize) -> Result<Told> {
-        wait_until("the attempt to end", ATTEMPT_LIMIT, async || {
+        self.ends_within(daemon, attempts, ATTEMPT_LIMIT).await
+    }
+
+    /// The same with another limit.
+    pub(super) async fn ends_within(
+        &self,
+        daemon: &Daemon,
+        attempts: usize,
+        limit: Duration,
+    ) -> Result<Told> {
+        wait_until("the attempt to end", limit, async || {
             ensure!(daemon.is_alive(), "the daemon died:\n{}", self.lane.roster.log_end(ROLE));
             self.set().mongo().insert(&self.namespace(), doc! { "of": &self.name }).await?;
             let told = self.told().await?;
