@@ -13,6 +13,7 @@ mod hooks;
 mod marker;
 mod pace;
 mod prepare;
+mod rehearse;
 mod take;
 mod verify;
 mod wait;
