@@ -3,6 +3,7 @@
 
 mod entry;
 mod rest;
+mod topic;
 
 pub use entry::parse_offsets;
 
@@ -14,6 +15,7 @@ use rest::RestOffsets;
 use resumeguard_core::domain::{Observed, OffsetsFrom, StoredEntry, Why};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
+use topic::TopicOffsets;
 
 /// A connector's stored entries as last read.
 #[derive(Debug, Clone)]
@@ -45,6 +47,12 @@ impl Readings {
         self.refusals.insert(name.to_owned(), why);
     }
 
+    /// What was read is what is still stored; `false` where nothing was read.
+    fn renew(&mut self, name: &str, at: Duration) -> bool {
+        self.refusals.remove(name);
+        self.read.get_mut(name).map(|reading| reading.at = at).is_some()
+    }
+
     fn keep_only(&mut self, names: &HashSet<&str>) {
         self.read.retain(|name, _| names.contains(name.as_str()));
         self.refusals.retain(|name, _| names.contains(name.as_str()));
@@ -64,6 +72,7 @@ impl Readings {
 #[derive(Debug)]
 enum Origin {
     Rest(RestOffsets),
+    Topic(TopicOffsets),
 }
 
 impl Origin {
@@ -72,18 +81,21 @@ impl Origin {
     async fn read(&mut self, wanted: &[&Listed], clock: &Clock, deadline: Duration) {
         match self {
             Self::Rest(rest) => rest.read(wanted, clock, deadline).await,
+            Self::Topic(topic) => topic.read(wanted, clock, deadline).await,
         }
     }
 
     fn from(&self) -> OffsetsFrom {
         match self {
             Self::Rest(_) => OffsetsFrom::Rest,
+            Self::Topic(_) => OffsetsFrom::Topic,
         }
     }
 
     fn readings(&self) -> &Readings {
         match self {
             Self::Rest(rest) => &rest.readings,
+            Self::Topic(topic) => &topic.readings,
         }
     }
 
@@ -91,12 +103,14 @@ impl Origin {
     fn keep_only(&mut self, names: &HashSet<&str>) {
         match self {
             Self::Rest(rest) => rest.keep_only(names),
+            Self::Topic(topic) => topic.keep_only(names),
         }
     }
 
     fn meter(&self) -> &Meter {
         match self {
             Self::Rest(rest) => &rest.meter,
+            Self::Topic(topic) => &topic.meter,
         }
     }
 }
@@ -118,9 +132,14 @@ impl Offsets {
     #[must_use]
     pub fn new(cluster: &ConnectCluster, poll: &Poll, client: &Client) -> Self {
         let rest = || Origin::Rest(RestOffsets::new(&cluster.name, client.clone(), poll.offsets_at_once));
+        let topic = || {
+            let topic = cluster.offsets.topic.as_ref()?;
+            Some(Origin::Topic(TopicOffsets::new(&cluster.name, topic, &cluster.offsets.elsewhere)))
+        };
         let origin = |from: &OffsetsFrom| match from {
             OffsetsFrom::Rest => Some(rest()),
-            OffsetsFrom::Topic | OffsetsFrom::File => None,
+            OffsetsFrom::Topic => topic(),
+            OffsetsFrom::File => None,
         };
         Self {
             cluster: cluster.name.clone(),
@@ -135,13 +154,16 @@ impl Offsets {
     pub async fn read(&mut self, listed: &[Listed], clock: &Clock, deadline: Duration) {
         let begun = clock.uptime();
         let names: HashSet<&str> = listed.iter().map(|listed| listed.name.as_str()).collect();
+        let origins = self.origins.len();
         let mut wanted: Vec<&Listed> = listed.iter().collect();
         for (at, origin) in self.origins.iter_mut().enumerate() {
             origin.keep_only(&names);
             if at == 0 || !wanted.is_empty() {
                 self.asked = at + 1;
                 let left = deadline.saturating_sub(clock.uptime().saturating_sub(begun));
-                origin.read(&wanted, clock, left).await;
+                // One that hangs leaves time for the next.
+                let share = if at + 1 < origins { left / 2 } else { left };
+                origin.read(&wanted, clock, share).await;
             }
             let read = &origin.readings().read;
             wanted.retain(|listed| read.get(&listed.name).is_none_or(|reading| reading.at < begun));
