@@ -4,6 +4,7 @@
 mod access;
 pub mod connect;
 mod details;
+pub mod file;
 pub mod kafka;
 mod meter;
 pub mod mongodb;
