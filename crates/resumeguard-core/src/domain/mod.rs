@@ -11,6 +11,7 @@ mod oplog;
 mod partition;
 mod probe;
 mod snapshot;
+mod stored;
 mod why;
 #[cfg(test)]
 mod words;
@@ -34,4 +35,5 @@ pub use probe::{Basis, Probe, ProbeAnswer};
 pub use snapshot::{
     ConnectorReport, Finding, LiveStream, OnRestart, OplogReport, Progress, Severity, Snapshot, Verdict,
 };
+pub use stored::{OffsetsFrom, StoredBytes};
 pub use why::{Observed, Why};
