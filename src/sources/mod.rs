@@ -4,7 +4,6 @@
 mod access;
 pub mod connect;
 mod details;
-pub mod file;
 pub mod kafka;
 mod meter;
 pub mod mongodb;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 
 /// Class of MongoDB's source connector.
-pub(super) const MONGO_SOURCE: &str = "com.mongodb.kafka.connect.MongoSourceConnector";
+pub(crate) const MONGO_SOURCE: &str = "com.mongodb.kafka.connect.MongoSourceConnector";
 
 /// One MongoDB source connector as listed. Its `Debug` form leaves the configuration out.
 #[derive(Clone)]

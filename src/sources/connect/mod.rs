@@ -7,6 +7,7 @@ mod single;
 pub(crate) use client::message;
 pub use client::{Client, ConnectError};
 pub use listing::Listed;
+pub(crate) use listing::MONGO_SOURCE;
 
 use crate::clock::Clock;
 use crate::config::{ConnectCluster, Poll};
@@ -161,11 +162,20 @@ impl ConnectReader {
         listed.version.clone().or(installed)
     }
 
-    /// Reads the positions of what this pass has listed, from wherever the configuration says.
+    /// Reads the positions of what this pass has listed, from wherever the configuration says. While Connect cannot be read,
+    /// what stands elsewhere can.
     pub async fn read_offsets(&mut self, clock: &Clock, deadline: Duration) {
         if self.is_readable() {
             self.offsets.read(&self.listed, clock, deadline).await;
+        } else {
+            self.offsets.read_beside(&self.listed, clock, deadline).await;
         }
+    }
+
+    /// Where positions are read from, and what is found there beside those that are listed.
+    #[must_use]
+    pub fn offsets(&self) -> &Offsets {
+        &self.offsets
     }
 
     /// The newest reading of a connector's offsets that is not older than `stale_after`.

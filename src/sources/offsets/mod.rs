@@ -2,6 +2,7 @@
 //! A new place is a file here, a variant of [`Origin`] and a word of `OffsetsFrom`.
 
 mod entry;
+pub mod file;
 mod rest;
 
 pub use entry::parse_offsets;
@@ -10,9 +11,11 @@ use crate::clock::Clock;
 use crate::config::{ConnectCluster, Poll};
 use crate::sources::Meter;
 use crate::sources::connect::{Client, Listed};
+use file::FileOffsets;
 use rest::RestOffsets;
 use resumeguard_core::domain::{Observed, OffsetsFrom, StoredEntry, Why};
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::time::Duration;
 
 /// A connector's stored entries as last read.
@@ -64,6 +67,7 @@ impl Readings {
 #[derive(Debug)]
 enum Origin {
     Rest(RestOffsets),
+    File(FileOffsets),
 }
 
 impl Origin {
@@ -72,18 +76,32 @@ impl Origin {
     async fn read(&mut self, wanted: &[&Listed], clock: &Clock, deadline: Duration) {
         match self {
             Self::Rest(rest) => rest.read(wanted, clock, deadline).await,
+            Self::File(file) => {
+                let names: Vec<&str> = wanted.iter().map(|listed| listed.name.as_str()).collect();
+                file.read(&names, clock, deadline).await;
+            }
+        }
+    }
+
+    /// It can be read while Connect cannot.
+    fn stands_beside(&self) -> bool {
+        match self {
+            Self::Rest(_) => false,
+            Self::File(_) => true,
         }
     }
 
     fn from(&self) -> OffsetsFrom {
         match self {
             Self::Rest(_) => OffsetsFrom::Rest,
+            Self::File(_) => OffsetsFrom::File,
         }
     }
 
     fn readings(&self) -> &Readings {
         match self {
             Self::Rest(rest) => &rest.readings,
+            Self::File(file) => &file.readings,
         }
     }
 
@@ -91,12 +109,14 @@ impl Origin {
     fn keep_only(&mut self, names: &HashSet<&str>) {
         match self {
             Self::Rest(rest) => rest.keep_only(names),
+            Self::File(file) => file.readings.keep_only(names),
         }
     }
 
     fn meter(&self) -> &Meter {
         match self {
             Self::Rest(rest) => &rest.meter,
+            Self::File(file) => &file.meter,
         }
     }
 }
@@ -118,9 +138,11 @@ impl Offsets {
     #[must_use]
     pub fn new(cluster: &ConnectCluster, poll: &Poll, client: &Client) -> Self {
         let rest = || Origin::Rest(RestOffsets::new(&cluster.name, client.clone(), poll.offsets_at_once));
+        let file = || Some(Origin::File(FileOffsets::new(&cluster.name, cluster.offsets.file.as_deref()?)));
         let origin = |from: &OffsetsFrom| match from {
             OffsetsFrom::Rest => Some(rest()),
-            OffsetsFrom::Topic | OffsetsFrom::File => None,
+            OffsetsFrom::File => file(),
+            OffsetsFrom::Topic => None,
         };
         Self {
             cluster: cluster.name.clone(),
@@ -147,6 +169,38 @@ impl Offsets {
             wanted.retain(|listed| read.get(&listed.name).is_none_or(|reading| reading.at < begun));
         }
         self.say(listed, begun);
+    }
+
+    /// The same while Connect cannot be read, of what was listed last.
+    pub async fn read_beside(&mut self, listed: &[Listed], clock: &Clock, deadline: Duration) {
+        let wanted: Vec<&Listed> = listed.iter().collect();
+        for (at, origin) in self.origins.iter_mut().enumerate().filter(|(_, origin)| origin.stands_beside()) {
+            self.asked = self.asked.max(at + 1);
+            origin.read(&wanted, clock, deadline).await;
+        }
+    }
+
+    /// Whether positions can be read while Connect cannot.
+    #[must_use]
+    pub fn stands_beside(&self) -> bool {
+        self.origins.iter().any(Origin::stands_beside)
+    }
+
+    /// The file of a standalone worker, where positions are read there.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.origins.iter().find_map(|origin| match origin {
+            Origin::File(file) => Some(file.path()),
+            Origin::Rest(_) => None,
+        })
+    }
+
+    /// Names of connectors that have a position in a file.
+    pub fn names_in_file(&self) -> impl Iterator<Item = &str> {
+        self.origins.iter().flat_map(|origin| match origin {
+            Origin::File(file) => file.names().collect(),
+            Origin::Rest(_) => Vec::new(),
+        })
     }
 
     /// Where positions came from in the pass that began then, told when it changes.

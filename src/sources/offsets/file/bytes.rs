@@ -167,7 +167,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     const REAL: &[u8] =
-        include_bytes!("../../../crates/resumeguard-core/tests/data/standalone_offsets_after_reset.bin");
+        include_bytes!("../../../../crates/resumeguard-core/tests/data/standalone_offsets_after_reset.bin");
     const SHORT: Duration = Duration::from_millis(200);
 
     fn read(path: &Path) -> Result<Whole, FileError> {
