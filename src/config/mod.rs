@@ -7,12 +7,14 @@ mod recovery;
 mod secret;
 mod size;
 mod thresholds;
+mod worker;
 
 pub use load::{ConfigError, Sources, load};
 pub use offsets::{KafkaTopic, Offsets};
 pub use raw::Raw;
 pub use secret::Secret;
 pub use size::ByteSize;
+pub use worker::Worker;
 
 use resumeguard_core::assess::Thresholds;
 use resumeguard_core::recovery::{ManagedBy, Policies};
@@ -99,6 +101,8 @@ pub struct ConnectCluster {
     pub status_topic: Option<KafkaTopic>,
     /// Who keeps its connectors as they are; `None` where nobody has said.
     pub managed_by: Option<ManagedBy>,
+    /// The standalone worker that it is, where its file is known and may be edited.
+    pub worker: Option<Worker>,
 }
 
 /// One MongoDB deployment named in the configuration.

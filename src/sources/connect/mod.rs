@@ -10,7 +10,7 @@ pub use listing::Listed;
 pub(crate) use listing::MONGO_SOURCE;
 
 use crate::clock::Clock;
-use crate::config::{ConnectCluster, Poll};
+use crate::config::{ConnectCluster, Poll, Worker};
 use crate::sources::Meter;
 use crate::sources::kafka::StatusTopic;
 use crate::sources::offsets::{Offsets, Reading};
@@ -28,6 +28,7 @@ pub struct ConnectReader {
     plugins_read_at: Option<Duration>,
     pass_began: Duration,
     managed_by: Option<ManagedBy>,
+    worker: Option<Worker>,
     plugin_versions: HashMap<String, Option<String>>,
     /// The worker's own, where it could be read.
     worker_version: Option<String>,
@@ -55,6 +56,7 @@ impl ConnectReader {
             plugins_read_at: None,
             pass_began: Duration::ZERO,
             managed_by: cluster.managed_by,
+            worker: cluster.worker.clone(),
             plugin_versions: HashMap::new(),
             worker_version: None,
             listed: Vec::new(),
@@ -83,6 +85,12 @@ impl ConnectReader {
     #[must_use]
     pub fn managed_by(&self) -> Option<ManagedBy> {
         self.managed_by
+    }
+
+    /// The standalone worker that it is, where its file may be edited.
+    #[must_use]
+    pub fn worker(&self) -> Option<&Worker> {
+        self.worker.as_ref()
     }
 
     /// A client of the same Connect cluster.
