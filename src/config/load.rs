@@ -5,6 +5,7 @@ use super::offsets::{offsets, topic};
 use super::raw::{RawConnect, RawHistory, RawHttp, RawMongodb};
 use super::recovery::{managed_by, recovery};
 use super::thresholds::thresholds;
+use super::worker::worker;
 use super::{ByteSize, Config, ConnectCluster, Deployment, History, Poll, Raw, Secret};
 use config::{Environment, File, FileFormat, Value, ValueKind};
 use std::collections::HashMap;
@@ -148,6 +149,9 @@ fn from_flag(text: &str) -> Result<(String, RawConnect), ConfigError> {
         offsets_file: None,
         status_topic: None,
         managed_by: None,
+        edit_offsets_file: "when_needed".to_owned(),
+        stop_worker: None,
+        start_worker: None,
     };
     Ok((name, connect))
 }
@@ -270,6 +274,7 @@ fn connect(name: &str, raw: &RawConnect) -> Result<ConnectCluster, ConfigError> 
         connector_hosts: raw.use_connector_uris.then_some(hosts),
         offsets: offsets(name, raw)?,
         status_topic: topic(name, "status_topic", raw.status_topic.as_deref(), raw)?,
+        worker: worker(name, raw)?,
         managed_by: raw.managed_by.as_deref().map(|word| managed_by(&key("managed_by"), word)).transpose()?,
     })
 }

@@ -8,6 +8,7 @@ mod recovery;
 mod secret;
 mod size;
 mod thresholds;
+mod worker;
 
 pub use kafka::Kafka;
 pub use load::{ConfigError, Sources, load};
@@ -15,6 +16,7 @@ pub use offsets::{KafkaTopic, Offsets};
 pub use raw::Raw;
 pub use secret::Secret;
 pub use size::ByteSize;
+pub use worker::Worker;
 
 use resumeguard_core::assess::Thresholds;
 use resumeguard_core::recovery::{ManagedBy, Policies};
@@ -101,6 +103,8 @@ pub struct ConnectCluster {
     pub status_topic: Option<KafkaTopic>,
     /// Who keeps its connectors as they are; `None` where nobody has said.
     pub managed_by: Option<ManagedBy>,
+    /// The standalone worker that it is, where its file is known and may be edited.
+    pub worker: Option<Worker>,
 }
 
 /// One MongoDB deployment named in the configuration.

@@ -2,7 +2,7 @@
 //! `config/resumeguard.toml` (a test proves that they are the same).
 
 use super::kafka::{RawKafka, RawOtherKafka};
-use super::recovery::RawRecovery;
+use super::recovery::{Argv, RawRecovery};
 use super::{ByteSize, Secret};
 use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
@@ -77,6 +77,15 @@ pub struct RawConnect {
     /// `none`, `strimzi` or `gitops`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub managed_by: Option<String>,
+    /// May a standalone worker's file be edited while it is down: `when_needed`, `always` or `never`.
+    #[serde(default = "when_needed")]
+    pub edit_offsets_file: String,
+    /// Program and arguments that stop a standalone worker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_worker: Option<Argv>,
+    /// Program and arguments that start it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_worker: Option<Argv>,
 }
 
 /// `[mongodb.NAME]`.
@@ -303,6 +312,10 @@ fn yes() -> bool {
 
 fn auto() -> String {
     "auto".to_owned()
+}
+
+fn when_needed() -> String {
+    "when_needed".to_owned()
 }
 
 fn anything() -> Vec<String> {

@@ -67,7 +67,7 @@ impl Walk<'_> {
             }
             // It has rolled away since it was read: from the newest beginning on.
             let name = &attempt.plan.connector.connector;
-            match world::read(hands, name, &self.executor.clock).await {
+            match world::read(hands, name, &self.executor.clock, Some(attempt)).await {
                 Ok(read) => world = read,
                 Err(_) => return Prepared::LookAgain,
             }

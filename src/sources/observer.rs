@@ -1,6 +1,6 @@
 //! One pass over every source, in the order that makes a loss certain: list, `first`, positions, `last` (J1).
 
-use super::connect::{ConnectReader, Listed};
+use super::connect::{ConnectReader, Listed, MONGO_SOURCE};
 use super::mongodb::Deployments;
 use super::prober::{Prober, Subject};
 use super::{Access, AccessRules, Meter};
@@ -9,8 +9,8 @@ use crate::config::Config;
 use futures_util::future::join_all;
 use resumeguard_core::assess::STALE_INTERVALS;
 use resumeguard_core::domain::{
-    ConnectionString, ConnectorFacts, ConnectorId, Facts, LiveKey, LiveKeyQuery, Observed, Selection,
-    Settings, StoredEntry, Why, pick_live,
+    ConnectionString, ConnectorFacts, ConnectorId, Facts, LiveKey, LiveKeyQuery, Observed, OffsetsFrom,
+    Selection, Settings, StoredEntry, Why, pick_live,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -137,6 +137,8 @@ impl Observer {
                 connectors.extend(
                     connect.listed().iter().map(|listed| self.connector(clock, connect, listed, accesses)),
                 );
+            } else if connect.offsets().stands_beside() {
+                connectors.extend(self.beside(clock, connect, accesses));
             } else {
                 let of_this = self.known.iter().filter(|(id, _)| id.connect_cluster == connect.name());
                 connectors.extend(of_this.map(|(_, facts)| facts.unreadable()));
@@ -153,6 +155,24 @@ impl Observer {
             sources: self.meters().map(Meter::facts).collect(),
             interval: self.interval,
         }
+    }
+
+    /// Connectors of a cluster that cannot be read, and whose positions can: those that were listed last, and those that were
+    /// never listed and have a position nevertheless.
+    fn beside(
+        &self,
+        clock: &Clock,
+        connect: &ConnectReader,
+        accesses: &BTreeMap<ConnectorId, Observed<Access>>,
+    ) -> Vec<ConnectorFacts> {
+        let listed = connect.listed();
+        let known = listed.iter().map(|listed| self.connector(clock, connect, listed, accesses).beside());
+        let others = connect.offsets().names_in_file().filter(|name| listed.iter().all(|l| l.name != *name));
+        let never_listed = others.map(|name| {
+            let id = ConnectorId::new(connect.name(), name);
+            ConnectorFacts::never_listed(id, MONGO_SOURCE, OffsetsFrom::File)
+        });
+        known.chain(never_listed.filter(|_| listed.is_empty())).collect()
     }
 
     fn connector(

@@ -24,6 +24,7 @@ mod recovery;
 mod scrape;
 mod seed;
 mod shared;
+mod standalone;
 mod status_topic;
 mod streams;
 mod tokens;

@@ -14,7 +14,7 @@ use crate::ports;
 use crate::roster::{Roster, Start};
 
 /// The broker takes 4 s and a worker 15 s on two idle cores.
-const START_LIMIT: Duration = Duration::from_secs(180);
+pub(crate) const START_LIMIT: Duration = Duration::from_secs(180);
 
 const LOGGING: &str = "\
 status = error
@@ -27,13 +27,13 @@ rootLogger.appenderRef.console.ref = console
 ";
 
 /// Properties, one `key=value` a line; a later one of the same key wins, as in Java.
-fn properties(pairs: &[(&str, String)], more: &[(String, String)]) -> String {
+pub(crate) fn properties(pairs: &[(&str, String)], more: &[(String, String)]) -> String {
     let lines = pairs.iter().map(|(key, value)| format!("{key}={value}\n"));
     lines.chain(more.iter().map(|(key, value)| format!("{key}={value}\n"))).collect()
 }
 
 /// A JVM that starts quickly rather than runs fast in the long run.
-fn java(heap: &str, kafka: &Path, folder: &Path) -> Command {
+pub(crate) fn java(heap: &str, kafka: &Path, folder: &Path) -> Command {
     let mut command = Command::new("java");
     command.args([heap, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"]);
     command.arg(format!("-Dlog4j2.configurationFile={}", folder.join("log4j2.properties").display()));

@@ -218,6 +218,11 @@ impl Client {
         }
     }
 
+    /// The address of its REST interface.
+    pub(crate) fn base(&self) -> &Url {
+        &self.base
+    }
+
     /// A request with what every one of them carries, and nothing to bound it yet.
     pub(crate) fn request(
         &self,

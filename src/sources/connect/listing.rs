@@ -6,7 +6,7 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 
 /// Class of MongoDB's source connector.
-pub(super) const MONGO_SOURCE: &str = "com.mongodb.kafka.connect.MongoSourceConnector";
+pub(crate) const MONGO_SOURCE: &str = "com.mongodb.kafka.connect.MongoSourceConnector";
 
 /// Where a connector keeps its offsets, if not on the workers' brokers.
 const BROKERS: [&str; 2] = ["consumer.override.bootstrap.servers", "producer.override.bootstrap.servers"];

@@ -189,6 +189,35 @@ impl ConnectorFacts {
         self.position().map(|position| position.time)
     }
 
+    /// Its Connect cluster cannot be read now, and its position can, in another place: nothing is known of what it does.
+    #[must_use]
+    pub fn beside(self) -> Self {
+        Self { state: Err(Why::ConnectUnreadable), failure: None, tasks: Vec::new(), ..self }
+    }
+
+    /// A connector that was never listed, and has a position in a worker's file.
+    #[must_use]
+    pub fn never_listed(id: ConnectorId, class: &str, offsets_from: OffsetsFrom) -> Self {
+        let unknown = Why::ConnectUnreadable;
+        Self {
+            id,
+            class: class.to_owned(),
+            version: None,
+            state: Err(unknown),
+            failure: None,
+            tasks: Vec::new(),
+            settings: Settings::from_config(&BTreeMap::new()),
+            deployment: Err(unknown),
+            selection: Err(unknown),
+            offset: Err(unknown),
+            key: None,
+            offsets_from: Some(offsets_from),
+            stale_keys: 0,
+            offset_age: Duration::ZERO,
+            probe: None,
+        }
+    }
+
     /// A connector that was seen before and whose Connect cluster cannot be read now: it keeps its name, and nothing
     /// else is known.
     #[must_use]

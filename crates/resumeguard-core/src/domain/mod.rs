@@ -4,6 +4,7 @@ mod connection_string;
 mod connector;
 mod facts;
 mod failure;
+mod java_map;
 mod loss;
 mod offset;
 mod oplog;
@@ -22,6 +23,7 @@ pub use facts::{
 };
 pub use facts::{Now, TaskFacts};
 pub use failure::{Failure, FailureClass, FailureCounts};
+pub use java_map::{JavaMap, JavaMapError};
 pub use loss::{Discontinuity, LossCause, Outcome};
 pub use mongodb_resume_token::Timestamp;
 pub use offset::{StreamEnd, TokenKind, parse_offset};

@@ -23,6 +23,10 @@ pub enum Step {
     Save,
     /// `PUT /connectors/NAME/stop`, and waits until no task is left.
     Stop,
+    /// Has a standalone worker stopped, and waits until nothing can write its file any more. Everything that it runs stops.
+    StopWorker,
+    /// Has it started again, and waits until the connector's task runs.
+    StartWorker,
     /// Stores a high-water mark under the live key of the stopped connector. A newer position inside the window that was
     /// stored meanwhile makes it needless.
     WriteMark {
@@ -99,6 +103,8 @@ impl Step {
         match self {
             Self::Save => "save",
             Self::Stop => "stop",
+            Self::StopWorker => "stop_worker",
+            Self::StartWorker => "start_worker",
             Self::WriteMark { .. } => "write_mark",
             Self::RemoveOffset { .. } => "remove_offset",
             Self::Configure { .. } => "configure",
@@ -134,6 +140,8 @@ impl Step {
             ]),
             Self::Save
             | Self::Stop
+            | Self::StopWorker
+            | Self::StartWorker
             | Self::WriteMark { .. }
             | Self::RemoveOffset { .. }
             | Self::Resume
@@ -185,6 +193,8 @@ impl Step {
             | Self::RestoreOffset { partition } => Some(partition),
             Self::Save
             | Self::Stop
+            | Self::StopWorker
+            | Self::StartWorker
             | Self::Configure { .. }
             | Self::StartAtOldest { .. }
             | Self::Resume
@@ -210,13 +220,15 @@ impl Step {
         match self {
             Self::Save => "save its offsets and configuration in the journal".to_owned(),
             Self::Stop => "stop it (PUT …/stop) and wait until no task is left".to_owned(),
+            Self::StopWorker => "have its standalone worker stopped, with all that it runs, and wait until it is down".to_owned(),
+            Self::StartWorker => "have its worker started again, and wait until its task runs".to_owned(),
             Self::WriteMark { mark: Mark::OldestSurviving, .. } => {
-                "read its offset again, and store a high-water mark at the oldest surviving entry (PATCH …/offsets)".to_owned()
+                "read its offset again, and store a high-water mark at the oldest surviving entry (PATCH …/offsets, or in the file of the worker that is down)".to_owned()
             }
             Self::WriteMark { mark: Mark::OwnTime, .. } => {
                 "store a high-water mark at its token's own time (PATCH …/offsets)".to_owned()
             }
-            Self::RemoveOffset { .. } => "remove the offset under its live key (PATCH …/offsets with null)".to_owned(),
+            Self::RemoveOffset { .. } => "remove the offset under its live key (PATCH …/offsets with null, or in the file of the worker that is down)".to_owned(),
             Self::Configure { to } => format!("configure {}", settings(to)),
             Self::StartAtOldest { partition } => format!(
                 "configure offset.partition.name={partition} and startup.mode=timestamp at the oldest surviving entry"
@@ -228,7 +240,7 @@ impl Step {
             Self::RemoveMarker { namespace } => format!("remove the marker document from {namespace}"),
             Self::AwaitStored => "wait until a newer token is stored".to_owned(),
             Self::Verify => "verify: RUNNING, its token inside the window, stable".to_owned(),
-            Self::RestoreOffset { .. } => "put the saved offset back (PATCH …/offsets)".to_owned(),
+            Self::RestoreOffset { .. } => "put the saved offset back (PATCH …/offsets, or in the file of the worker that is down)".to_owned(),
             Self::ResizeOplog { size_mb } => format!("let the oplog grow to {size_mb} MB (replSetResizeOplog)"),
         }
     }

@@ -3,6 +3,7 @@
 mod cures;
 mod gentle;
 mod salvage;
+mod worker;
 
 use super::{
     Blocker, Expects, Fingerprint, Loses, Plan, PlanId, Policies, Situation, Step, StoredToken, Strategy,
@@ -105,11 +106,12 @@ fn base(strategy: Strategy, situation: &Situation<'_>, trigger: Trigger) -> Opti
 pub(super) fn blockers(plan: &Plan, situation: &Situation<'_>, policies: &Policies) -> Vec<Blocker> {
     let can = situation.capabilities();
     let lacks = |lacks: &str| Blocker::ConnectTooOld { lacks: lacks.to_owned() };
+    let by_file = plan.steps.contains(&Step::StopWorker);
     let mut all = Vec::new();
     for step in &plan.steps {
         match step {
             Step::Stop if !can.stop => all.push(lacks("PUT /connectors/…/stop (it came with 3.5)")),
-            Step::WriteMark { .. } | Step::RemoveOffset { .. } if !can.alter_offsets => {
+            Step::WriteMark { .. } | Step::RemoveOffset { .. } if !can.alter_offsets && !by_file => {
                 all.push(lacks("PATCH /connectors/…/offsets (it came with 3.6)"));
             }
             Step::Configure { to } => all.extend(to.keys().filter_map(|key| hidden(key, situation))),
@@ -117,6 +119,8 @@ pub(super) fn blockers(plan: &Plan, situation: &Situation<'_>, policies: &Polici
             Step::InsertMarker { .. } => all.extend(cures::useless_marker(situation)),
             Step::Save
             | Step::Stop
+            | Step::StopWorker
+            | Step::StartWorker
             | Step::WriteMark { .. }
             | Step::RemoveOffset { .. }
             | Step::StartAtOldest { .. }
@@ -155,7 +159,9 @@ fn needs_a_person(plan: &Plan, situation: &Situation<'_>) -> bool {
         && cures::begins_elsewhere(situation);
     let not_in_this_stream = matches!(plan.trigger, Trigger::WrongStream | Trigger::TokenMalformed);
     let restarts = plan.strategy == Strategy::Restart && situation.report.on_restart != OnRestart::Resumes;
-    elsewhere || not_in_this_stream || restarts
+    let by_hand = plan.steps.contains(&Step::StopWorker)
+        && !situation.connect.worker.is_some_and(|worker| worker.commands);
+    elsewhere || not_in_this_stream || restarts || by_hand
 }
 
 fn hidden(key: &str, situation: &Situation<'_>) -> Option<Blocker> {

@@ -7,21 +7,22 @@ use crate::recovery::{Lost, Outcome, Strategy};
 use mongodb_resume_token::high_water_mark_v1;
 use serde_json::{Map, Value};
 
-fn offset(text: &str) -> RawOffset {
+pub(super) fn offset(text: &str) -> RawOffset {
     let map = |key: &str, value: &str| Map::from_iter([(key.to_owned(), Value::from(value))]);
     RawOffset { partition: map("ns", NS), offset: Some(map("_id", text)) }
 }
 
-fn mark(t: u32) -> String {
+pub(super) fn mark(t: u32) -> String {
     format!("{{\"_data\": \"{}\"}}", high_water_mark_v1(Timestamp { t, i: 1 }))
 }
 
-fn world(scene: &Scene) -> World {
+pub(super) fn world(scene: &Scene) -> World {
     World {
         state: Some(ConnectorState::Running),
         tasks: failed(Some(286), FailureClass::HistoryLost),
         config: scene.details.config.clone(),
         offsets: vec![offset(STORED)],
+        down: false,
         oldest: Ok(Timestamp { t: FIRST, i: 5 }),
     }
 }
@@ -31,7 +32,7 @@ fn stopped(scene: &Scene) -> World {
 }
 
 /// An attempt at `Scene::lost` whose state was saved.
-fn attempt(scene: &mut Scene, plan: Plan) -> AttemptId {
+pub(super) fn attempt(scene: &mut Scene, plan: Plan) -> AttemptId {
     let id = open(scene, plan);
     let saved = Saved {
         state: ConnectorState::Running,
@@ -46,7 +47,7 @@ fn attempt(scene: &mut Scene, plan: Plan) -> AttemptId {
     id
 }
 
-fn took(scene: &mut Scene, id: &AttemptId, step: Step, will: Will, outcome: Option<Outcome>) {
+pub(super) fn took(scene: &mut Scene, id: &AttemptId, step: Step, will: Will, outcome: Option<Outcome>) {
     let intent = Event::Intent { attempt: id.clone(), phase: Phase::Forward, index: 0, round: 0, step, will };
     let outcome = outcome.map(|outcome| Event::Outcome { attempt: id.clone(), outcome });
     for event in [Some(intent), outcome].into_iter().flatten() {
@@ -59,7 +60,7 @@ fn done() -> Option<Outcome> {
 }
 
 #[track_caller]
-fn ends(check: Check, expected: &str, words: &str) {
+pub(super) fn ends(check: Check, expected: &str, words: &str) {
     let Check::Ends(outcome) = check else { unreachable!("{check:?}") };
     assert_eq!(outcome.code(), expected, "{outcome:?}");
     assert!(outcome.says().contains(words), "{outcome:?}");
