@@ -1,10 +1,10 @@
 //! `GET /connectors/NAME/offsets`.
 
-use resumeguard_core::domain::{StoredEntry, parse_offset};
+use resumeguard_core::domain::{StoredEntry, key_of, parse_offset, token_text};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// Reads the answer. Entries whose partition is not this connector's kind (`ns`) and tombstones are left out.
+/// Reads the answer. Entries whose partition is of no connector that reads from MongoDB, and tombstones are left out.
 ///
 /// # Errors
 /// Where the body is not of Connect's form.
@@ -20,10 +20,10 @@ pub fn parse_offsets(body: &[u8]) -> Result<Vec<StoredEntry>, serde_json::Error>
     }
     let answer: Answer = serde_json::from_slice(body)?;
     let entries = answer.offsets.into_iter().filter_map(|entry| {
-        let ns = entry.partition.get("ns")?.as_str()?.to_owned();
+        let ns = key_of(&entry.partition)?;
         // REST does not tell when an offset was stored.
         let offset = entry.offset?;
-        let text = offset.get("_id").and_then(Value::as_str).map(str::to_owned);
+        let text = token_text(&offset);
         Some(StoredEntry { ns, offset: parse_offset(&offset, None), text })
     });
     Ok(entries.collect())
@@ -41,7 +41,7 @@ mod tests {
         assert_eq!(entries.len(), 1);
         assert_eq!(entries[0].ns, "mongodb://127.0.0.1:28017/db.hb-2-x");
         assert!(matches!(entries[0].offset, StoredOffset::Token(_)));
-        let odd = br#"{"offsets": [{"partition": {"ns": "x"}, "offset": null}, {"partition": {"server_id": "s"}, "offset": {}}]}"#;
+        let odd = br#"{"offsets": [{"partition": {"ns": "x"}, "offset": null}, {"partition": {"server": "s"}, "offset": {}}]}"#;
         assert_eq!(parse_offsets(odd).unwrap(), []);
         assert!(parse_offsets(br#"{"offsets": {}}"#).is_err());
     }

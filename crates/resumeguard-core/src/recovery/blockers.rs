@@ -101,11 +101,13 @@ pub enum Blocker {
         /// Which.
         key: String,
     },
+    /// Debezium's connector: what it stores is in a form of its own, and its settings are others.
+    Debezium,
 }
 
 impl Blocker {
     /// Every word of [`Blocker::code`].
-    pub const CODES: [&'static str; 27] = [
+    pub const CODES: [&'static str; 28] = [
         "off",
         "plan_only",
         "new_journal",
@@ -133,6 +135,7 @@ impl Blocker {
         "never_automatic",
         "removed_before",
         "setting_hidden",
+        "debezium",
     ];
 
     /// The word that metrics and JSON carry.
@@ -166,6 +169,7 @@ impl Blocker {
             Self::NeverAutomatic => "never_automatic",
             Self::RemovedBefore => "removed_before",
             Self::SettingHidden { .. } => "setting_hidden",
+            Self::Debezium => "debezium",
         }
     }
 
@@ -201,6 +205,7 @@ impl Blocker {
             Self::NeverAutomatic => format!("policy does not do this without a person: resumeguard recovery approve {id} --reason …"),
             Self::RemovedBefore => format!("this offset was removed once already; look at resumeguard recovery list, then choose another strategy for {connector}"),
             Self::SettingHidden { key } => format!("its {key} is a placeholder, which would be lost; change it by hand"),
+            Self::Debezium => "what Debezium stores is not changed; by hand: snapshot.mode = when_needed (since 2.6) makes it copy existing data anew at a restart, so does deleting its offsets while it is stopped, with snapshot.mode = initial".to_owned(),
         }
     }
 

@@ -24,7 +24,11 @@ const OWN_TOPIC: &str = "offsets.storage.topic";
 /// Every plan that applies to this trouble, the one that loses least first.
 fn candidates(situation: &Situation<'_>, trigger: Trigger, policies: &Policies) -> Vec<Plan> {
     let of = |strategy| draft(strategy, situation, trigger, policies);
+    let debezium = situation.facts.settings.debezium.is_some();
     let strategies: &[Strategy] = match trigger {
+        // The other ways write what MongoDB's own connector stores, or its settings.
+        _ if debezium && trigger.is_of_the_position() => &[Strategy::ResetOffsets],
+        Trigger::LowHeadroom if debezium => &[Strategy::ExtendOplog],
         Trigger::HistoryLost => {
             &[Strategy::Salvage, Strategy::TolerateErrors, Strategy::ResetOffsets, Strategy::Resnapshot]
         }
@@ -133,11 +137,14 @@ pub(super) fn blockers(plan: &Plan, situation: &Situation<'_>, policies: &Polici
             | Step::ResizeOplog { .. } => {}
         }
     }
+    let harmless = matches!(plan.strategy, Strategy::Restart | Strategy::Resume | Strategy::ExtendOplog);
+    if situation.facts.settings.debezium.is_some() && !harmless {
+        all.push(Blocker::Debezium);
+    }
     if plan.strategy.may_be_automatic() && needs_a_person(plan, situation) {
         all.push(Blocker::NeverAutomatic);
     }
-    let compares = !matches!(plan.strategy, Strategy::Restart | Strategy::Resume | Strategy::ExtendOplog);
-    if compares && situation.oplog.is_none() {
+    if !harmless && situation.oplog.is_none() {
         all.push(Blocker::OplogUnread);
     }
     let moves_a_position = plan

@@ -3,6 +3,7 @@
 mod attempts;
 mod caution;
 mod costs;
+mod debezium;
 mod steps;
 
 use super::*;
