@@ -16,6 +16,7 @@ mod gate;
 mod history;
 mod keys;
 mod members;
+mod names;
 mod people;
 mod probe;
 mod proxy;
