@@ -9,9 +9,11 @@ use crate::config::Config;
 use futures_util::future::join_all;
 use resumeguard_core::assess::STALE_INTERVALS;
 use resumeguard_core::domain::{
-    ConnectionString, ConnectorFacts, ConnectorId, Facts, LiveKey, LiveKeyQuery, Observed, OffsetsFrom,
-    Selection, Settings, StoredEntry, Why, pick_live,
+    ConnectionString, ConnectorFacts, ConnectorId, DEBEZIUM_SOURCE, Facts, LiveKey, LiveKeyQuery, Observed,
+    OffsetsFrom, Selection, Settings, StoredEntry, Why, connection_uri, major_and_minor, pick_live,
+    pick_live_of_debezium,
 };
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -98,7 +100,7 @@ impl Observer {
         listed
             .map(|(cluster, listed)| {
                 let id = ConnectorId::new(cluster, &listed.name);
-                let access = self.rules.access(&id, uri_of(listed));
+                let access = self.rules.access(&id, &uri_of(listed));
                 (id, access)
             })
             .collect()
@@ -188,7 +190,7 @@ impl Observer {
             .as_ref()
             .map_err(|why| *why)
             .and_then(|access| self.deployments.name_of(access).map(str::to_owned).ok_or(Why::NotReadYet));
-        let selection = match ConnectionString::parse(uri_of(listed)) {
+        let selection = match ConnectionString::parse(&uri_of(listed)) {
             Ok(uri) => Ok(uri.selection()),
             Err(Why::UriPlaceholder) => Ok(Selection::Hidden),
             Err(why) => Err(why),
@@ -229,8 +231,23 @@ impl Observer {
     ) -> Observed<(&'a StoredEntry, LiveKey)> {
         let version = connect.version(listed);
         let reading = connect.offsets_of(&listed.name, now, self.interval * STALE_INTERVALS)?;
-        let (at, key) = pick_live(&self.query(id, listed, version.as_deref()), &reading.entries)?;
+        let (at, key) = self.pick(id, listed, version.as_deref(), &reading.entries)?;
         reading.entries.get(at).map(|entry| (entry, key)).ok_or(Why::NoPosition)
+    }
+
+    fn pick(
+        &self,
+        id: &ConnectorId,
+        listed: &Listed,
+        version: Option<&str>,
+        entries: &[StoredEntry],
+    ) -> Observed<(usize, LiveKey)> {
+        if listed.class == DEBEZIUM_SOURCE {
+            let version = version.and_then(major_and_minor);
+            return pick_live_of_debezium(&listed.config, version, entries).map(|at| (at, LiveKey::Named));
+        }
+        let uri = uri_of(listed);
+        pick_live(&self.query(id, listed, &uri, version), entries)
     }
 
     /// A reading of this pass has no age: it followed this pass's `first`.
@@ -242,13 +259,14 @@ impl Observer {
         &'a self,
         id: &ConnectorId,
         listed: &'a Listed,
+        uri: &'a str,
         version: Option<&'a str>,
     ) -> LiveKeyQuery<'a> {
         let value = |key: &str| listed.config.get(key).map_or("", |value| value.trim());
         LiveKeyQuery {
             partition_name: Some(value("offset.partition.name")),
-            uri: uri_of(listed),
-            configured_uri: self.rules.configured(id, uri_of(listed)).map(|d| d.uri.expose()),
+            uri,
+            configured_uri: self.rules.configured(id, uri).map(|d| d.uri.expose()),
             database: value("database"),
             collection: value("collection"),
             version,
@@ -263,7 +281,6 @@ impl Observer {
     }
 }
 
-fn uri_of(listed: &Listed) -> &str {
-    // Kafka trims what a connector is given.
-    listed.config.get("connection.uri").map_or("", |uri| uri.trim())
+fn uri_of(listed: &Listed) -> Cow<'_, str> {
+    connection_uri(&listed.config)
 }

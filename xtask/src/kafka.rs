@@ -26,6 +26,14 @@ rootLogger.level = info
 rootLogger.appenderRef.console.ref = console
 ";
 
+/// The same for Connect 3, which logs with what was log4j 1.
+const OLD_LOGGING: &str = "\
+log4j.rootLogger=INFO, console
+log4j.appender.console=org.apache.log4j.ConsoleAppender
+log4j.appender.console.layout=org.apache.log4j.PatternLayout
+log4j.appender.console.layout.ConversionPattern=%d{ISO8601} %-5p %c{1}: %m%n
+";
+
 /// Properties, one `key=value` a line; a later one of the same key wins, as in Java.
 pub(crate) fn properties(pairs: &[(&str, String)], more: &[(String, String)]) -> String {
     let lines = pairs.iter().map(|(key, value)| format!("{key}={value}\n"));
@@ -37,12 +45,14 @@ pub(crate) fn java(heap: &str, kafka: &Path, folder: &Path) -> Command {
     let mut command = Command::new("java");
     command.args([heap, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"]);
     command.arg(format!("-Dlog4j2.configurationFile={}", folder.join("log4j2.properties").display()));
+    command.arg(format!("-Dlog4j.configuration=file:{}", folder.join("log4j.properties").display()));
     command.arg("-cp").arg(kafka.join("*"));
     command
 }
 
 /// Writes what every JVM of the stack is told about logging.
 pub(crate) fn write_logging(folder: &Path) -> Result<()> {
+    fs::write(folder.join("log4j.properties"), OLD_LOGGING)?;
     Ok(fs::write(folder.join("log4j2.properties"), LOGGING)?)
 }
 
@@ -135,7 +145,7 @@ impl Worker<'_> {
     pub(crate) async fn start_on(&self, index: usize, port: u16) -> Result<Connect> {
         let role = role(index);
         let config = self.write_config(&role, port)?;
-        let mut command = java("-Xmx512m", &self.parts.kafka, self.roster.folder());
+        let mut command = java("-Xmx512m", &self.parts.connect, self.roster.folder());
         command.arg("org.apache.kafka.connect.cli.ConnectDistributed").arg(config);
         let process =
             self.roster.spawn(Start { role: role.clone(), command, ports: vec![port], data: None })?;
@@ -149,6 +159,17 @@ impl Worker<'_> {
         })
         .await?;
         Ok(connect)
+    }
+
+    /// A plugin of several jars has to be a folder within an entry of `plugin.path`.
+    fn plugins(&self) -> Result<PathBuf> {
+        let folder = self.roster.folder().join("plugins");
+        fs::create_dir_all(&folder)?;
+        let link = folder.join("connector");
+        if !link.exists() {
+            std::os::unix::fs::symlink(&self.parts.connector, link)?;
+        }
+        Ok(folder)
     }
 
     fn write_config(&self, role: &str, port: u16) -> Result<PathBuf> {
@@ -168,7 +189,7 @@ impl Worker<'_> {
             ("listeners", format!("http://127.0.0.1:{port}")),
             ("rest.advertised.host.name", "127.0.0.1".to_owned()),
             ("rest.advertised.port", port.to_string()),
-            ("plugin.path", self.parts.connector.display().to_string()),
+            ("plugin.path", self.plugins()?.display().to_string()),
             // The stored token lags the stream by up to this.
             ("offset.flush.interval.ms", "2000".to_owned()),
             ("scheduled.rebalance.max.delay.ms", "1000".to_owned()),

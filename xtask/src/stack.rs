@@ -11,6 +11,7 @@ use crate::cache::Cache;
 use crate::connect::Connect;
 use crate::kafka::{self, Worker};
 use crate::mongo::Mongo;
+use crate::older::Versions;
 use crate::parts::Parts;
 use crate::progress::Progress;
 use crate::replica_set::ReplicaSet;
@@ -30,6 +31,8 @@ pub struct StackSpec {
     pub workers: usize,
     /// Properties of every worker, which win over ours.
     pub worker_properties: Vec<(String, String)>,
+    /// What it is made of.
+    pub versions: Versions,
 }
 
 impl StackSpec {
@@ -42,6 +45,7 @@ impl StackSpec {
             replica_set: ReplicaSetSpec::default(),
             workers: 1,
             worker_properties: Vec::new(),
+            versions: Versions::default(),
         }
     }
 
@@ -92,7 +96,7 @@ impl Stack {
     /// When a part cannot be obtained or does not come up; whatever was started has been stopped by then.
     pub async fn start(spec: StackSpec, progress: &Progress) -> Result<Self> {
         let cache = Cache::from_environment()?;
-        let parts = Parts::obtain(&cache, progress).await?;
+        let parts = Parts::obtain_versions(spec.versions, &cache, progress).await?;
         let roster = Arc::new(if spec.unique {
             Roster::claim_unique(&cache, &spec.name)?
         } else {

@@ -4,6 +4,7 @@ mod again;
 mod attempts;
 mod caution;
 mod costs;
+mod debezium;
 mod steps;
 mod worker;
 
