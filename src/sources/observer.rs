@@ -3,6 +3,7 @@
 use super::connect::{ConnectReader, Listed};
 use super::mongodb::Deployments;
 use super::prober::{Prober, Subject};
+use super::rotation::Rotation;
 use super::{Access, AccessRules, Meter};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -22,6 +23,7 @@ pub struct Observer {
     pub(super) deployments: Deployments,
     rules: AccessRules,
     configured: Vec<Access>,
+    rotation: Rotation,
     interval: Duration,
     /// Connectors of clusters that could be read once: they keep their names while theirs cannot.
     pub(super) known: BTreeMap<ConnectorId, ConnectorFacts>,
@@ -65,7 +67,8 @@ impl Observer {
                 .collect::<Result<_, _>>()?,
             deployments: Deployments::new(config.poll.sizes_every),
             rules: AccessRules::new(config),
-            configured: config.mongodb.iter().map(Access::configured).collect(),
+            configured: config.mongodb.iter().flat_map(Access::configured).collect(),
+            rotation: Rotation::new(config),
             interval: config.poll.interval,
             known: BTreeMap::new(),
             prober: config.poll.probe.then(|| Prober::new(config.poll.interval)),
@@ -75,6 +78,7 @@ impl Observer {
     /// One pass. It ends within the interval, whatever the sources do.
     pub async fn observe(&mut self, clock: &Clock) -> Facts {
         let budget = Budget::of(self.interval);
+        self.take_over_what_was_rotated().await;
         join_all(self.connects.iter_mut().map(|connect| connect.list(clock, budget.listing))).await;
         let accesses = self.accesses();
         let wanted: Vec<Access> = self
@@ -90,6 +94,15 @@ impl Observer {
         let watched = self.watched(&accesses);
         self.deployments.read_optional(clock, &watched, budget.sizes).await;
         self.facts(clock, &accesses)
+    }
+
+    async fn take_over_what_was_rotated(&mut self) {
+        let Some(read) = self.rotation.turn().await else { return };
+        for (name, credentials) in read.connects {
+            self.connects.iter().filter(|c| c.name() == name).for_each(|c| c.client().adopt(&credentials));
+        }
+        self.configured = read.deployments.iter().flat_map(Access::configured).collect();
+        self.rules.adopt(&read.deployments);
     }
 
     /// The way into the deployment of every connector that is listed.
@@ -227,7 +240,7 @@ impl Observer {
         LiveKeyQuery {
             partition_name: Some(value("offset.partition.name")),
             uri: uri_of(listed),
-            configured_uri: self.rules.configured(id, uri_of(listed)).map(|d| d.uri.expose()),
+            configured_uri: self.rules.configured(id, uri_of(listed)).map(|d| d.entrance.uri.expose()),
             database: value("database"),
             collection: value("collection"),
             version,

@@ -200,6 +200,38 @@ impl ConnectionString {
         Ok(format!("{scheme}://{userinfo}{}/{database}{query}", self.hosts.join(",")))
     }
 
+    /// An operator's string with a user and more options; everything else stays as it is written.
+    /// The result holds the password: treat it as a secret.
+    ///
+    /// # Errors
+    /// What stands in the string already: the name of an option, or `the user`.
+    pub fn amended(text: &str, user: Option<(&str, &str)>, more: &[(&str, &str)]) -> Result<String, String> {
+        let encoded = |text: &str| {
+            percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+        };
+        let (scheme, rest) = text.split_once("://").unwrap_or(("mongodb", text));
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let authority = match user {
+            Some(_) if authority.contains('@') => return Err("the user".to_owned()),
+            Some((user, password)) => format!("{}:{}@{authority}", encoded(user), encoded(password)),
+            None => authority.to_owned(),
+        };
+        let given = options(query);
+        let mut query: Vec<String> = (!query.is_empty()).then(|| query.to_owned()).into_iter().collect();
+        for (key, value) in more {
+            let same = |name: &str| name.eq_ignore_ascii_case(key) || *key == "tls" && name == "ssl";
+            match given.iter().find(|(name, _)| same(name)) {
+                // That it is switched on may be said twice.
+                Some((_, said)) if *key == "tls" && said == value => {}
+                Some(_) => return Err((*key).to_owned()),
+                None => query.push(format!("{key}={}", encoded(value))),
+            }
+        }
+        let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
+        Ok(format!("{scheme}://{authority}/{path}{query}"))
+    }
+
     fn option(&self, key: &str) -> Option<&str> {
         self.options.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str())
     }
@@ -356,6 +388,25 @@ mod tests {
         });
         use ReadPreference::{Nearest, Primary, PrimaryPreferred, Secondary, SecondaryPreferred};
         assert_eq!(read, [Primary, PrimaryPreferred, Secondary, SecondaryPreferred, Nearest, Primary]);
+    }
+
+    #[test]
+    fn an_operators_string_is_amended_and_nothing_is_said_twice() {
+        let user = Some(("me", "p@ss/w:rd"));
+        let more = [("tls", "true"), ("tlsCAFile", "/etc/a b.pem")];
+        let amended = |text: &str, user| ConnectionString::amended(text, user, &more);
+        assert_eq!(
+            amended("mongodb://h,i", user).unwrap(),
+            "mongodb://me:p%40ss%2Fw%3Ard@h,i/?tls=true&tlsCAFile=%2Fetc%2Fa%20b%2Epem"
+        );
+        assert_eq!(
+            amended("mongodb+srv://h/x?replicaSet=rs&ssl=true", None).unwrap(),
+            "mongodb+srv://h/x?replicaSet=rs&ssl=true&tlsCAFile=%2Fetc%2Fa%20b%2Epem"
+        );
+        assert_eq!(amended("mongodb://u:p@h/", user), Err("the user".to_owned()));
+        assert_eq!(amended("mongodb://h/?tlscafile=/x", None), Err("tlsCAFile".to_owned()));
+        assert_eq!(amended("mongodb://h/?tls=false", None), Err("tls".to_owned()));
+        assert_eq!(ConnectionString::amended("mongodb://h", None, &[]).unwrap(), "mongodb://h/");
     }
 
     #[test]
