@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use resumeguard_core::assess::STALE_INTERVALS;
 use resumeguard_core::domain::{
     ConnectionString, ConnectorFacts, ConnectorId, Facts, LiveKey, LiveKeyQuery, Observed, Selection,
-    Settings, StoredEntry, Why, pick_live,
+    Settings, StoredEntry, StoredOffset, Why, pick_live,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -182,10 +182,14 @@ impl Observer {
             .map_err(|why| *why)
             .and_then(|access| self.deployments.name_of(access).map(str::to_owned).ok_or(Why::NotReadYet));
         let selection = match ConnectionString::parse(uri_of(listed)) {
+            Ok(uri) if deployment.as_ref().is_ok_and(|name| self.deployments.is_routed(name)) => {
+                Ok(uri.selection_by_routers())
+            }
             Ok(uri) => Ok(uri.selection()),
             Err(Why::UriPlaceholder) => Ok(Selection::Hidden),
             Err(why) => Err(why),
         };
+        let by_retention = access.as_ref().is_ok_and(|access| access.retention.is_some());
         let now = clock.uptime();
         let reading = connect.offsets_of(&listed.name, now, self.interval * STALE_INTERVALS);
         let stored = reading.map_or(0, |reading| reading.entries.len());
@@ -203,7 +207,7 @@ impl Observer {
             settings: Settings::from_config(&listed.config),
             deployment,
             selection,
-            offset: live.map(|(entry, _)| entry.offset.clone()),
+            offset: live.map(|(entry, _)| as_kept(&entry.offset, by_retention)),
             key: live.ok().map(|(_, key)| key),
             stale_keys: stored - usize::from(live.is_ok()),
             offset_age: reading.map_or(Duration::ZERO, |reading| self.age(connect, now, reading.at)),
@@ -254,6 +258,15 @@ impl Observer {
         });
         let deployments = self.deployments.readers().iter().map(|reader| &reader.meter);
         connects.chain(deployments).chain(self.prober.iter().flat_map(Prober::meters))
+    }
+}
+
+/// Tokens of Amazon DocumentDB's count where an operator has said that this is one, and there no others do.
+fn as_kept(offset: &StoredOffset, by_retention: bool) -> StoredOffset {
+    match (offset, by_retention) {
+        (StoredOffset::DocumentDb(position), true) => StoredOffset::Token(position.clone()),
+        (StoredOffset::Token(_), true) => StoredOffset::Opaque,
+        (offset, _) => offset.clone(),
     }
 }
 

@@ -181,7 +181,8 @@ impl Deployments {
     /// What this pass has seen, by deployment.
     #[must_use]
     pub fn facts(&self) -> BTreeMap<String, DeploymentFacts> {
-        self.readers.iter().map(|reader| (reader.meter.name.clone(), reader.facts())).collect()
+        let whole = self.readers.iter().filter(|reader| reader.shard().is_none());
+        whole.map(|reader| (reader.meter.name.clone(), self.facts_of(reader))).collect()
     }
 }
 

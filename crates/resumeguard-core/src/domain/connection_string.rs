@@ -149,6 +149,16 @@ impl ConnectionString {
         if direct.unwrap_or(alone) {
             return Selection::Direct(with_port(&self.hosts[0]));
         }
+        self.preference()
+    }
+
+    /// The same where the hosts are routers of a sharded cluster: they select members, whoever connects to how many of them.
+    #[must_use]
+    pub fn selection_by_routers(&self) -> Selection {
+        if self.options_are_hidden { Selection::Hidden } else { self.preference() }
+    }
+
+    fn preference(&self) -> Selection {
         let preference = match self.option("readpreference").map(str::to_ascii_lowercase).as_deref() {
             Some("primarypreferred") => ReadPreference::PrimaryPreferred,
             Some("secondary") => ReadPreference::Secondary,
@@ -162,7 +172,9 @@ impl ConnectionString {
             .filter(|(key, _)| key == "readpreferencetags")
             .map(|(_, value)| tag_set(value))
             .collect();
-        Selection::Preference { preference, tag_sets }
+        // -1 is written for none.
+        let max_staleness = self.option("maxstalenessseconds").and_then(|seconds| seconds.parse().ok());
+        Selection::Preference { preference, tag_sets, max_staleness }
     }
 
     /// The same string with allow-listed options only, for reading with the connector's own credentials.
@@ -348,7 +360,11 @@ mod tests {
     #[test]
     fn selection_follows_read_preference_tags_and_direct_connection() {
         let selection = |uri: &str| ConnectionString::parse(uri).unwrap().selection();
-        let primary = Selection::Preference { preference: ReadPreference::Primary, tag_sets: vec![] };
+        let primary = Selection::Preference {
+            preference: ReadPreference::Primary,
+            tag_sets: vec![],
+            max_staleness: None,
+        };
         assert_eq!(selection("mongodb://h/?replicaSet=rs0"), primary);
         assert_eq!(selection("mongodb://h,i/"), primary);
         assert_eq!(selection("mongodb+srv://h/"), primary);
@@ -359,12 +375,14 @@ mod tests {
             "as the Java driver has it"
         );
         assert_eq!(selection("mongodb://h,i/?directConnection=true"), Selection::Direct("h:27017".into()));
-        let tagged =
-            "mongodb://h,i/?readPreference=secondary&readPreferenceTags=dc%3Any,rack:1&readPreferenceTags=";
-        let Selection::Preference { preference, tag_sets } = selection(tagged) else {
+        let tagged = "mongodb://h,i/?readPreference=secondary&maxStalenessSeconds=120&readPreferenceTags=dc%3Any,rack:1&readPreferenceTags=";
+        let Selection::Preference { preference, tag_sets, max_staleness } = selection(tagged) else {
             panic!("a preference")
         };
-        assert_eq!(preference, ReadPreference::Secondary);
+        assert_eq!((preference, max_staleness), (ReadPreference::Secondary, Some(120)));
+        let by_routers = |uri: &str| ConnectionString::parse(uri).unwrap().selection_by_routers();
+        assert_eq!(by_routers("mongodb://h/"), selection("mongodb://h,i/"));
+        assert_eq!(by_routers("mongodb://h/?${env:OPTIONS}"), Selection::Hidden);
         assert_eq!(tag_sets.len(), 2);
         assert_eq!(tag_sets[0].get("dc").map(String::as_str), Some("ny"));
         assert!(tag_sets[1].is_empty());
