@@ -6,6 +6,7 @@ mod offsets;
 mod raw;
 mod recovery;
 mod secret;
+mod security;
 mod size;
 mod thresholds;
 mod worker;
@@ -15,6 +16,7 @@ pub use load::{ConfigError, Sources, load};
 pub use offsets::{KafkaTopic, Offsets};
 pub use raw::Raw;
 pub use secret::Secret;
+pub use security::{Authorization, ConnectCredentials, ConnectSecurity, EntranceSource};
 pub use size::ByteSize;
 pub use worker::Worker;
 
@@ -93,8 +95,10 @@ pub struct ConnectCluster {
     pub name: String,
     /// REST address without credentials and without a slash at its end.
     pub url: reqwest::Url,
-    /// Basic authentication.
-    pub credentials: Option<(String, Secret)>,
+    /// How it is reached, as it is configured.
+    pub security: ConnectSecurity,
+    /// The same as it was when the configuration was read.
+    pub credentials: ConnectCredentials,
     /// Hosts that the connectors' own connection strings may lead to; `None` if they may not be used.
     pub connector_hosts: Option<Vec<WildMatch>>,
     /// Where its connectors' positions are read.
@@ -112,12 +116,38 @@ pub struct ConnectCluster {
 pub struct Deployment {
     /// Name, the label `deployment`.
     pub name: String,
-    /// Connection string.
-    pub uri: Secret,
+    /// The way in, as it is configured.
+    pub source: EntranceSource,
+    /// The same as it was when the configuration, or a file that it names, was read last.
+    pub entrance: Entrance,
+    /// How long Amazon DocumentDB keeps its change stream; nothing else has one.
+    pub retention: Option<Duration>,
+    /// The ways past a router, by shard.
+    pub shards: Vec<ShardEntrance>,
     /// Hosts that it serves.
     pub hosts: Vec<WildMatch>,
     /// Connectors that it serves.
     pub connectors: Vec<WildMatch>,
+}
+
+/// One way into MongoDB at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entrance {
+    /// Connection string, complete.
+    pub uri: Secret,
+    /// What stands in the files that it names: another content makes it another way in.
+    pub files: Vec<Secret>,
+}
+
+/// The way past a router to one shard.
+#[derive(Debug, Clone)]
+pub struct ShardEntrance {
+    /// The shard's name, as `listShards` has it.
+    pub shard: String,
+    /// As it is configured.
+    pub source: EntranceSource,
+    /// As it was when it was read last.
+    pub entrance: Entrance,
 }
 
 /// Rhythm of the passes.

@@ -20,4 +20,5 @@ mod journal;
 mod probe;
 mod recovery;
 mod scale;
+mod security;
 mod tidy;
