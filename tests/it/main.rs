@@ -18,5 +18,7 @@ mod golden;
 mod history;
 mod journal;
 mod probe;
+mod promql;
 mod recovery;
+mod rules;
 mod tidy;

@@ -20,6 +20,7 @@ mod people;
 mod probe;
 mod proxy;
 mod recovery;
+mod rules;
 mod scrape;
 mod seed;
 mod shared;
