@@ -22,6 +22,7 @@ mod people;
 mod probe;
 mod proxy;
 mod recovery;
+mod rules;
 mod scrape;
 mod seed;
 mod shared;
