@@ -1,6 +1,7 @@
 //! What an operator may set: the raw form as it is written, and the validated form the rest of the program uses.
 
 mod load;
+mod offsets;
 mod raw;
 mod recovery;
 mod secret;
@@ -8,6 +9,7 @@ mod size;
 mod thresholds;
 
 pub use load::{ConfigError, Sources, load};
+pub use offsets::{KafkaTopic, Offsets};
 pub use raw::Raw;
 pub use secret::Secret;
 pub use size::ByteSize;
@@ -91,19 +93,12 @@ pub struct ConnectCluster {
     pub credentials: Option<(String, Secret)>,
     /// Hosts that the connectors' own connection strings may lead to; `None` if they may not be used.
     pub connector_hosts: Option<Vec<WildMatch>>,
+    /// Where its connectors' positions are read.
+    pub offsets: Offsets,
     /// Its status topic, where it may be read.
-    pub status_topic: Option<StatusTopic>,
+    pub status_topic: Option<KafkaTopic>,
     /// Who keeps its connectors as they are; `None` where nobody has said.
     pub managed_by: Option<ManagedBy>,
-}
-
-/// A Connect cluster's status topic.
-#[derive(Debug, Clone)]
-pub struct StatusTopic {
-    /// Brokers, `host:port` with commas.
-    pub bootstrap_servers: String,
-    /// The workers' `status.storage.topic`.
-    pub topic: String,
 }
 
 /// One MongoDB deployment named in the configuration.

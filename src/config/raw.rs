@@ -55,6 +55,15 @@ pub struct RawConnect {
     /// Brokers of the workers' own topics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kafka_bootstrap_servers: Option<String>,
+    /// Where positions are read: `auto`, `rest`, `topic` or `file`.
+    #[serde(default = "auto")]
+    pub offsets: String,
+    /// The workers' `offset.storage.topic`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offsets_topic: Option<String>,
+    /// A standalone worker's `offset.storage.file.filename`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offsets_file: Option<String>,
     /// The workers' `status.storage.topic`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_topic: Option<String>,
@@ -283,6 +292,10 @@ pub(super) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Str
 
 fn yes() -> bool {
     true
+}
+
+fn auto() -> String {
+    "auto".to_owned()
 }
 
 fn anything() -> Vec<String> {

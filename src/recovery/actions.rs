@@ -397,6 +397,7 @@ mod tests {
             url,
             credentials: None,
             connector_hosts: None,
+            offsets: crate::config::Offsets::default(),
             status_topic: None,
             managed_by: None,
         };

@@ -192,6 +192,7 @@ impl Observer {
             selection,
             offset: live.map(|(entry, _)| entry.offset.clone()),
             key: live.ok().map(|(_, key)| key),
+            offsets_from: reading.ok().map(|reading| reading.from),
             stale_keys: stored - usize::from(live.is_ok()),
             offset_age: reading.map_or(Duration::ZERO, |reading| self.age(connect, now, reading.at)),
             probe,
@@ -236,9 +237,7 @@ impl Observer {
 
     /// Every source's meter.
     pub fn meters(&self) -> impl Iterator<Item = &Meter> {
-        let connects = self.connects.iter().flat_map(|connect| {
-            [&connect.listing_meter, &connect.offsets_meter].into_iter().chain(&connect.status_meter)
-        });
+        let connects = self.connects.iter().flat_map(ConnectReader::meters);
         let deployments = self.deployments.readers().iter().map(|reader| &reader.meter);
         connects.chain(deployments).chain(self.prober.iter().flat_map(Prober::meters))
     }

@@ -1,8 +1,8 @@
 //! HTTP towards Connect: bounded in time and size, no redirects, errors that say what to do.
 
 use super::listing::{self, Listed};
-use super::offsets::parse_offsets;
 use crate::config::{ConnectCluster, Secret};
+use crate::sources::offsets::parse_offsets;
 use futures_util::StreamExt;
 use reqwest::{Method, RequestBuilder, StatusCode, Url, header};
 use resumeguard_core::domain::{StoredEntry, Why};

@@ -115,6 +115,7 @@ fn report(case: &Case<'_>, forecast: Option<Forecast>) -> ConnectorReport {
         verdict,
         basis,
         on_restart,
+        offsets_from: connector.offsets_from,
         position,
         headroom_seconds,
         headroom_ratio,

@@ -1,8 +1,8 @@
 //! What one pass has seen. No conclusion stands here.
 
 use super::{
-    ConnectorState, Failure, LiveKey, MemberFacts, Observed, Probe, Selection, Settings, StreamEnd,
-    TaskState, Timestamp, TokenKind, Why,
+    ConnectorState, Failure, LiveKey, MemberFacts, Observed, OffsetsFrom, Probe, Selection, Settings,
+    StreamEnd, TaskState, Timestamp, TokenKind, Why,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -116,6 +116,8 @@ pub struct ConnectorFacts {
     pub offset: Observed<StoredOffset>,
     /// How the live key was found.
     pub key: Option<LiveKey>,
+    /// Where its stored entries were read from; `None` where they are not known.
+    pub offsets_from: Option<OffsetsFrom>,
     /// How many positions are stored under other keys.
     pub stale_keys: usize,
     /// How long before the judgement the offset was read; zero for a reading of this pass.
@@ -140,7 +142,7 @@ pub type Collections = BTreeMap<String, Option<[u8; 16]>>;
 /// One source with its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFacts {
-    /// Kind: `connect`, `offsets`, `status_topic`, `mongodb`, `probe` or `history`.
+    /// Kind: `connect`, `offsets`, `offsets_topic`, `offsets_file`, `status_topic`, `mongodb`, `probe` or `history`.
     pub source: &'static str,
     /// Which one.
     pub name: String,
@@ -196,6 +198,7 @@ impl ConnectorFacts {
             failure: None,
             tasks: Vec::new(),
             offset: Err(Why::ConnectUnreadable),
+            offsets_from: None,
             probe: None,
             ..self.clone()
         }

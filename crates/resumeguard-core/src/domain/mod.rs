@@ -10,6 +10,7 @@ mod oplog;
 mod partition;
 mod probe;
 mod snapshot;
+mod stored;
 mod why;
 #[cfg(test)]
 mod words;
@@ -32,4 +33,5 @@ pub use probe::{Basis, Probe, ProbeAnswer};
 pub use snapshot::{
     ConnectorReport, Finding, LiveStream, OnRestart, OplogReport, Progress, Severity, Snapshot, Verdict,
 };
+pub use stored::{OffsetsFrom, StoredBytes};
 pub use why::{Observed, Why};

@@ -1,10 +1,23 @@
-//! `GET /connectors/NAME/offsets`.
+//! One stored entry, from whichever place: a partition and its offset, both JSON objects.
 
-use resumeguard_core::domain::{StoredEntry, parse_offset};
+use resumeguard_core::domain::{StoredBytes, StoredEntry, parse_offset};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// Reads the answer. Entries whose partition is not this connector's kind (`ns`) and tombstones are left out.
+/// What is stored under a partition of a MongoDB source connector (`ns`); `None` for another kind's. `stored_at` is when it was
+/// stored, seconds since 1970, where the source tells.
+pub(super) fn stored_entry(
+    partition: &Map<String, Value>,
+    offset: &Map<String, Value>,
+    stored_at: Option<i64>,
+    bytes: Option<StoredBytes>,
+) -> Option<StoredEntry> {
+    let ns = partition.get("ns")?.as_str()?.to_owned();
+    let text = offset.get("_id").and_then(Value::as_str).map(str::to_owned);
+    Some(StoredEntry { ns, offset: parse_offset(offset, stored_at), text, bytes })
+}
+
+/// Reads the answer of `GET /connectors/NAME/offsets`. Entries whose partition is not this connector's kind (`ns`) and tombstones are left out.
 ///
 /// # Errors
 /// Where the body is not of Connect's form.
@@ -19,13 +32,11 @@ pub fn parse_offsets(body: &[u8]) -> Result<Vec<StoredEntry>, serde_json::Error>
         offset: Option<Map<String, Value>>,
     }
     let answer: Answer = serde_json::from_slice(body)?;
-    let entries = answer.offsets.into_iter().filter_map(|entry| {
-        let ns = entry.partition.get("ns")?.as_str()?.to_owned();
-        // REST does not tell when an offset was stored.
-        let offset = entry.offset?;
-        let text = offset.get("_id").and_then(Value::as_str).map(str::to_owned);
-        Some(StoredEntry { ns, offset: parse_offset(&offset, None), text })
-    });
+    // REST does not tell when an offset was stored, nor in which bytes.
+    let entries = answer
+        .offsets
+        .into_iter()
+        .filter_map(|entry| stored_entry(&entry.partition, &entry.offset?, None, None));
     Ok(entries.collect())
 }
 
