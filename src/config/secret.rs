@@ -15,6 +15,13 @@ impl Secret {
     }
 }
 
+/// For noticing that another one was configured; takes longer for those that are alike, so never for letting somebody in.
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
+}
+
 impl From<String> for Secret {
     fn from(text: String) -> Self {
         Self(text.into())

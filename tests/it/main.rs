@@ -19,4 +19,5 @@ mod history;
 mod journal;
 mod probe;
 mod recovery;
+mod service;
 mod tidy;

@@ -51,7 +51,7 @@ pub struct DeploymentReader {
     /// Collections behind the watched namespaces, as of this pass.
     pub(super) collections: Collections,
     collections_overdue: Option<JoinHandle<()>>,
-    sizes_every: Duration,
+    pub(super) sizes_every: Duration,
     /// Counts readings; its name is the deployment's.
     pub meter: Meter,
 }
