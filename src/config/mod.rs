@@ -78,7 +78,7 @@ pub struct Hooks {
 }
 
 /// Where and how much of what was seen is kept.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct History {
     /// The directory; it holds `history.db`.
     pub directory: PathBuf,
@@ -89,7 +89,7 @@ pub struct History {
 }
 
 /// One Kafka Connect cluster.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ConnectCluster {
     /// Name, the label `connect_cluster`.
     pub name: String,
@@ -151,7 +151,7 @@ pub struct ShardEntrance {
 }
 
 /// Rhythm of the passes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Poll {
     /// Time from one pass to the next.
     pub interval: Duration,

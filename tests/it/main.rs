@@ -23,4 +23,5 @@ mod recovery;
 mod rules;
 mod scale;
 mod security;
+mod service;
 mod tidy;
