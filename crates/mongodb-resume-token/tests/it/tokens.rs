@@ -99,9 +99,9 @@ fn the_form_of_3_6_ends_in_a_collection_or_without() {
     (token.format, token.token_type) = (Format::BinData, None);
     (token.txn_op_index, token.from_invalidate) = (None, None);
     let time = [0x82, 0x6B, 0x03, 0xB2, 0x61, 0, 0, 0, 2];
-    let written = |token: &Token| match token.encode().unwrap().data {
-        TokenData::Binary(bytes) => bytes,
-        other => panic!("{other:?}"),
+    let written = |token: &Token| {
+        let TokenData::Binary(bytes) = token.encode().unwrap().data else { panic!("digits") };
+        bytes
     };
     assert_eq!(written(&token), [&time[..], &[0x04]].concat());
     token.uuid = Some(Uuid([7; 16]));
