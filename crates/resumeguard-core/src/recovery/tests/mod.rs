@@ -4,6 +4,7 @@ mod again;
 mod attempts;
 mod caution;
 mod costs;
+mod forget;
 mod steps;
 
 use super::*;
