@@ -14,6 +14,7 @@ mod daemon;
 mod election;
 mod gate;
 mod history;
+mod kafka_security;
 mod keys;
 mod members;
 mod offsets_faults;

@@ -3,6 +3,7 @@
 //! Parts come from the package registries, pinned and checksummed ([`Parts`]); a stack is a folder in the [`Cache`]
 //! with a [`Book`] of its processes.
 
+mod broker;
 mod cache;
 mod clock;
 mod connect;
@@ -24,6 +25,7 @@ mod sweep;
 mod tls;
 mod token;
 
+pub use broker::{Broker, Secured};
 pub use cache::Cache;
 pub use clock::{Deadline, Seen, Stopwatch, wait_until};
 pub use connect::Connect;
