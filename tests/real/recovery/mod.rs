@@ -4,6 +4,7 @@ mod bench;
 mod cures;
 mod races;
 mod salvage;
+mod standalone;
 mod topic;
 
 use crate::shared::{LONG, Shared};
