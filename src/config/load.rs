@@ -1,5 +1,6 @@
 //! Files, then the environment, then flags; one clear line for whatever is wrong with them.
 
+use super::kafka::RawKafka;
 use super::offsets::{offsets, topic};
 use super::raw::{RawConnect, RawHistory, RawHttp, RawMongodb};
 use super::recovery::{managed_by, recovery};
@@ -141,6 +142,8 @@ fn from_flag(text: &str) -> Result<(String, RawConnect), ConfigError> {
         use_connector_uris: true,
         connector_hosts: vec!["*".to_owned()],
         kafka_bootstrap_servers: None,
+        kafka: RawKafka::default(),
+        other_kafka: std::collections::BTreeMap::new(),
         offsets: "auto".to_owned(),
         offsets_topic: None,
         offsets_file: None,
@@ -292,7 +295,11 @@ fn mongodb(name: &str, raw: &RawMongodb) -> Result<Deployment, ConfigError> {
     })
 }
 
-fn secret(key: &str, inline: Option<&Secret>, file: Option<&str>) -> Result<Option<Secret>, ConfigError> {
+pub(super) fn secret(
+    key: &str,
+    inline: Option<&Secret>,
+    file: Option<&str>,
+) -> Result<Option<Secret>, ConfigError> {
     match (inline, file) {
         (Some(_), Some(_)) => Err(ConfigError::at(key, "given twice: keep either the value or the _file")),
         (Some(secret), None) => Ok(Some(secret.clone())),

@@ -1,5 +1,6 @@
 //! What an operator may set: the raw form as it is written, and the validated form the rest of the program uses.
 
+mod kafka;
 mod load;
 mod offsets;
 mod raw;
@@ -9,6 +10,7 @@ mod size;
 mod thresholds;
 mod worker;
 
+pub use kafka::Kafka;
 pub use load::{ConfigError, Sources, load};
 pub use offsets::{KafkaTopic, Offsets};
 pub use raw::Raw;

@@ -1,6 +1,7 @@
 //! The configuration as it is written. Unknown keys are refused; what is left out has the default shown in
 //! `config/resumeguard.toml` (a test proves that they are the same).
 
+use super::kafka::{RawKafka, RawOtherKafka};
 use super::recovery::{Argv, RawRecovery};
 use super::{ByteSize, Secret};
 use serde::de::{Deserializer, Error};
@@ -55,6 +56,12 @@ pub struct RawConnect {
     /// Brokers of the workers' own topics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kafka_bootstrap_servers: Option<String>,
+    /// `[connect.NAME.kafka]`.
+    #[serde(default, skip_serializing_if = "RawKafka::is_default")]
+    pub kafka: RawKafka,
+    /// `[connect.NAME.other_kafka.ANY]`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub other_kafka: BTreeMap<String, RawOtherKafka>,
     /// Where positions are read: `auto`, `rest`, `topic` or `file`.
     #[serde(default = "auto")]
     pub offsets: String,

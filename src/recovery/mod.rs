@@ -16,6 +16,7 @@ mod marker;
 mod pace;
 mod people;
 mod prepare;
+mod rehearse;
 mod take;
 mod verify;
 mod wait;

@@ -1,6 +1,6 @@
 //! Taking one step: sent, and waited for until its effect shows.
 
-use super::actions::{Sent, Writer};
+use super::actions::{BUSY, Sent, Writer};
 use super::away::Away;
 use super::edit::Edit;
 use super::marker::Marker;
@@ -13,10 +13,11 @@ use resumeguard_core::recovery::{Attempt, Outcome, Phase, RawOffset, Step, Will,
 use serde_json::{Map, Value};
 use std::time::Duration;
 
-/// A worker gives its tasks `task.shutdown.graceful.timeout.ms` (5 s); a rebalance may come in between.
-const STOPS: Duration = Duration::from_secs(90);
-/// A task connects to MongoDB (`serverSelectionTimeoutMS` is 30 s) before it runs.
-const STARTS: Duration = Duration::from_secs(120);
+/// A worker gives its tasks `task.shutdown.graceful.timeout.ms` (5 s). What a worker held that has died is nobody's until
+/// `scheduled.rebalance.max.delay.ms` (5 min) is over: whatever is accepted meanwhile shows only then (seen on 4.1.1).
+const STOPS: Duration = BUSY;
+/// The same, and a task connects to MongoDB (`serverSelectionTimeoutMS` is 30 s) before it runs.
+const STARTS: Duration = Duration::from_secs(420);
 /// What was accepted is to be read at once, or a moment later.
 const SHOWS: Duration = Duration::from_secs(20);
 

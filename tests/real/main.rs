@@ -16,6 +16,7 @@ mod gate;
 mod history;
 mod keys;
 mod members;
+mod offsets_topic;
 mod people;
 mod probe;
 mod proxy;

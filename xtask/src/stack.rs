@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::cache::Cache;
@@ -48,6 +49,13 @@ impl StackSpec {
     #[must_use]
     pub fn named(name: &str) -> Self {
         Self { unique: false, ..Self::unique(name) }
+    }
+
+    /// So many workers in the one Connect cluster. The first is its leader until it goes: each is started once the one before serves.
+    #[must_use]
+    pub fn with_workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
     }
 
     /// Sets a worker property.
@@ -249,6 +257,26 @@ impl Stack {
         ensure!(!crate::ports::is_listening(port), "worker {index} runs already");
         let worker = Worker { roster, parts, bootstrap, properties: worker_properties };
         worker.start_on(index, port).await.map(drop)
+    }
+
+    /// Lets a worker stand still, as a virtual machine that is moved does: its connections stay open, and nobody answers.
+    ///
+    /// # Errors
+    /// When it does not run or is not ours.
+    pub fn halt_worker(&self, index: usize) -> Result<()> {
+        self.signal_worker(index, Signal::STOP)
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// When it does not run or is not ours.
+    pub fn wake_worker(&self, index: usize) -> Result<()> {
+        self.signal_worker(index, Signal::CONT)
+    }
+
+    fn signal_worker(&self, index: usize, signal: Signal) -> Result<()> {
+        self.owned()?.roster.process(&kafka::role(index))?.identity.signal(signal)
     }
 
     fn owned(&self) -> Result<&Started> {

@@ -8,6 +8,9 @@ use std::collections::{BTreeMap, HashMap};
 /// Class of MongoDB's source connector.
 pub(crate) const MONGO_SOURCE: &str = "com.mongodb.kafka.connect.MongoSourceConnector";
 
+/// Where a connector keeps its offsets, if not on the workers' brokers.
+const BROKERS: [&str; 2] = ["consumer.override.bootstrap.servers", "producer.override.bootstrap.servers"];
+
 /// One MongoDB source connector as listed. Its `Debug` form leaves the configuration out.
 #[derive(Clone)]
 pub struct Listed {
@@ -85,7 +88,10 @@ fn listed(name: String, entry: Entry) -> Option<Listed> {
         return None;
     }
     // Everything else stays where it is: configurations hold secrets of all kinds.
-    let config = config.into_iter().filter(|(key, _)| DECISIVE.contains(&key.as_str())).collect();
+    let config = config
+        .into_iter()
+        .filter(|(key, _)| DECISIVE.contains(&key.as_str()) || BROKERS.contains(&key.as_str()))
+        .collect();
     Some(Listed {
         tasks: tasks_of(&status),
         failure: status.connector.failure(),

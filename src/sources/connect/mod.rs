@@ -60,10 +60,7 @@ impl ConnectReader {
             plugin_versions: HashMap::new(),
             worker_version: None,
             listed: Vec::new(),
-            status_topic: cluster
-                .status_topic
-                .as_ref()
-                .map(|followed| StatusTopic::follow(&followed.bootstrap_servers, &followed.topic)),
+            status_topic: cluster.status_topic.as_ref().map(StatusTopic::follow),
             status_meter: cluster.status_topic.as_ref().map(|_| Meter::new("status_topic", &cluster.name)),
             listing_meter: Meter::new("connect", &cluster.name),
         })

@@ -1,5 +1,6 @@
 //! One stored entry, from whichever place: a partition and its offset, both JSON objects.
 
+use crate::sources::kafka::parse_key;
 use resumeguard_core::domain::{StoredBytes, StoredEntry, parse_offset};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -15,6 +16,14 @@ pub(super) fn stored_entry(
     let ns = partition.get("ns")?.as_str()?.to_owned();
     let text = offset.get("_id").and_then(Value::as_str).map(str::to_owned);
     Some(StoredEntry { ns, offset: parse_offset(offset, stored_at), text, bytes })
+}
+
+/// The same from the bytes of key and value, as the topic and the file hold them; `None` for another kind's. A value that is
+/// no JSON object is one that Connect cannot read either: the task gets no offset (`OffsetStorageReaderImpl`).
+pub(super) fn bytes_entry(bytes: StoredBytes, stored_at: Option<i64>) -> Option<StoredEntry> {
+    let (_, partition) = parse_key(&bytes.key)?;
+    let offset: Map<String, Value> = serde_json::from_slice(&bytes.value).ok()?;
+    stored_entry(&partition, &offset, stored_at, Some(bytes))
 }
 
 /// Reads the answer of `GET /connectors/NAME/offsets`. Entries whose partition is not this connector's kind (`ns`) and tombstones are left out.

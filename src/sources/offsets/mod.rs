@@ -4,6 +4,7 @@
 mod entry;
 pub mod file;
 mod rest;
+mod topic;
 
 pub use entry::parse_offsets;
 
@@ -17,6 +18,7 @@ use resumeguard_core::domain::{Observed, OffsetsFrom, StoredEntry, Why};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
+use topic::TopicOffsets;
 
 /// A connector's stored entries as last read.
 #[derive(Debug, Clone)]
@@ -48,6 +50,12 @@ impl Readings {
         self.refusals.insert(name.to_owned(), why);
     }
 
+    /// What was read is what is still stored; `false` where nothing was read.
+    fn renew(&mut self, name: &str, at: Duration) -> bool {
+        self.refusals.remove(name);
+        self.read.get_mut(name).map(|reading| reading.at = at).is_some()
+    }
+
     fn keep_only(&mut self, names: &HashSet<&str>) {
         self.read.retain(|name, _| names.contains(name.as_str()));
         self.refusals.retain(|name, _| names.contains(name.as_str()));
@@ -67,6 +75,7 @@ impl Readings {
 #[derive(Debug)]
 enum Origin {
     Rest(RestOffsets),
+    Topic(TopicOffsets),
     File(FileOffsets),
 }
 
@@ -76,6 +85,7 @@ impl Origin {
     async fn read(&mut self, wanted: &[&Listed], clock: &Clock, deadline: Duration) {
         match self {
             Self::Rest(rest) => rest.read(wanted, clock, deadline).await,
+            Self::Topic(topic) => topic.read(wanted, clock, deadline).await,
             Self::File(file) => {
                 let names: Vec<&str> = wanted.iter().map(|listed| listed.name.as_str()).collect();
                 file.read(&names, clock, deadline).await;
@@ -86,7 +96,7 @@ impl Origin {
     /// It can be read while Connect cannot.
     fn stands_beside(&self) -> bool {
         match self {
-            Self::Rest(_) => false,
+            Self::Rest(_) | Self::Topic(_) => false,
             Self::File(_) => true,
         }
     }
@@ -94,6 +104,7 @@ impl Origin {
     fn from(&self) -> OffsetsFrom {
         match self {
             Self::Rest(_) => OffsetsFrom::Rest,
+            Self::Topic(_) => OffsetsFrom::Topic,
             Self::File(_) => OffsetsFrom::File,
         }
     }
@@ -101,6 +112,7 @@ impl Origin {
     fn readings(&self) -> &Readings {
         match self {
             Self::Rest(rest) => &rest.readings,
+            Self::Topic(topic) => &topic.readings,
             Self::File(file) => &file.readings,
         }
     }
@@ -109,6 +121,7 @@ impl Origin {
     fn keep_only(&mut self, names: &HashSet<&str>) {
         match self {
             Self::Rest(rest) => rest.keep_only(names),
+            Self::Topic(topic) => topic.keep_only(names),
             Self::File(file) => file.readings.keep_only(names),
         }
     }
@@ -116,6 +129,7 @@ impl Origin {
     fn meter(&self) -> &Meter {
         match self {
             Self::Rest(rest) => &rest.meter,
+            Self::Topic(topic) => &topic.meter,
             Self::File(file) => &file.meter,
         }
     }
@@ -139,10 +153,14 @@ impl Offsets {
     pub fn new(cluster: &ConnectCluster, poll: &Poll, client: &Client) -> Self {
         let rest = || Origin::Rest(RestOffsets::new(&cluster.name, client.clone(), poll.offsets_at_once));
         let file = || Some(Origin::File(FileOffsets::new(&cluster.name, cluster.offsets.file.as_deref()?)));
+        let topic = || {
+            let topic = cluster.offsets.topic.as_ref()?;
+            Some(Origin::Topic(TopicOffsets::new(&cluster.name, topic, &cluster.offsets.elsewhere)))
+        };
         let origin = |from: &OffsetsFrom| match from {
             OffsetsFrom::Rest => Some(rest()),
+            OffsetsFrom::Topic => topic(),
             OffsetsFrom::File => file(),
-            OffsetsFrom::Topic => None,
         };
         Self {
             cluster: cluster.name.clone(),
@@ -157,13 +175,16 @@ impl Offsets {
     pub async fn read(&mut self, listed: &[Listed], clock: &Clock, deadline: Duration) {
         let begun = clock.uptime();
         let names: HashSet<&str> = listed.iter().map(|listed| listed.name.as_str()).collect();
+        let origins = self.origins.len();
         let mut wanted: Vec<&Listed> = listed.iter().collect();
         for (at, origin) in self.origins.iter_mut().enumerate() {
             origin.keep_only(&names);
             if at == 0 || !wanted.is_empty() {
                 self.asked = at + 1;
                 let left = deadline.saturating_sub(clock.uptime().saturating_sub(begun));
-                origin.read(&wanted, clock, left).await;
+                // One that hangs leaves time for the next.
+                let share = if at + 1 < origins { left / 2 } else { left };
+                origin.read(&wanted, clock, share).await;
             }
             let read = &origin.readings().read;
             wanted.retain(|listed| read.get(&listed.name).is_none_or(|reading| reading.at < begun));
@@ -191,7 +212,7 @@ impl Offsets {
     pub fn file(&self) -> Option<&Path> {
         self.origins.iter().find_map(|origin| match origin {
             Origin::File(file) => Some(file.path()),
-            Origin::Rest(_) => None,
+            Origin::Rest(_) | Origin::Topic(_) => None,
         })
     }
 
@@ -199,7 +220,7 @@ impl Offsets {
     pub fn names_in_file(&self) -> impl Iterator<Item = &str> {
         self.origins.iter().flat_map(|origin| match origin {
             Origin::File(file) => file.names().collect(),
-            Origin::Rest(_) => Vec::new(),
+            Origin::Rest(_) | Origin::Topic(_) => Vec::new(),
         })
     }
 

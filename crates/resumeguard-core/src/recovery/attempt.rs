@@ -341,12 +341,25 @@ impl Attempt {
     /// It has stopped the connector and not started it again.
     #[must_use]
     pub fn leaves_it_stopped(&self) -> bool {
-        let last = self.taken.iter().rev().find(|taken| {
-            let starts = matches!(taken.step, Step::Resume | Step::Pause | Step::StartWorker);
-            (starts || matches!(taken.step, Step::Stop | Step::StopWorker)) && taken.may_have_changed()
-        });
-        last.is_some_and(|taken| matches!(taken.step, Step::Stop | Step::StopWorker))
+        matches!(self.last_order(), Some(Step::Stop | Step::StopWorker))
             && self.plan.expects.state != ConnectorState::Stopped
+    }
+
+    /// The last state that it has asked for.
+    fn last_order(&self) -> Option<&Step> {
+        let order = |taken: &&Taken| {
+            matches!(
+                taken.step,
+                Step::Stop | Step::StopWorker | Step::Resume | Step::Pause | Step::StartWorker
+            )
+        };
+        let last = self.taken.iter().rev().filter(order).find(|taken| taken.may_have_changed());
+        last.map(|taken| &taken.step)
+    }
+
+    /// It has asked for it to run, or to be paused, and not to be stopped since.
+    pub(super) fn has_told_it_to_start(&self) -> bool {
+        matches!(self.last_order(), Some(Step::Resume | Step::Pause | Step::StartWorker))
     }
 
     pub(super) fn took(&self, step: &Step) -> bool {

@@ -144,6 +144,9 @@ fn first_look(attempt: &Attempt, world: &World, state: ConnectorState) -> Check 
 fn stopped_already(attempt: &Attempt) -> Check {
     let ours =
         attempt.taken.iter().any(|taken| taken.step == Step::Stop && taken.acted && taken.outcome.is_some());
+    if ours && attempt.has_told_it_to_start() {
+        return go();
+    }
     if ours || attempt.plan.expects.state == ConnectorState::Stopped {
         return not_needed("it is stopped");
     }
@@ -269,7 +272,12 @@ fn start_at_oldest(partition: &str, world: &World, margin_seconds: u32) -> Check
 
 fn back(attempt: &Attempt, step: &Step, world: &World, state: ConnectorState) -> Check {
     match step {
-        Step::Stop if state == ConnectorState::Stopped && world.tasks.is_empty() => {
+        // One that was told to start and that nobody holds at the moment shows STOPPED, and Connect knows better.
+        Step::Stop
+            if state == ConnectorState::Stopped
+                && world.tasks.is_empty()
+                && !attempt.has_told_it_to_start() =>
+        {
             not_needed("it is stopped")
         }
         // It was stopped to put an offset back; where none has to be, whoever started it meanwhile is left alone.

@@ -33,7 +33,7 @@ pub use round::{Around, Details, Planned, round};
 pub use sightings::{Sighting, Sightings};
 pub use situation::{Capabilities, ConnectFacts, Oplog, Situation, WorkerFacts};
 pub use step::{Mark, Phase, Step};
-pub use strategy::plan;
+pub use strategy::{plan, suited};
 pub use trigger::{Trigger, trigger};
 pub use words::{Actor, ManagedBy, Mode, Strategy};
 pub use world::{RawOffset, World};

@@ -1,6 +1,6 @@
 //! What can be done: the closed list that executor, journal and restore know.
 
-use super::strategy::PARTITION;
+use super::strategy::{PARTITION, START_AT, STARTUP_MODE};
 use crate::domain::ConnectorState;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -125,6 +125,43 @@ impl Step {
     #[must_use]
     pub fn renames_its_key(&self) -> bool {
         matches!(self, Self::Configure { to } if to.contains_key(PARTITION))
+    }
+
+    /// The configuration after it, where it changes one that is this. Where it begins is known only when it is taken; any time
+    /// stands for that.
+    pub(super) fn configured(&self, config: &BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
+        let some = |value: &str| Some(value.to_owned());
+        let to = match self {
+            Self::Configure { to } => to.clone(),
+            Self::StartAtOldest { partition } => BTreeMap::from([
+                (PARTITION.to_owned(), some(partition)),
+                (STARTUP_MODE.to_owned(), some("timestamp")),
+                (START_AT.to_owned(), some("1")),
+            ]),
+            Self::Save
+            | Self::Stop
+            | Self::StopWorker
+            | Self::StartWorker
+            | Self::WriteMark { .. }
+            | Self::RemoveOffset { .. }
+            | Self::Resume
+            | Self::Pause
+            | Self::RestartTasks
+            | Self::InsertMarker { .. }
+            | Self::RemoveMarker { .. }
+            | Self::AwaitStored
+            | Self::Verify
+            | Self::RestoreOffset { .. }
+            | Self::ResizeOplog { .. } => return None,
+        };
+        let mut config = config.clone();
+        for (key, value) in to {
+            match value {
+                Some(value) => config.insert(key, value),
+                None => config.remove(&key),
+            };
+        }
+        Some(config)
     }
 
     /// The connector has no offset after it: the one under its key is removed, or its new key has none.

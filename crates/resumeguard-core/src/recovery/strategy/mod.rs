@@ -9,7 +9,7 @@ use super::{
     Blocker, Expects, Fingerprint, Loses, Plan, PlanId, Policies, Situation, Step, StoredToken, Strategy,
     Trigger,
 };
-use crate::domain::{ConnectorState, LiveKey, OnRestart, Timestamp};
+use crate::domain::{LiveKey, OnRestart, Timestamp};
 use std::collections::BTreeMap;
 
 /// Keys of the settings that strategies change.
@@ -22,11 +22,11 @@ pub(super) const OWN_TOLERANCE: &str = "mongo.errors.tolerance";
 /// A connector's own offsets topic: on an exactly-once worker a removal of offsets hangs there (Kafka 3.8 to 4.2).
 const OWN_TOPIC: &str = "offsets.storage.topic";
 
-/// Every plan that applies to this trouble, the one that loses least first.
-fn candidates(situation: &Situation<'_>, trigger: Trigger, policies: &Policies) -> Vec<Plan> {
-    let of = |strategy| draft(strategy, situation, trigger, policies);
-    let strategies: &[Strategy] = match trigger {
-        Trigger::HistoryLost => {
+/// Every strategy that is made for this trouble, the one that loses least first.
+#[must_use]
+pub fn suited(trigger: Trigger) -> &'static [Strategy] {
+    match trigger {
+        Trigger::HistoryLost | Trigger::WrongStream | Trigger::TokenMalformed => {
             &[Strategy::Salvage, Strategy::TolerateErrors, Strategy::ResetOffsets, Strategy::Resnapshot]
         }
         Trigger::LostWhileRunning => &[
@@ -38,17 +38,14 @@ fn candidates(situation: &Situation<'_>, trigger: Trigger, policies: &Policies) 
         ],
         Trigger::LostWhileStopped => &[Strategy::Salvage, Strategy::ResetOffsets, Strategy::Resnapshot],
         Trigger::TransientFailure => &[Strategy::Restart],
-        Trigger::WrongStream | Trigger::TokenMalformed => {
-            &[Strategy::Salvage, Strategy::TolerateErrors, Strategy::ResetOffsets, Strategy::Resnapshot]
-        }
-        Trigger::LowHeadroom => match situation.report.state {
-            Some(ConnectorState::Paused | ConnectorState::Stopped) => {
-                &[Strategy::Resume, Strategy::ExtendOplog]
-            }
-            _ => &[Strategy::Nudge, Strategy::ExtendOplog],
-        },
-    };
-    strategies.iter().filter_map(|strategy| of(*strategy)).map(Plan::named).collect()
+        Trigger::LowHeadroom => &[Strategy::Resume, Strategy::Nudge, Strategy::ExtendOplog],
+    }
+}
+
+/// Every plan that applies to this trouble, the one that loses least first.
+fn candidates(situation: &Situation<'_>, trigger: Trigger, policies: &Policies) -> Vec<Plan> {
+    let of = |strategy| draft(strategy, situation, trigger, policies);
+    suited(trigger).iter().filter_map(|strategy| of(*strategy)).map(Plan::named).collect()
 }
 
 /// The plan that policy chooses, and the others that would apply.
@@ -75,7 +72,7 @@ fn draft(
         Strategy::Resnapshot => cures::resnapshot(base, situation),
         Strategy::Nudge => gentle::nudge(base, situation, policies),
         Strategy::Restart => Some(gentle::restart(base, situation)),
-        Strategy::Resume => Some(gentle::resume(base, situation)),
+        Strategy::Resume => gentle::resume(base, situation),
         Strategy::ExtendOplog => gentle::extend_oplog(base, situation),
     }
 }

@@ -1,5 +1,6 @@
 //! Plans, blockers and the fold together, on facts made by hand.
 
+mod again;
 mod attempts;
 mod caution;
 mod costs;

@@ -348,6 +348,30 @@ fn a_person_who_pauses_it_is_not_overruled() {
     ends(check(attempt, Phase::Back, &Step::Resume, &paused, 0), "not_needed", "paused it");
 }
 
+/// What a dead worker held is nobody's for minutes: it shows STOPPED long after it was resumed, and Connect refuses to alter its
+/// offsets (seen on 4.1.1).
+#[test]
+fn who_was_told_to_start_is_told_to_stop_again_though_it_shows_stopped() {
+    let mut scene = Scene::lost();
+    let plan = scene.plan();
+    let id = attempt(&mut scene, plan);
+    let back = |scene: &Scene, phase| {
+        check(scene.ledger.attempt(&id).unwrap(), phase, &Step::Stop, &stopped(scene), 0)
+    };
+    took(&mut scene, &id, Step::Stop, Will::default(), done());
+    let marked = Will { text: Some(mark(FIRST)), ..Will::default() };
+    took(&mut scene, &id, write_mark(), marked, done());
+    ends(back(&scene, Phase::Back), "not_needed", "it is stopped");
+    ends(back(&scene, Phase::Forward), "not_needed", "it is stopped");
+    took(&mut scene, &id, Step::Resume, Will::default(), Some(Outcome::Failed { says: String::new() }));
+    assert!(matches!(back(&scene, Phase::Forward), Check::Go(_)));
+    let unsaved = World { offsets: vec![offset(&mark(FIRST))], ..stopped(&scene) };
+    let attempt = scene.ledger.attempt(&id).unwrap();
+    assert!(matches!(check(attempt, Phase::Back, &Step::Stop, &unsaved, 0), Check::Go(_)));
+    // Where nothing of ours stands there, nothing has to be put back.
+    ends(back(&scene, Phase::Back), "not_needed", "none of ours");
+}
+
 #[test]
 fn what_was_not_sent_comes_again_and_a_persons_stop_stays_theirs() {
     let mut scene = Scene::lost();
