@@ -1,12 +1,13 @@
 //! Files, then the environment, then flags; one clear line for whatever is wrong with them.
 
+use super::kafka::RawKafka;
+use super::offsets::{offsets, topic};
 use super::raw::{RawConnect, RawHistory, RawHttp, RawMongodb};
 use super::recovery::{managed_by, recovery};
 use super::security::{ConnectSecurity, EntranceSource, secret};
 use super::thresholds::thresholds;
-use super::{
-    ByteSize, Config, ConnectCluster, Deployment, History, Poll, Raw, Secret, ShardEntrance, StatusTopic,
-};
+use super::worker::worker;
+use super::{ByteSize, Config, ConnectCluster, Deployment, History, Poll, Raw, Secret, ShardEntrance};
 use config::{Environment, File, FileFormat, Value, ValueKind};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -147,8 +148,16 @@ fn from_flag(text: &str) -> Result<(String, RawConnect), ConfigError> {
         use_connector_uris: true,
         connector_hosts: vec!["*".to_owned()],
         kafka_bootstrap_servers: None,
+        kafka: RawKafka::default(),
+        other_kafka: std::collections::BTreeMap::new(),
+        offsets: "auto".to_owned(),
+        offsets_topic: None,
+        offsets_file: None,
         status_topic: None,
         managed_by: None,
+        edit_offsets_file: "when_needed".to_owned(),
+        stop_worker: None,
+        start_worker: None,
     };
     Ok((name, connect))
 }
@@ -265,18 +274,9 @@ fn connect(name: &str, raw: &RawConnect) -> Result<ConnectCluster, ConfigError> 
         security,
         credentials,
         connector_hosts: raw.use_connector_uris.then_some(hosts),
-        status_topic: match (&raw.kafka_bootstrap_servers, &raw.status_topic) {
-            (Some(servers), Some(topic)) => {
-                Some(StatusTopic { bootstrap_servers: servers.clone(), topic: topic.clone() })
-            }
-            (None, None) => None,
-            (Some(_), None) => {
-                return Err(ConfigError::at(&key("kafka_bootstrap_servers"), "needs status_topic"));
-            }
-            (None, Some(_)) => {
-                return Err(ConfigError::at(&key("status_topic"), "needs kafka_bootstrap_servers"));
-            }
-        },
+        offsets: offsets(name, raw)?,
+        status_topic: topic(name, "status_topic", raw.status_topic.as_deref(), raw)?,
+        worker: worker(name, raw)?,
         managed_by: raw.managed_by.as_deref().map(|word| managed_by(&key("managed_by"), word)).transpose()?,
     })
 }

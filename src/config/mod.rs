@@ -1,18 +1,24 @@
 //! What an operator may set: the raw form as it is written, and the validated form the rest of the program uses.
 
+mod kafka;
 mod load;
+mod offsets;
 mod raw;
 mod recovery;
 mod secret;
 mod security;
 mod size;
 mod thresholds;
+mod worker;
 
+pub use kafka::Kafka;
 pub use load::{ConfigError, Sources, load};
+pub use offsets::{KafkaTopic, Offsets};
 pub use raw::Raw;
 pub use secret::Secret;
 pub use security::{Authorization, ConnectCredentials, ConnectSecurity, EntranceSource};
 pub use size::ByteSize;
+pub use worker::Worker;
 
 use resumeguard_core::assess::Thresholds;
 use resumeguard_core::recovery::{ManagedBy, Policies};
@@ -95,19 +101,14 @@ pub struct ConnectCluster {
     pub credentials: ConnectCredentials,
     /// Hosts that the connectors' own connection strings may lead to; `None` if they may not be used.
     pub connector_hosts: Option<Vec<WildMatch>>,
+    /// Where its connectors' positions are read.
+    pub offsets: Offsets,
     /// Its status topic, where it may be read.
-    pub status_topic: Option<StatusTopic>,
+    pub status_topic: Option<KafkaTopic>,
     /// Who keeps its connectors as they are; `None` where nobody has said.
     pub managed_by: Option<ManagedBy>,
-}
-
-/// A Connect cluster's status topic.
-#[derive(Debug, Clone)]
-pub struct StatusTopic {
-    /// Brokers, `host:port` with commas.
-    pub bootstrap_servers: String,
-    /// The workers' `status.storage.topic`.
-    pub topic: String,
+    /// The standalone worker that it is, where its file is known and may be edited.
+    pub worker: Option<Worker>,
 }
 
 /// One MongoDB deployment named in the configuration.

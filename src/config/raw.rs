@@ -1,7 +1,8 @@
 //! The configuration as it is written. Unknown keys are refused; what is left out has the default shown in
 //! `config/resumeguard.toml` (a test proves that they are the same).
 
-use super::recovery::RawRecovery;
+use super::kafka::{RawKafka, RawOtherKafka};
+use super::recovery::{Argv, RawRecovery};
 use super::{ByteSize, Secret};
 use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
@@ -70,12 +71,36 @@ pub struct RawConnect {
     /// Brokers of the workers' own topics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kafka_bootstrap_servers: Option<String>,
+    /// `[connect.NAME.kafka]`.
+    #[serde(default, skip_serializing_if = "RawKafka::is_default")]
+    pub kafka: RawKafka,
+    /// `[connect.NAME.other_kafka.ANY]`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub other_kafka: BTreeMap<String, RawOtherKafka>,
+    /// Where positions are read: `auto`, `rest`, `topic` or `file`.
+    #[serde(default = "auto")]
+    pub offsets: String,
+    /// The workers' `offset.storage.topic`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offsets_topic: Option<String>,
+    /// A standalone worker's `offset.storage.file.filename`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offsets_file: Option<String>,
     /// The workers' `status.storage.topic`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_topic: Option<String>,
     /// `none`, `strimzi` or `gitops`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub managed_by: Option<String>,
+    /// May a standalone worker's file be edited while it is down: `when_needed`, `always` or `never`.
+    #[serde(default = "when_needed")]
+    pub edit_offsets_file: String,
+    /// Program and arguments that stop a standalone worker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_worker: Option<Argv>,
+    /// Program and arguments that start it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_worker: Option<Argv>,
 }
 
 /// `[mongodb.NAME]`.
@@ -384,6 +409,14 @@ pub(super) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Str
 
 fn yes() -> bool {
     true
+}
+
+fn auto() -> String {
+    "auto".to_owned()
+}
+
+fn when_needed() -> String {
+    "when_needed".to_owned()
 }
 
 fn anything() -> Vec<String> {

@@ -15,6 +15,7 @@ impl Secret {
     }
 }
 
+/// For noticing that another one was configured, never for letting somebody in: what is alike takes longer.
 impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
         self.expose() == other.expose()

@@ -5,7 +5,8 @@ use super::recovery::{Seen, State};
 use crate::sources::Meter;
 use prometheus::core::Collector;
 use resumeguard_core::domain::{
-    ConnectorReport, ConnectorState, LossCause, OnRestart, OplogReport, Snapshot, TaskState, Verdict,
+    ConnectorReport, ConnectorState, LossCause, OffsetsFrom, OnRestart, OplogReport, Snapshot, TaskState,
+    Verdict,
 };
 use resumeguard_core::recovery::{Blocker, Mode, Strategy};
 
@@ -62,7 +63,7 @@ impl ConnectorFamilies {
     fn new() -> Self {
         let gauge = Family::gauge;
         Self {
-            info: gauge("connector_info", "A MongoDB source connector: its class, version, deployment, namespace and where its offsets are read from. Always 1."),
+            info: gauge("connector_info", "A MongoDB source connector: its class, version, deployment, namespace and where its offsets were read from (empty where they are not known). Always 1."),
             verdict: gauge("connector_verdict", "Whether the stored position would survive a restart now: 1 for the verdict that holds, 0 for the others."),
             unknown: gauge("connector_unknown", "Why the verdict is unknown: 1 for the reason that holds; absent while the verdict is known."),
             on_restart: gauge("connector_on_restart", "What a restart would do now: 1 for the outcome that holds, 0 for the others."),
@@ -95,7 +96,7 @@ impl ConnectorFamilies {
             ("version", version),
             ("deployment", deployment),
             ("mongodb_namespace", report.mongodb_namespace.as_str()),
-            ("offsets", "rest"),
+            ("offsets", report.offsets_from.map_or("", OffsetsFrom::code)),
         ];
         self.info.add(&[&id[..], &info].concat(), 1.0);
         for code in Verdict::CODES {

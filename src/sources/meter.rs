@@ -11,7 +11,7 @@ pub(crate) const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.01, 0.025, 0.1, 0.25, 1.
 /// Counts one source's readings.
 #[derive(Debug, Clone)]
 pub struct Meter {
-    /// Kind of source: `connect`, `offsets`, `status_topic`, `mongodb`, `probe`, `history`.
+    /// Kind of source: `connect`, `offsets`, `offsets_topic`, `offsets_file`, `status_topic`, `mongodb`, `probe`, `history`.
     pub source: &'static str,
     /// Which one.
     pub name: String,

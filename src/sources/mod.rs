@@ -8,6 +8,7 @@ pub mod kafka;
 mod meter;
 pub mod mongodb;
 mod observer;
+pub mod offsets;
 mod prober;
 mod probing;
 mod reached;

@@ -1,6 +1,6 @@
 //! One pass over every source, in the order that makes a loss certain: list, `first`, positions, `last` (J1).
 
-use super::connect::{ConnectReader, Listed};
+use super::connect::{ConnectReader, Listed, MONGO_SOURCE};
 use super::mongodb::Deployments;
 use super::prober::{Prober, Subject};
 use super::rotation::Rotation;
@@ -10,9 +10,11 @@ use crate::config::Config;
 use futures_util::future::join_all;
 use resumeguard_core::assess::STALE_INTERVALS;
 use resumeguard_core::domain::{
-    ConnectionString, ConnectorFacts, ConnectorId, Facts, LiveKey, LiveKeyQuery, Observed, Selection,
-    Settings, StoredEntry, StoredOffset, Why, pick_live,
+    ConnectionString, ConnectorFacts, ConnectorId, DEBEZIUM_SOURCE, Facts, LiveKey, LiveKeyQuery, Observed,
+    OffsetsFrom, Selection, Settings, StoredEntry, StoredOffset, Why, connection_uri, major_and_minor,
+    pick_live, pick_live_of_debezium,
 };
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -111,7 +113,7 @@ impl Observer {
         listed
             .map(|(cluster, listed)| {
                 let id = ConnectorId::new(cluster, &listed.name);
-                let access = self.rules.access(&id, uri_of(listed));
+                let access = self.rules.access(&id, &uri_of(listed));
                 (id, access)
             })
             .collect()
@@ -150,6 +152,8 @@ impl Observer {
                 connectors.extend(
                     connect.listed().iter().map(|listed| self.connector(clock, connect, listed, accesses)),
                 );
+            } else if connect.offsets().stands_beside() {
+                connectors.extend(self.beside(clock, connect, accesses));
             } else {
                 let of_this = self.known.iter().filter(|(id, _)| id.connect_cluster == connect.name());
                 connectors.extend(of_this.map(|(_, facts)| facts.unreadable()));
@@ -168,6 +172,24 @@ impl Observer {
         }
     }
 
+    /// Connectors of a cluster that cannot be read, and whose positions can: those that were listed last, and those that were
+    /// never listed and have a position nevertheless.
+    fn beside(
+        &self,
+        clock: &Clock,
+        connect: &ConnectReader,
+        accesses: &BTreeMap<ConnectorId, Observed<Access>>,
+    ) -> Vec<ConnectorFacts> {
+        let listed = connect.listed();
+        let known = listed.iter().map(|listed| self.connector(clock, connect, listed, accesses).beside());
+        let others = connect.offsets().names_in_file().filter(|name| listed.iter().all(|l| l.name != *name));
+        let never_listed = others.map(|name| {
+            let id = ConnectorId::new(connect.name(), name);
+            ConnectorFacts::never_listed(id, MONGO_SOURCE, OffsetsFrom::File)
+        });
+        known.chain(never_listed.filter(|_| listed.is_empty())).collect()
+    }
+
     fn connector(
         &self,
         clock: &Clock,
@@ -181,7 +203,7 @@ impl Observer {
             .as_ref()
             .map_err(|why| *why)
             .and_then(|access| self.deployments.name_of(access).map(str::to_owned).ok_or(Why::NotReadYet));
-        let selection = match ConnectionString::parse(uri_of(listed)) {
+        let selection = match ConnectionString::parse(&uri_of(listed)) {
             Ok(uri) if deployment.as_ref().is_ok_and(|name| self.deployments.is_routed(name)) => {
                 Ok(uri.selection_by_routers())
             }
@@ -209,6 +231,7 @@ impl Observer {
             selection,
             offset: live.map(|(entry, _)| as_kept(&entry.offset, by_retention)),
             key: live.ok().map(|(_, key)| key),
+            offsets_from: reading.ok().map(|reading| reading.from),
             stale_keys: stored - usize::from(live.is_ok()),
             offset_age: reading.map_or(Duration::ZERO, |reading| self.age(connect, now, reading.at)),
             probe,
@@ -225,8 +248,23 @@ impl Observer {
     ) -> Observed<(&'a StoredEntry, LiveKey)> {
         let version = connect.version(listed);
         let reading = connect.offsets_of(&listed.name, now, self.interval * STALE_INTERVALS)?;
-        let (at, key) = pick_live(&self.query(id, listed, version.as_deref()), &reading.entries)?;
+        let (at, key) = self.pick(id, listed, version.as_deref(), &reading.entries)?;
         reading.entries.get(at).map(|entry| (entry, key)).ok_or(Why::NoPosition)
+    }
+
+    fn pick(
+        &self,
+        id: &ConnectorId,
+        listed: &Listed,
+        version: Option<&str>,
+        entries: &[StoredEntry],
+    ) -> Observed<(usize, LiveKey)> {
+        if listed.class == DEBEZIUM_SOURCE {
+            let version = version.and_then(major_and_minor);
+            return pick_live_of_debezium(&listed.config, version, entries).map(|at| (at, LiveKey::Named));
+        }
+        let uri = uri_of(listed);
+        pick_live(&self.query(id, listed, &uri, version), entries)
     }
 
     /// A reading of this pass has no age: it followed this pass's `first`.
@@ -238,13 +276,14 @@ impl Observer {
         &'a self,
         id: &ConnectorId,
         listed: &'a Listed,
+        uri: &'a str,
         version: Option<&'a str>,
     ) -> LiveKeyQuery<'a> {
         let value = |key: &str| listed.config.get(key).map_or("", |value| value.trim());
         LiveKeyQuery {
             partition_name: Some(value("offset.partition.name")),
-            uri: uri_of(listed),
-            configured_uri: self.rules.configured(id, uri_of(listed)).map(|d| d.entrance.uri.expose()),
+            uri,
+            configured_uri: self.rules.configured(id, uri).map(|d| d.entrance.uri.expose()),
             database: value("database"),
             collection: value("collection"),
             version,
@@ -253,9 +292,7 @@ impl Observer {
 
     /// Every source's meter.
     pub fn meters(&self) -> impl Iterator<Item = &Meter> {
-        let connects = self.connects.iter().flat_map(|connect| {
-            [&connect.listing_meter, &connect.offsets_meter].into_iter().chain(&connect.status_meter)
-        });
+        let connects = self.connects.iter().flat_map(ConnectReader::meters);
         let deployments = self.deployments.readers().iter().map(|reader| &reader.meter);
         connects.chain(deployments).chain(self.prober.iter().flat_map(Prober::meters))
     }
@@ -270,7 +307,6 @@ fn as_kept(offset: &StoredOffset, by_retention: bool) -> StoredOffset {
     }
 }
 
-fn uri_of(listed: &Listed) -> &str {
-    // Kafka trims what a connector is given.
-    listed.config.get("connection.uri").map_or("", |uri| uri.trim())
+fn uri_of(listed: &Listed) -> Cow<'_, str> {
+    connection_uri(&listed.config)
 }

@@ -50,7 +50,9 @@ fn every_key_is_documented() {
         let is_key =
             bare.starts_with('[') || bare.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
         // Alternatives of one another: the first of each pair is enough.
-        let alternative = ["password_file", "uri_file", "token"].iter().any(|key| bare.starts_with(key));
+        let alternative = ["password_file", "uri_file", "token", "offsets_file", "key_password_file"]
+            .iter()
+            .any(|key| bare.starts_with(key));
         if is_key && !alternative {
             switched_on.push_str(&bare.replace("/etc/resumeguard", &folder.path().display().to_string()));
             switched_on.push('\n');
@@ -62,7 +64,14 @@ fn every_key_is_documented() {
     for key in keys {
         assert!(EXAMPLE.contains(&format!("{key} = ")), "{key} is not in config/resumeguard.toml");
     }
-    for key in ["password_file = ", "uri_file = ", "token = ", "token_file = "] {
+    for key in [
+        "offsets_file = ",
+        "key_password_file = ",
+        "password_file = ",
+        "uri_file = ",
+        "token = ",
+        "token_file = ",
+    ] {
         assert!(EXAMPLE.contains(key));
     }
 }

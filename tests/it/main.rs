@@ -19,5 +19,6 @@ mod history;
 mod journal;
 mod probe;
 mod recovery;
+mod scale;
 mod security;
 mod tidy;

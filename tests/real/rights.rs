@@ -57,7 +57,8 @@ async fn with_exactly_the_documented_rights_all_is_known_and_with_one_less_it_is
     connect.pause("limited").await.unwrap();
     connect.wait_until("limited", LONG, |status| status.all("PAUSED")).await.unwrap();
     let uri = set.uri_as("monitor", "monitor-pw");
-    let served = format!("{}[mongodb.production]\nuri = \"{uri}\"\nconnectors = [\"*\"]\n", quick(connect.url()));
+    let served =
+        format!("{}[mongodb.production]\nuri = \"{uri}\"\nconnectors = [\"*\"]\n", quick(connect.url()));
 
     let mut watch = watch(&served);
     let snapshot = watch.pass().await;

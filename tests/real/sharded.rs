@@ -45,7 +45,8 @@ async fn the_shard_that_holds_least_decides_and_one_that_nobody_reads_leaves_it_
 
     let base = quick(connect.url());
     let cluster = format!("{base}[mongodb.shop]\nuri = \"{uri}\"\nconnectors = [\"routed\"]\n");
-    let way = |set: &ReplicaSet, name: &str| format!("[mongodb.shop.shards.{name}]\nuri = \"{}\"\n", set.uri());
+    let way =
+        |set: &ReplicaSet, name: &str| format!("[mongodb.shop.shards.{name}]\nuri = \"{}\"\n", set.uri());
 
     // Without a way past it the router is asked about the token, which tells that it resumes, not for how long.
     let mut blind = watch(&cluster);
@@ -74,7 +75,8 @@ async fn the_shard_that_holds_least_decides_and_one_that_nobody_reads_leaves_it_
     let snapshot = all.pass().await;
     assert_eq!(snapshot.connectors[0].verdict, Verdict::Safe, "{snapshot:?}");
     assert_eq!(snapshot.connectors[0].deployment.as_deref(), Some("shop"));
-    let shards: Vec<_> = snapshot.oplogs.iter().map(|o| (o.deployment.as_str(), o.shard.as_deref())).collect();
+    let shards: Vec<_> =
+        snapshot.oplogs.iter().map(|o| (o.deployment.as_str(), o.shard.as_deref())).collect();
     assert_eq!(shards, [("shop", Some("s0")), ("shop", Some("s1"))]);
     assert!(snapshot.sources.iter().all(|source| source.up), "{:?}", snapshot.sources);
 

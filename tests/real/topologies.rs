@@ -156,7 +156,8 @@ async fn every_read_preference_is_judged_by_the_member_in_use_before_and_after_a
     }
     for (name, verdict, _) in after.iter().filter(|(name, ..)| tried.contains(name)) {
         if *verdict == Lost {
-            let failed = connect.wait_until(name, LONG, |status| status.tasks.iter().any(|t| t.state == "FAILED"));
+            let failed =
+                connect.wait_until(name, LONG, |status| status.tasks.iter().any(|t| t.state == "FAILED"));
             let trace = format!("{:?}", failed.await.unwrap().tasks);
             assert!(trace.contains("286") || trace.contains("ResumeToken not found"), "{name}: {trace}");
         } else {
@@ -168,7 +169,8 @@ async fn every_read_preference_is_judged_by_the_member_in_use_before_and_after_a
         set.mongo().insert(NAMESPACE, doc! { "after": 1 }).await?;
         let mut behind = Vec::new();
         for name in ["secondary", "tagged-large", "direct-large"] {
-            let moved = connect.offsets(name).await?.iter().any(|o| o.time().is_some_and(|time| time > passed));
+            let moved =
+                connect.offsets(name).await?.iter().any(|o| o.time().is_some_and(|time| time > passed));
             if !moved {
                 behind.push(name);
             }

@@ -82,6 +82,17 @@ impl Connect {
         self.ask(Method::PUT, url, Some(config)).await.map(drop)
     }
 
+    /// Creates a connector whose name no path can hold; the answer's status. It may be there all the same when that is an
+    /// error.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn post(&self, name: &str, config: &Value) -> Result<u16> {
+        let body = json!({ "name": name, "config": config });
+        let (code, _) = self.send(Method::POST, self.at(&["connectors"])?, Some(&body)).await?;
+        Ok(code.as_u16())
+    }
+
     /// A connector's configuration.
     ///
     /// # Errors

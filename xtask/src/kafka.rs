@@ -15,7 +15,7 @@ use crate::roster::{Roster, Start};
 use crate::secured::Secured;
 
 /// The broker takes 4 s and a worker 15 s on two idle cores.
-const START_LIMIT: Duration = Duration::from_secs(180);
+pub(crate) const START_LIMIT: Duration = Duration::from_secs(180);
 
 const LOGGING: &str = "\
 status = error
@@ -27,23 +27,33 @@ rootLogger.level = info
 rootLogger.appenderRef.console.ref = console
 ";
 
+/// The same for Connect 3, which logs with what was log4j 1.
+const OLD_LOGGING: &str = "\
+log4j.rootLogger=INFO, console
+log4j.appender.console=org.apache.log4j.ConsoleAppender
+log4j.appender.console.layout=org.apache.log4j.PatternLayout
+log4j.appender.console.layout.ConversionPattern=%d{ISO8601} %-5p %c{1}: %m%n
+";
+
 /// Properties, one `key=value` a line; a later one of the same key wins, as in Java.
-fn properties(pairs: &[(&str, String)], more: &[(String, String)]) -> String {
+pub(crate) fn properties(pairs: &[(&str, String)], more: &[(String, String)]) -> String {
     let lines = pairs.iter().map(|(key, value)| format!("{key}={value}\n"));
     lines.chain(more.iter().map(|(key, value)| format!("{key}={value}\n"))).collect()
 }
 
 /// A JVM that starts quickly rather than runs fast in the long run.
-fn java(heap: &str, kafka: &Path, folder: &Path) -> Command {
+pub(crate) fn java(heap: &str, kafka: &Path, folder: &Path) -> Command {
     let mut command = Command::new("java");
     command.args([heap, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"]);
     command.arg(format!("-Dlog4j2.configurationFile={}", folder.join("log4j2.properties").display()));
+    command.arg(format!("-Dlog4j.configuration=file:{}", folder.join("log4j.properties").display()));
     command.arg("-cp").arg(kafka.join("*"));
     command
 }
 
 /// Writes what every JVM of the stack is told about logging.
 pub(crate) fn write_logging(folder: &Path) -> Result<()> {
+    fs::write(folder.join("log4j.properties"), OLD_LOGGING)?;
     Ok(fs::write(folder.join("log4j2.properties"), LOGGING)?)
 }
 
@@ -158,9 +168,9 @@ impl Worker<'_> {
     pub(crate) async fn start_on(&self, index: usize, port: u16) -> Result<Connect> {
         let role = role(index);
         let config = self.write_config(&role, port)?;
-        let mut command = java("-Xmx512m", &self.parts.kafka, self.roster.folder());
+        let mut command = java("-Xmx512m", &self.parts.connect, self.roster.folder());
         if let Some(secured) = self.secured {
-            let path = format!("{0}/*:{1}/*", self.parts.kafka.display(), self.parts.basic_auth.display());
+            let path = format!("{0}/*:{1}/*", self.parts.connect.display(), self.parts.basic_auth.display());
             // Of two class paths the later one counts.
             command.arg("-cp").arg(path).args(secured.worker_options());
         }
@@ -181,6 +191,17 @@ impl Worker<'_> {
         Ok(connect)
     }
 
+    /// A plugin of several jars has to be a folder within an entry of `plugin.path`.
+    fn plugins(&self) -> Result<PathBuf> {
+        let folder = self.roster.folder().join("plugins");
+        fs::create_dir_all(&folder)?;
+        let link = folder.join("connector");
+        if !link.exists() {
+            std::os::unix::fs::symlink(&self.parts.connector, link)?;
+        }
+        Ok(folder)
+    }
+
     fn write_config(&self, role: &str, port: u16) -> Result<PathBuf> {
         let pairs = [
             ("bootstrap.servers", self.bootstrap.to_owned()),
@@ -198,7 +219,7 @@ impl Worker<'_> {
             ("listeners", format!("http://127.0.0.1:{port}")),
             ("rest.advertised.host.name", "127.0.0.1".to_owned()),
             ("rest.advertised.port", port.to_string()),
-            ("plugin.path", self.parts.connector.display().to_string()),
+            ("plugin.path", self.plugins()?.display().to_string()),
             // The stored token lags the stream by up to this.
             ("offset.flush.interval.ms", "2000".to_owned()),
             ("scheduled.rebalance.max.delay.ms", "1000".to_owned()),

@@ -211,6 +211,14 @@ pub(crate) async fn run(program: &str, arguments: &[&str], folder: &Path) -> Res
     Ok(())
 }
 
+/// What a tool says on its standard output.
+pub(crate) async fn output(program: &str, arguments: &[&str]) -> Result<String> {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).kill_on_drop(true).output().await;
+    let output = output.with_context(|| format!("cannot run {program}"))?;
+    anyhow::ensure!(output.status.success(), "{program} {}: {}", arguments.join(" "), output.status);
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// The end of a text: what a person needs of a long log.
 pub(crate) fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();

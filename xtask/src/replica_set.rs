@@ -287,6 +287,10 @@ impl Launch<'_> {
         let role = role(self.spec, member);
         let data = self.roster.data_folder(&role)?;
         let mut command = Command::new(self.mongod);
+        // Older ones come with libraries that this machine has no more.
+        if let Some(folder) = self.mongod.parent().filter(|folder| folder.join("libssl.so.1.1").exists()) {
+            command.env("LD_LIBRARY_PATH", folder);
+        }
         command.args(["--bind_ip", "127.0.0.1", "--port", &port.to_string(), "--replSet", &self.spec.name]);
         // 3 s between checkpoints: the oplog is truncated only up to the last one.
         let oplog_mib = self.spec.members[member].oplog_mib.unwrap_or(self.spec.oplog_mib);

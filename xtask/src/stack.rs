@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::acl::Acls;
@@ -13,6 +14,7 @@ use crate::connect::Connect;
 use crate::kafka::{self, Worker};
 use crate::machine::{Need, ensure as ensure_machine};
 use crate::mongo::Mongo;
+use crate::older::Versions;
 use crate::parts::Parts;
 use crate::progress::Progress;
 use crate::replica_set::ReplicaSet;
@@ -35,6 +37,8 @@ pub struct StackSpec {
     pub worker_properties: Vec<(String, String)>,
     /// TLS everywhere, and nobody without credentials ([`crate::Account`], [`crate::Certificates`]).
     pub secured: bool,
+    /// What it is made of.
+    pub versions: Versions,
 }
 
 impl StackSpec {
@@ -48,6 +52,7 @@ impl StackSpec {
             workers: 1,
             worker_properties: Vec::new(),
             secured: false,
+            versions: Versions::default(),
         }
     }
 
@@ -64,6 +69,13 @@ impl StackSpec {
     #[must_use]
     pub fn named(name: &str) -> Self {
         Self { unique: false, ..Self::unique(name) }
+    }
+
+    /// So many workers in the one Connect cluster. The first is its leader until it goes: each is started once the one before serves.
+    #[must_use]
+    pub fn with_workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
     }
 
     /// Sets a worker property.
@@ -101,7 +113,7 @@ impl Stack {
     /// When a part cannot be obtained or does not come up; whatever was started has been stopped by then.
     pub async fn start(spec: StackSpec, progress: &Progress) -> Result<Self> {
         let cache = Cache::from_environment()?;
-        let parts = Parts::obtain(&cache, progress).await?;
+        let parts = Parts::obtain_versions(spec.versions, &cache, progress).await?;
         let roster = Arc::new(if spec.unique {
             Roster::claim_unique(&cache, &spec.name)?
         } else {
@@ -302,6 +314,26 @@ impl Stack {
         let secured = secured.as_ref();
         let worker = Worker { roster, parts, bootstrap, properties: worker_properties, secured };
         worker.start_on(index, port).await.map(drop)
+    }
+
+    /// Lets a worker stand still, as a virtual machine that is moved does: its connections stay open, and nobody answers.
+    ///
+    /// # Errors
+    /// When it does not run or is not ours.
+    pub fn halt_worker(&self, index: usize) -> Result<()> {
+        self.signal_worker(index, Signal::STOP)
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// When it does not run or is not ours.
+    pub fn wake_worker(&self, index: usize) -> Result<()> {
+        self.signal_worker(index, Signal::CONT)
+    }
+
+    fn signal_worker(&self, index: usize, signal: Signal) -> Result<()> {
+        self.owned()?.roster.process(&kafka::role(index))?.identity.signal(signal)
     }
 
     fn owned(&self) -> Result<&Started> {

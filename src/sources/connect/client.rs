@@ -1,8 +1,8 @@
 //! HTTP towards Connect: bounded in time and size, no redirects, errors that say what to do.
 
 use super::listing::{self, Listed};
-use super::offsets::parse_offsets;
 use crate::config::{Authorization, ConnectCluster, ConnectCredentials};
+use crate::sources::offsets::parse_offsets;
 use crate::sources::tls::{TlsProblem, whole};
 use arc_swap::ArcSwap;
 use futures_util::StreamExt;
@@ -277,6 +277,11 @@ impl Client {
             }
             other => other,
         }
+    }
+
+    /// The address of its REST interface.
+    pub(crate) fn base(&self) -> &Url {
+        &self.base
     }
 
     /// A request with what every one of them carries, and nothing to bound it yet.

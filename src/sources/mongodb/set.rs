@@ -128,14 +128,23 @@ impl Deployments {
         // The one that has read longer keeps its connections.
         self.readers.sort_by_key(|reader| std::cmp::Reverse(reader.passes));
         let mut merged: Vec<DeploymentReader> = Vec::with_capacity(self.readers.len());
+        // Who has reached a process already: however many there are, each is looked up and not compared with all others.
+        let mut reached: HashMap<String, Vec<usize>> = HashMap::new();
         for reader in self.readers.drain(..) {
-            let twin = merged.iter_mut().find(|other| {
+            let processes: Vec<String> = reader.processes().into_iter().map(str::to_owned).collect();
+            let others: BTreeSet<usize> =
+                processes.iter().filter_map(|process| reached.get(process)).flatten().copied().collect();
+            let twin = others.into_iter().find(|at| {
+                let other = &merged[*at];
                 other.set_name() == reader.set_name()
-                    && !other.processes().is_disjoint(&reader.processes())
                     && compatible(other.configured_name(), reader.configured_name())
             });
+            let at = twin.unwrap_or(merged.len());
+            for process in processes {
+                reached.entry(process).or_default().push(at);
+            }
             match twin {
-                Some(twin) => twin.absorb(reader),
+                Some(at) => merged[at].absorb(reader),
                 None => merged.push(reader),
             }
         }
@@ -198,7 +207,9 @@ mod tests {
 
     fn access(user: usize, hosts: &str, configured: Option<&str>) -> Access {
         let uri = Secret::from(format!("mongodb://user{user}:pw{user}@{hosts}/?appName=a{user}"));
-        Access { configured: configured.map(str::to_owned), ..Access::of_a_stranger(uri, None) }
+        let mut access = Access::of_a_stranger(uri, None);
+        access.configured = configured.map(str::to_owned);
+        access
     }
 
     #[test]

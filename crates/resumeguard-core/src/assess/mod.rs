@@ -6,6 +6,7 @@
 mod asked;
 mod collection;
 mod continuity;
+mod debezium;
 mod evidence;
 mod findings;
 pub mod forecast;
@@ -117,10 +118,11 @@ fn report(case: &Case<'_>, forecast: Option<Forecast>) -> ConnectorReport {
         state: connector.state.ok(),
         tasks: connector.tasks.clone(),
         deployment: connector.deployment.clone().ok(),
-        mongodb_namespace: connector.settings.namespace.clone(),
+        mongodb_namespace: connector.settings.watched().to_owned(),
         verdict,
         basis,
         on_restart,
+        offsets_from: connector.offsets_from,
         position,
         headroom_seconds,
         headroom_ratio,

@@ -60,6 +60,7 @@ pub(crate) fn connector(offset: Observed<StoredOffset>) -> ConnectorFacts {
         selection: Ok(primary_reads()),
         offset,
         key: None,
+        offsets_from: None,
         stale_keys: 0,
         offset_age: Duration::ZERO,
         probe: None,

@@ -1,6 +1,7 @@
-//! The value that a MongoDB source connector stores: a flat map whose `_id` is a token document as JSON text.
+//! The value that a MongoDB source connector stores: a flat map whose `_id` is a token document as JSON text; Debezium's
+//! keeps it elsewhere ([`super::debezium`]).
 
-use super::{Position, StoredOffset, Timestamp};
+use super::{Position, StoredOffset, Timestamp, debezium};
 use mongodb_resume_token::{Event, Format, Token, TokenDocument};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -44,6 +45,9 @@ pub enum StreamEnd {
 #[must_use]
 pub fn parse_offset(offset: &Map<String, Value>, stored_at: Option<i64>) -> StoredOffset {
     let Some(Value::String(text)) = offset.get("_id") else {
+        if let Some(other) = debezium::parse(offset, stored_at).filter(|_| !offset.contains_key("_id")) {
+            return other;
+        }
         return StoredOffset::Malformed { parses: false };
     };
     let Ok(Value::Object(document)) = serde_json::from_str(text) else {
@@ -59,7 +63,7 @@ fn is_true(value: &Value) -> bool {
     value.as_bool() == Some(true) || value.as_str() == Some("true")
 }
 
-fn token(text: &str, stored_at: Option<i64>) -> StoredOffset {
+pub(super) fn token(text: &str, stored_at: Option<i64>) -> StoredOffset {
     let Ok(document) = TokenDocument::from_json(text) else {
         return StoredOffset::Malformed { parses: true };
     };
