@@ -24,6 +24,7 @@ mod proxy;
 mod recovery;
 mod rights;
 mod scrape;
+mod secured;
 mod seed;
 mod sharded;
 mod shared;

@@ -7,7 +7,7 @@ use resumeguard_core::domain::{Snapshot, SourceFacts, Verdict, Why};
 use xtask::{ReplicaSet, ReplicaSetSpec, Seen};
 
 /// The rights of docs/permissions.md for a connector on `app.c`, and what is said where one of them is missing.
-fn documented() -> [(Document, &'static str); 6] {
+pub(crate) fn documented() -> [(Document, &'static str); 6] {
     let oplog = || doc! { "db": "local", "collection": "oplog.rs" };
     let cluster = || doc! { "cluster": true };
     [
