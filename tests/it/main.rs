@@ -18,6 +18,7 @@ mod golden;
 mod history;
 mod journal;
 mod probe;
+mod products;
 mod promql;
 mod recovery;
 mod rules;
