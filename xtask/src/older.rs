@@ -86,6 +86,16 @@ const CONNECTORS: [Part; 8] = [
     maven!("debezium-mongodb-3.2.0"),
 ];
 
+/// What keeps a signalled primary from waiting for somebody to take over; it has another name in 4.4.
+pub(crate) fn without_a_wait(mongod: &Path) -> &'static str {
+    let is = |part: &Part| mongod.to_string_lossy().contains(part.name);
+    if is(&MONGOD_4_4) {
+        "waitForStepDownOnNonCommandShutdown=false"
+    } else {
+        "shutdownTimeoutMillisForSignaledShutdown=100"
+    }
+}
+
 /// Fetches a package of an older Debian from where this one has its own, verifies it, and puts its shared libraries, as far as they
 /// are pinned, into `ready`. Nothing is installed.
 pub(crate) async fn unpacked_deb(pins: &Pins, deb: &str, scratch: &Path, ready: &Path) -> Result<()> {
