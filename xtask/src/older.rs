@@ -34,7 +34,7 @@ impl Versions {
             named("mongod", &format!("mongod-{}", self.mongod), &[MONGOD, MONGOD_5_0, MONGOD_4_4])?,
             match self.connect {
                 "4.1.0" => KAFKA,
-                version => named("Connect", &format!("connect-{version}"), &[CONNECT_3_9, CONNECT_3_4])?,
+                version => named("Connect", &format!("connect-{version}"), &CONNECTS)?,
             },
             named("connector", self.connector, &CONNECTORS)?,
         ])
@@ -73,7 +73,10 @@ macro_rules! maven {
 }
 
 const CONNECT_3_9: Part = maven!("connect-3.9.1");
+const CONNECT_3_8: Part = maven!("connect-3.8.1");
 const CONNECT_3_4: Part = maven!("connect-3.4.1");
+
+const CONNECTS: [Part; 3] = [CONNECT_3_9, CONNECT_3_8, CONNECT_3_4];
 
 const CONNECTORS: [Part; 8] = [
     CONNECTOR,
@@ -127,7 +130,7 @@ mod tests {
 
     #[test]
     fn every_version_has_its_pins() {
-        for part in CONNECTORS.iter().chain([&MONGOD_5_0, &MONGOD_4_4, &CONNECT_3_9, &CONNECT_3_4]) {
+        for part in CONNECTORS.iter().chain(&CONNECTS).chain([&MONGOD_5_0, &MONGOD_4_4]) {
             assert!(Pins::parse(part.pins).is_ok(), "{}", part.name);
         }
         assert!(Versions::default().parts().is_ok());
