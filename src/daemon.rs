@@ -44,7 +44,7 @@ impl Watch {
             memory: Arc::default(),
             history: None,
             desk: None,
-            own: metrics::Own::default(),
+            own: metrics::Own { configured_at: Some(clock.now().unix_seconds), ..metrics::Own::default() },
             interval: config.poll.interval,
         })
     }

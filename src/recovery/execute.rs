@@ -58,7 +58,7 @@ impl Executor {
     pub async fn look(&self, connector: &ConnectorId) -> Result<World, String> {
         let hands = self.reach.load().get(connector).cloned();
         let hands = hands.ok_or("it was not seen in the last pass")?;
-        world::read(&hands, &connector.connector, &self.clock).await
+        world::read(&hands, &connector.connector, &self.clock, None).await
     }
 
     /// Walks an attempt to its end, also one that another process has left open. It waits while recovery is frozen; apart from that

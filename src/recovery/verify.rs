@@ -97,7 +97,9 @@ impl Walk<'_> {
     }
 
     async fn again(&mut self, attempt: &Attempt, hands: &Hands) -> Result<World, String> {
-        let world = world::read(hands, &attempt.plan.connector.connector, &self.executor.clock).await?;
+        let world =
+            world::read(hands, &attempt.plan.connector.connector, &self.executor.clock, Some(attempt))
+                .await?;
         self.note(&world);
         Ok(world)
     }

@@ -1,8 +1,9 @@
 //! One pass over every source, in the order that makes a loss certain: list, `first`, positions, `last` (J1).
 
-use super::connect::{ConnectReader, Listed};
+use super::connect::{ConnectReader, Listed, MONGO_SOURCE};
 use super::mongodb::Deployments;
 use super::prober::{Prober, Subject};
+use super::rotation::Rotation;
 use super::{Access, AccessRules, Meter};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -10,7 +11,8 @@ use futures_util::future::join_all;
 use resumeguard_core::assess::STALE_INTERVALS;
 use resumeguard_core::domain::{
     ConnectionString, ConnectorFacts, ConnectorId, DEBEZIUM_SOURCE, Facts, LiveKey, LiveKeyQuery, Observed,
-    Selection, Settings, StoredEntry, Why, connection_uri, major_and_minor, pick_live, pick_live_of_debezium,
+    OffsetsFrom, Selection, Settings, StoredEntry, StoredOffset, Why, connection_uri, major_and_minor,
+    pick_live, pick_live_of_debezium,
 };
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +25,7 @@ pub struct Observer {
     pub(super) deployments: Deployments,
     rules: AccessRules,
     configured: Vec<Access>,
+    rotation: Rotation,
     interval: Duration,
     /// Connectors of clusters that could be read once: they keep their names while theirs cannot.
     pub(super) known: BTreeMap<ConnectorId, ConnectorFacts>,
@@ -66,7 +69,8 @@ impl Observer {
                 .collect::<Result<_, _>>()?,
             deployments: Deployments::new(config.poll.sizes_every),
             rules: AccessRules::new(config),
-            configured: config.mongodb.iter().map(Access::configured).collect(),
+            configured: config.mongodb.iter().flat_map(Access::configured).collect(),
+            rotation: Rotation::new(config),
             interval: config.poll.interval,
             known: BTreeMap::new(),
             prober: config.poll.probe.then(|| Prober::new(config.poll.interval)),
@@ -76,6 +80,7 @@ impl Observer {
     /// One pass. It ends within the interval, whatever the sources do.
     pub async fn observe(&mut self, clock: &Clock) -> Facts {
         let budget = Budget::of(self.interval);
+        self.take_over_what_was_rotated().await;
         join_all(self.connects.iter_mut().map(|connect| connect.list(clock, budget.listing))).await;
         let accesses = self.accesses();
         let wanted: Vec<Access> = self
@@ -91,6 +96,15 @@ impl Observer {
         let watched = self.watched(&accesses);
         self.deployments.read_optional(clock, &watched, budget.sizes).await;
         self.facts(clock, &accesses)
+    }
+
+    async fn take_over_what_was_rotated(&mut self) {
+        let Some(read) = self.rotation.turn().await else { return };
+        for (name, credentials) in read.connects {
+            self.connects.iter().filter(|c| c.name() == name).for_each(|c| c.client().adopt(&credentials));
+        }
+        self.configured = read.deployments.iter().flat_map(Access::configured).collect();
+        self.rules.adopt(&read.deployments);
     }
 
     /// The way into the deployment of every connector that is listed.
@@ -138,6 +152,8 @@ impl Observer {
                 connectors.extend(
                     connect.listed().iter().map(|listed| self.connector(clock, connect, listed, accesses)),
                 );
+            } else if connect.offsets().stands_beside() {
+                connectors.extend(self.beside(clock, connect, accesses));
             } else {
                 let of_this = self.known.iter().filter(|(id, _)| id.connect_cluster == connect.name());
                 connectors.extend(of_this.map(|(_, facts)| facts.unreadable()));
@@ -156,6 +172,24 @@ impl Observer {
         }
     }
 
+    /// Connectors of a cluster that cannot be read, and whose positions can: those that were listed last, and those that were
+    /// never listed and have a position nevertheless.
+    fn beside(
+        &self,
+        clock: &Clock,
+        connect: &ConnectReader,
+        accesses: &BTreeMap<ConnectorId, Observed<Access>>,
+    ) -> Vec<ConnectorFacts> {
+        let listed = connect.listed();
+        let known = listed.iter().map(|listed| self.connector(clock, connect, listed, accesses).beside());
+        let others = connect.offsets().names_in_file().filter(|name| listed.iter().all(|l| l.name != *name));
+        let never_listed = others.map(|name| {
+            let id = ConnectorId::new(connect.name(), name);
+            ConnectorFacts::never_listed(id, MONGO_SOURCE, OffsetsFrom::File)
+        });
+        known.chain(never_listed.filter(|_| listed.is_empty())).collect()
+    }
+
     fn connector(
         &self,
         clock: &Clock,
@@ -170,10 +204,14 @@ impl Observer {
             .map_err(|why| *why)
             .and_then(|access| self.deployments.name_of(access).map(str::to_owned).ok_or(Why::NotReadYet));
         let selection = match ConnectionString::parse(&uri_of(listed)) {
+            Ok(uri) if deployment.as_ref().is_ok_and(|name| self.deployments.is_routed(name)) => {
+                Ok(uri.selection_by_routers())
+            }
             Ok(uri) => Ok(uri.selection()),
             Err(Why::UriPlaceholder) => Ok(Selection::Hidden),
             Err(why) => Err(why),
         };
+        let by_retention = access.as_ref().is_ok_and(|access| access.retention.is_some());
         let now = clock.uptime();
         let reading = connect.offsets_of(&listed.name, now, self.interval * STALE_INTERVALS);
         let stored = reading.map_or(0, |reading| reading.entries.len());
@@ -191,8 +229,9 @@ impl Observer {
             settings: Settings::from_config(&listed.config),
             deployment,
             selection,
-            offset: live.map(|(entry, _)| entry.offset.clone()),
+            offset: live.map(|(entry, _)| as_kept(&entry.offset, by_retention)),
             key: live.ok().map(|(_, key)| key),
+            offsets_from: reading.ok().map(|reading| reading.from),
             stale_keys: stored - usize::from(live.is_ok()),
             offset_age: reading.map_or(Duration::ZERO, |reading| self.age(connect, now, reading.at)),
             probe,
@@ -244,7 +283,7 @@ impl Observer {
         LiveKeyQuery {
             partition_name: Some(value("offset.partition.name")),
             uri,
-            configured_uri: self.rules.configured(id, uri).map(|d| d.uri.expose()),
+            configured_uri: self.rules.configured(id, uri).map(|d| d.entrance.uri.expose()),
             database: value("database"),
             collection: value("collection"),
             version,
@@ -253,11 +292,18 @@ impl Observer {
 
     /// Every source's meter.
     pub fn meters(&self) -> impl Iterator<Item = &Meter> {
-        let connects = self.connects.iter().flat_map(|connect| {
-            [&connect.listing_meter, &connect.offsets_meter].into_iter().chain(&connect.status_meter)
-        });
+        let connects = self.connects.iter().flat_map(ConnectReader::meters);
         let deployments = self.deployments.readers().iter().map(|reader| &reader.meter);
         connects.chain(deployments).chain(self.prober.iter().flat_map(Prober::meters))
+    }
+}
+
+/// Tokens of Amazon DocumentDB's count where an operator has said that this is one, and there no others do.
+fn as_kept(offset: &StoredOffset, by_retention: bool) -> StoredOffset {
+    match (offset, by_retention) {
+        (StoredOffset::DocumentDb(position), true) => StoredOffset::Token(position.clone()),
+        (StoredOffset::Token(_), true) => StoredOffset::Opaque,
+        (offset, _) => offset.clone(),
     }
 }
 

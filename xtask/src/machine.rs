@@ -39,6 +39,8 @@ pub enum Need {
     ZlibHeaders,
     /// Shared libraries that mongod links.
     MongodLibraries,
+    /// The program `openssl`, which puts a key and its certificate into the form that Java reads.
+    Openssl,
 }
 
 impl Need {
@@ -58,6 +60,7 @@ impl Need {
             Self::OpensslHeaders => &["libssl-dev"],
             Self::ZlibHeaders => &["zlib1g-dev"],
             Self::MongodLibraries => &["libcurl4", "libssl3", "liblzma5"],
+            Self::Openssl => &["openssl"],
         }
     }
 
@@ -68,6 +71,7 @@ impl Need {
             Self::Npm => on_path("node").is_some() && on_path("npm").is_some(),
             Self::Valgrind => on_path("valgrind").is_some(),
             Self::Maven => on_path("mvn").is_some(),
+            Self::Openssl => on_path("openssl").is_some(),
             Self::Pip => runs("python3", &["-m", "pip", "--version"]).await,
             Self::Compiler => ["cc", "g++", "make", "pkg-config"].iter().all(|tool| on_path(tool).is_some()),
             Self::OpensslHeaders => runs("pkg-config", &["--exists", "libssl"]).await,

