@@ -5,7 +5,8 @@ use super::recovery::{Seen, State};
 use crate::sources::Meter;
 use prometheus::core::Collector;
 use resumeguard_core::domain::{
-    ConnectorReport, ConnectorState, LossCause, OnRestart, OplogReport, Snapshot, TaskState, Verdict,
+    ConnectorReport, ConnectorState, LossCause, OffsetsFrom, OnRestart, OplogReport, Snapshot, TaskState,
+    Verdict,
 };
 use resumeguard_core::recovery::{Blocker, Mode, Strategy};
 
@@ -16,13 +17,22 @@ pub struct Own {
     pub passes: u64,
     /// How long they took, seconds.
     pub durations: prometheus::Histogram,
-    /// When the configuration that is in force was loaded, seconds since 1970.
-    pub configured_at: Option<i64>,
+    /// How the configuration was last read; `None` before anybody has said.
+    pub reload: Option<Reload>,
+}
+
+/// How the configuration was last read, at the start or again.
+#[derive(Debug, Clone, Copy)]
+pub struct Reload {
+    /// Whether it could be used.
+    pub successful: bool,
+    /// When the one that holds was read, seconds since 1970.
+    pub at: i64,
 }
 
 impl Default for Own {
     fn default() -> Self {
-        Self { passes: 0, durations: Meter::new("", "").durations, configured_at: None }
+        Self { passes: 0, durations: Meter::new("", "").durations, reload: None }
     }
 }
 
@@ -64,7 +74,7 @@ impl ConnectorFamilies {
     fn new() -> Self {
         let gauge = Family::gauge;
         Self {
-            info: gauge("connector_info", "A MongoDB source connector: its class, version, deployment, namespace and where its offsets are read from. Always 1."),
+            info: gauge("connector_info", "A MongoDB source connector: its class, version, deployment, namespace and where its offsets were read from (empty where they are not known). Always 1."),
             verdict: gauge("connector_verdict", "Whether the stored position would survive a restart now: 1 for the verdict that holds, 0 for the others."),
             unknown: gauge("connector_unknown", "Why the verdict is unknown: 1 for the reason that holds; absent while the verdict is known."),
             on_restart: gauge("connector_on_restart", "What a restart would do now: 1 for the outcome that holds, 0 for the others."),
@@ -97,7 +107,7 @@ impl ConnectorFamilies {
             ("version", version),
             ("deployment", deployment),
             ("mongodb_namespace", report.mongodb_namespace.as_str()),
-            ("offsets", "rest"),
+            ("offsets", report.offsets_from.map_or("", OffsetsFrom::code)),
         ];
         self.info.add(&[&id[..], &info].concat(), 1.0);
         for code in Verdict::CODES {
@@ -237,15 +247,14 @@ pub fn own<'a>(meters: impl Iterator<Item = &'a Meter>, own: &Own) -> Vec<u8> {
     pass.add_histogram(&[], &own.durations);
     let mut passes = Family::counter("passes_total", "Passes made since the daemon started.");
     passes.add(&[], count_as_f64(own.passes));
+    let mut reloaded = Family::gauge("config_last_reload_successful", "Whether the configuration could be used when it was last read, at the start or again.");
+    reloaded.add_known(&[], own.reload.map(|reload| one_if(reload.successful)));
+    let mut reloaded_at = Family::gauge("config_last_reload_success_timestamp_seconds", "When the configuration that holds was read, seconds since 1970.");
+    reloaded_at.add_known(&[], own.reload.map(|reload| as_f64(reload.at)));
     let mut build = Family::gauge("build_info", "The daemon's version and that of the librdkafka it was built with. Always 1.");
     let librdkafka = rdkafka::util::get_rdkafka_version().1;
     build.add(&[("version", env!("CARGO_PKG_VERSION")), ("librdkafka", &librdkafka)], 1.0);
-    // Whoever runs has loaded one; a daemon with a bad one does not start.
-    let mut loaded = Family::gauge("config_last_reload_successful", "Whether the configuration was good when it was last read, at the start or by a reload.");
-    loaded.add(&[], 1.0);
-    let mut loaded_at = Family::gauge("config_last_reload_success_timestamp_seconds", "When the configuration that is in force was loaded, seconds since 1970.");
-    loaded_at.add_known(&[], own.configured_at.map(as_f64));
-    encode(vec![up, reads, failures, success, durations, pass, passes, build, loaded, loaded_at])
+    encode(vec![up, reads, failures, success, durations, pass, passes, reloaded, reloaded_at, build])
 }
 
 /// Metrics of plans; they go stale with the pass that they were made after.

@@ -269,3 +269,16 @@ fn the_provisioning_example_is_whole() {
     assert_eq!(datasource["type"], "prometheus");
     assert!(text(&datasource["url"]).starts_with("http"));
 }
+
+/// Whatever is exported is looked at by somebody.
+#[test]
+fn every_metric_is_on_a_dashboard_or_in_a_rule() {
+    let page = std::fs::read_to_string(root().join("tests/golden/metrics.prom")).unwrap();
+    let rules = std::fs::read_to_string(root().join("dashboards/prometheus/resumeguard.rules.yaml")).unwrap();
+    let asked: Vec<String> =
+        expressions().into_iter().map(|(_, expression)| expression).chain([rules]).collect();
+    let families = page.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next());
+    for family in families {
+        assert!(asked.iter().any(|expression| expression.contains(family)), "nobody looks at {family}");
+    }
+}

@@ -22,4 +22,7 @@ mod probe;
 mod promql;
 mod recovery;
 mod rules;
+mod scale;
+mod security;
+mod service;
 mod tidy;

@@ -1,7 +1,4 @@
 //! Any bytes are decoded or refused, never worse; any token that is written is read back as it was.
-#![allow(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests say no like tests")]
-
-mod invariants;
 
 use allocation_counter::measure;
 use mongodb_resume_token::{
@@ -9,6 +6,8 @@ use mongodb_resume_token::{
     Uuid, Value, decode,
 };
 use proptest::prelude::*;
+
+use crate::invariants;
 
 fn timestamps() -> impl Strategy<Value = Timestamp> {
     any::<(u32, u32)>().prop_map(|(t, i)| Timestamp { t, i })
@@ -204,7 +203,7 @@ fn a_length_beyond_the_input_is_refused_before_memory_is_taken() {
 
 #[test]
 fn the_corpus_of_the_fuzzers_holds() {
-    let corpus = include_str!("data/fuzz-corpus.hex");
+    let corpus = include_str!("../data/fuzz-corpus.hex");
     assert!(corpus.lines().count() > 100);
     for line in corpus.lines() {
         let pairs = line.as_bytes().chunks(2);

@@ -1,7 +1,5 @@
 //! Every form a number can take, as mongod 6.0.5 wrote it for an `_id`: bytes, type bits, value; there and back.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests say no like tests")]
-
 use mongodb_resume_token::{Error, ErrorKind, Token, TokenData, TokenDocument, Value};
 
 /// What stands before an `_id` in a token of v1, up to the type byte of its value.

@@ -1,5 +1,4 @@
 //! Which event a token names, what a damaged one still tells, and what cannot be written.
-#![allow(clippy::panic, reason = "helpers of tests say no like tests")]
 
 use mongodb_resume_token::{
     Document, ErrorKind, Event, Field, Format, Identifier, Timestamp, Token, TokenData, TokenDocument,

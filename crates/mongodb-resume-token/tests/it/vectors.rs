@@ -1,11 +1,9 @@
 //! Every row of `tests/data/resume-tokens.jsonl`: tokens with what they must decode to, or why they must be refused.
-#![cfg(feature = "json")]
-#![allow(clippy::unwrap_used, reason = "helpers of tests say no like tests")]
 
 use mongodb_resume_token::{ErrorKind, Field, TokenDocument};
 use serde_json::{Map, Value as Json};
 
-const ROWS: &str = include_str!("data/resume-tokens.jsonl");
+const ROWS: &str = include_str!("../data/resume-tokens.jsonl");
 
 struct Row {
     line: usize,

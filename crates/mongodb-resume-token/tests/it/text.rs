@@ -1,15 +1,13 @@
 //! Whatever text a token is looked for in, the memory taken is in proportion to it, and nothing panics.
-#![cfg(feature = "json")]
-#![allow(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests say no like tests")]
 
-#[path = "invariants/mod.rs"]
-mod invariants;
 #[path = "invariants/text.rs"]
-mod text;
+mod invariants_of_text;
 
 use allocation_counter::measure;
 use mongodb_resume_token::{TokenDocument, find_token};
 use proptest::prelude::*;
+
+use crate::invariants;
 
 const MARK: &str = "826B03B3E1000000012B0229296E04";
 
@@ -44,9 +42,9 @@ fn what_stands_around_a_token_is_not_kept() {
 
 #[test]
 fn the_corpus_of_the_fuzzer_holds() {
-    let corpus = include_str!("data/fuzz-corpus.txt");
+    let corpus = include_str!("../data/fuzz-corpus.txt");
     assert!(corpus.lines().count() > 30);
-    corpus.lines().for_each(text::check);
+    corpus.lines().for_each(invariants_of_text::check);
 }
 
 /// Pieces of JSON that mean something here, in any order, and the other things that are found.
@@ -134,5 +132,5 @@ fn bounded(text: &str) {
         let taken = measure(|| drop(find(text)));
         assert!(taken.bytes_max < 4096 + 8 * text.len() as u64, "{text} {taken:?}");
     }
-    text::check(text);
+    invariants_of_text::check(text);
 }
