@@ -11,6 +11,7 @@
 
 mod cli;
 mod config;
+mod dashboards;
 mod decode;
 mod fake_connect;
 mod faults;

@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod alerts;
 mod auto;
 mod daemon;
 mod election;
