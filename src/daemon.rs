@@ -2,20 +2,22 @@
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::control::{self, Gate, Socket};
+use crate::control::Socket;
 use crate::history::{Happening, History, Reader};
+use crate::publish::http::{self, Room};
 use crate::publish::status::{Status, Tokens};
-use crate::publish::{Board, Published, VerdictLog, http, metrics, page};
+use crate::publish::{Board, Published, VerdictLog, metrics, page};
 use crate::recovery::{Desk, Hands};
+use crate::server::Server;
 use crate::signals;
 use crate::sources::Observer;
 use anyhow::Context as _;
+use axum::Router;
 use resumeguard_core::assess::{Memory, Thresholds, assess};
 use resumeguard_core::domain::{LossCause, Snapshot};
 use resumeguard_core::recovery::Mode;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::time::MissedTickBehavior;
 
 /// One pass after the other, with the memory between them.
@@ -128,23 +130,16 @@ impl Watch {
     /// Renders a pass.
     #[must_use]
     pub fn render(&self, snapshot: &Snapshot) -> Published {
-        // Nobody can be told apart yet, so nobody sees tokens.
         let overview = self.desk.as_ref().map(|desk| desk.show(|seen| seen.overview())).unwrap_or_default();
-        let status = Status::new(snapshot, Tokens::Hidden).with_plans(&overview);
-        let json = serde_json::to_vec(&status).unwrap_or_else(|error| {
-            tracing::error!(%error, "the status could not be written as JSON");
-            Vec::new()
-        });
+        let seen = Status::new(snapshot, Tokens::Shown).with_plans(&overview);
         let meters = self.observer.meters().chain(self.history.as_ref().map(History::meter));
         let plans = self.desk.as_ref().map(|desk| desk.show(metrics::plans)).unwrap_or_default();
         let recovery = self.desk.as_ref().map(|desk| desk.show(metrics::recovery)).unwrap_or_default();
-        Published {
-            at: self.clock.uptime(),
-            subjects: [metrics::subjects(snapshot), plans].concat().into(),
-            own: [metrics::own(meters, &self.own), recovery, metrics::process()].concat().into(),
-            status: json.into(),
-            page: page::render(&status, &overview, self.interval.as_secs().max(1)).into(),
-        }
+        let page =
+            page::render(&seen.clone().shown(Tokens::Hidden), &overview, self.interval.as_secs().max(1));
+        let subjects = [metrics::subjects(snapshot), plans].concat();
+        let own = [metrics::own(meters, &self.own), recovery, metrics::process()].concat();
+        Published::new(self.clock.uptime(), seen, subjects, own, page)
     }
 }
 
@@ -172,11 +167,8 @@ fn happenings(snapshot: &Snapshot) -> impl Iterator<Item = Happening> {
 /// Where the address cannot be listened on, or the server or the loop ends by itself.
 pub async fn run(config: &Config, clock: Clock) -> anyhow::Result<()> {
     let mut stop = std::pin::pin!(signals::stop()?);
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .with_context(|| format!("cannot listen on {} (http.listen)", config.listen))?;
-    // Port 0 means any: say which one it became.
-    let listen = listener.local_addr().unwrap_or(config.listen);
+    let server = Server::bind(&config.http, clock).await?;
+    let listen = server.address().unwrap_or(config.http.listen);
     tracing::info!(%listen, connect_clusters = config.connect.len(), "watching");
     // A disk that does not answer must not keep it from stopping either.
     let opened = async {
@@ -193,9 +185,9 @@ pub async fn run(config: &Config, clock: Clock) -> anyhow::Result<()> {
     };
     let board = Board::new(clock, config.poll.interval);
     let reader = watch.reader();
-    let changes = control::router(desk.clone(), Gate::Token(config.token.clone()));
-    let server = axum::serve(listener, http::router(board.clone(), reader.clone()).merge(changes));
-    let socket = control_socket(config, desk.clone()).await;
+    let router = http::router(Room { board: board.clone(), history: reader.clone(), desk: desk.clone() });
+    let server = server.serve(router.clone());
+    let socket = control_socket(config, router).await;
     let passes = async {
         let mut log = VerdictLog::default();
         let mut ticks = tokio::time::interval(config.poll.interval);
@@ -211,7 +203,7 @@ pub async fn run(config: &Config, clock: Clock) -> anyhow::Result<()> {
     };
     let ended = tokio::select! {
         () = passes => Err(anyhow::anyhow!("the passes ended by themselves")),
-        ended = server => ended.context("the HTTP server ended by itself"),
+        () = server => Err(anyhow::anyhow!("the HTTP server ended by itself")),
         ended = socket => ended.context("the control socket ended by itself"),
         signal = &mut stop => {
             tracing::info!(signal, "stopping");
@@ -226,7 +218,7 @@ pub async fn run(config: &Config, clock: Clock) -> anyhow::Result<()> {
 }
 
 /// Answers by the control socket. Where there is none, that is said once, and everything else goes on.
-async fn control_socket(config: &Config, desk: Desk) -> impl Future<Output = std::io::Result<()>> {
+async fn control_socket(config: &Config, router: Router) -> impl Future<Output = std::io::Result<()>> {
     let off = config.recovery.policies.greatest_mode() == Mode::Off;
     let socket = match config.recovery.directory.as_deref().filter(|_| !off) {
         Some(directory) => Socket::bind(directory).await.map(Some),
@@ -238,7 +230,7 @@ async fn control_socket(config: &Config, desk: Desk) -> impl Future<Output = std
     });
     async move {
         match socket {
-            Some(socket) => socket.serve(desk).await,
+            Some(socket) => socket.serve(router).await,
             None => std::future::pending().await,
         }
     }

@@ -45,7 +45,12 @@ fn every_key_is_documented() {
         let is_key =
             bare.starts_with('[') || bare.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
         // Alternatives of one another: the first of each pair is enough.
-        let alternative = ["password_file", "uri_file", "token"].iter().any(|key| bare.starts_with(key));
+        // These are read at once, or need a value of their own.
+        let of_http =
+            ["read_token", "users_file", "tls_", "client_", "password_hash", "certificate", "[http.users"];
+        let alternative =
+            ["password_file", "uri_file", "token"].iter().chain(&of_http).any(|key| bare.starts_with(key));
+        let alternative = alternative || bare.starts_with("rights =");
         if is_key && !alternative && !bare.starts_with("username =") | !switched_on.contains("username =") {
             switched_on.push_str(bare);
             switched_on.push('\n');
@@ -57,7 +62,20 @@ fn every_key_is_documented() {
     for key in keys {
         assert!(EXAMPLE.contains(&format!("{key} = ")), "{key} is not in config/resumeguard.toml");
     }
-    for key in ["password_file = ", "uri_file = ", "token = ", "token_file = "] {
+    let of_http = [
+        "read_token = ",
+        "read_token_file = ",
+        "users_file = ",
+        "tls_cert_file = ",
+        "tls_key_file = ",
+        "client_ca_file = ",
+        "client_certificates = ",
+        "[http.users.NAME]",
+        "password_hash = ",
+        "certificate = ",
+        "rights = ",
+    ];
+    for key in ["password_file = ", "uri_file = ", "token = ", "token_file = "].iter().chain(&of_http) {
         assert!(EXAMPLE.contains(key));
     }
 }

@@ -16,6 +16,7 @@ mod fake_connect;
 mod faults;
 mod golden;
 mod history;
+mod http;
 mod journal;
 mod probe;
 mod recovery;

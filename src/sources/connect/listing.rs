@@ -6,6 +6,9 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 
 /// Class of MongoDB's source connector.
+/// A trace is kept to this length: a real one has some 6 kB, and what it says stands at its beginning.
+const TRACE_BYTES: usize = 8 << 10;
+
 pub(super) const MONGO_SOURCE: &str = "com.mongodb.kafka.connect.MongoSourceConnector";
 
 /// One MongoDB source connector as listed. Its `Debug` form leaves the configuration out.
@@ -61,6 +64,13 @@ impl StateOf {
         let failed = TaskState::parse(&self.state) == TaskState::Failed;
         failed.then(|| Failure::of_trace(self.trace.as_deref().unwrap_or_default()))
     }
+
+    fn trace(&self) -> Option<String> {
+        let failed = TaskState::parse(&self.state) == TaskState::Failed;
+        let trace = self.trace.as_deref().filter(|_| failed)?;
+        let end = (0..=trace.len().min(TRACE_BYTES)).rev().find(|end| trace.is_char_boundary(*end))?;
+        Some(trace[..end].to_owned())
+    }
 }
 
 #[derive(Deserialize)]
@@ -104,6 +114,7 @@ fn tasks_of(status: &Status) -> Vec<TaskFacts> {
             id: task.id,
             state,
             failure: task.failure(),
+            trace: task.trace(),
             worker: task.worker_id.clone(),
             started: None,
         }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use std::path::Path;
 
 /// A desk of its own in a directory of its own, with this in `[recovery]`, and its freeze file looked at once.
-async fn desk(recovery: &str) -> (tempfile::TempDir, Desk) {
+pub(crate) async fn desk(recovery: &str) -> (tempfile::TempDir, Desk) {
     let directory = tempfile::tempdir().unwrap();
     let text = format!("[recovery]\ndirectory = \"{}\"\n{recovery}", directory.path().display());
     let config = crate::config::load_with(&text, &[]).unwrap().1;
