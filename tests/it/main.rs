@@ -18,6 +18,8 @@ mod golden;
 mod history;
 mod http;
 mod journal;
+#[path = "../program/leaks.rs"]
+mod leaks;
 mod probe;
 mod recovery;
 mod tidy;

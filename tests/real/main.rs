@@ -15,6 +15,8 @@ mod election;
 mod gate;
 mod history;
 mod keys;
+#[path = "../program/leaks.rs"]
+mod leaks;
 mod members;
 mod people;
 mod probe;

@@ -73,6 +73,11 @@ async fn told(request: reqwest::RequestBuilder) -> (u16, Value, Vec<String>) {
     (answer.status().as_u16(), answer.json().await.unwrap_or_default(), ways)
 }
 
+/// Whether it was refused as expected; too many wrong ones are turned away before they are looked at.
+fn as_wanted(status: u16, wanted: u16) -> bool {
+    status == wanted || status == 429 && wanted == 401
+}
+
 /// In `off`, `plan`, `approve` and `auto`, with every way to be known and with none: who is not known changes nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn unauthenticated_changes_are_refused_in_every_mode() {
@@ -148,15 +153,16 @@ async fn reading_is_open_or_needs_credentials_and_rights_are_separate() {
             None => request.bearer_auth(password),
             Some(name) => request.basic_auth(name, Some(password)),
         };
-        assert_eq!(with(client.get(&page)).send().await.unwrap().status().as_u16(), reads, "{who:?}");
+        let status = with(client.get(&page)).send().await.unwrap().status().as_u16();
+        assert!(as_wanted(status, reads), "{who:?}: {status}");
         let (status, problem, _) = told(with(client.post(&change).json(&body))).await;
-        assert_eq!(status, changes, "{who:?}: {problem}");
+        assert!(as_wanted(status, changes), "{who:?}: {problem}");
         // A browser would send the password along for a page of anybody's.
         let foreign = with(client.post(&change).json(&body)).header("origin", "https://evil.example");
         let (status, problem, _) = told(foreign).await;
-        assert_eq!(status, if changes == 401 { 401 } else { 403 }, "{who:?}: {problem}");
+        assert!(as_wanted(status, if changes == 401 { 401 } else { 403 }), "{who:?}: {problem}");
         let same = with(client.post(&change).json(&body)).header("origin", &own);
-        assert_eq!(told(same).await.0, changes, "{who:?}");
+        assert!(as_wanted(told(same).await.0, changes), "{who:?}");
     }
     let (by, _) = served.desk.ledger().frozen.clone().unwrap();
     assert_eq!(by.to_string(), "ada");
@@ -271,17 +277,21 @@ async fn what_stands_in_files_may_change_without_a_restart() {
 
     std::fs::write(path("users"), format!("ada:{}:change\n", hash("engine-pw"))).unwrap();
     until("the new password", async || status(as_ada(&by_old, "engine-pw")).await == 200).await;
-    assert_eq!(status(as_ada(&by_old, "difference")).await, 401, "a remembered password is forgotten");
+    assert!(
+        as_wanted(status(as_ada(&by_old, "difference")).await, 401),
+        "a remembered password is forgotten"
+    );
     std::fs::write(path("token"), "fedcba9876543210").unwrap();
     until("the new token", async || status(by_old.get(&page).bearer_auth("fedcba9876543210")).await == 200)
         .await;
-    assert_eq!(status(by_old.get(&page).bearer_auth(TOKEN)).await, 401);
+    assert!(as_wanted(status(by_old.get(&page).bearer_auth(TOKEN)).await, 401));
 
     // A file that is in the middle of being written, or wrong, changes nothing.
     std::fs::write(path("users"), "ada:nonsense\n").unwrap();
     std::fs::write(path("cert"), "-----BEGIN CERT").unwrap();
     tokio::time::sleep(Duration::from_millis(2500)).await;
-    assert_eq!(status(as_ada(&by_old, "engine-pw")).await, 200);
+    // Wrong ones before may have to be waited for.
+    until("what was before", async || status(as_ada(&by_old, "engine-pw")).await == 200).await;
 
     assert_eq!(status(as_ada(&by_new, "engine-pw")).await, 0, "not trusted yet");
     new.serves_in(folder.path());

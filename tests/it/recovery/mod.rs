@@ -19,7 +19,8 @@ pub(crate) async fn desk(recovery: &str) -> (tempfile::TempDir, Desk) {
     let text = format!("[recovery]\ndirectory = \"{}\"\n{recovery}", directory.path().display());
     let config = crate::config::load_with(&text, &[]).unwrap().1;
     let desk = Desk::open(&config, Clock::start()).await;
-    assert_eq!(desk.no_journal(), None);
+    let off = recovery.contains("\"off\"");
+    assert_eq!(desk.no_journal().as_deref(), off.then_some("recovery.mode is off"));
     while desk.frozen().is_some() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
