@@ -6,10 +6,11 @@ mod reload;
 mod socket;
 mod who;
 
-pub use api::{Done, Problem, router};
-pub use reload::reload;
+pub(crate) use api::routes;
+pub use api::{Done, Problem};
+pub(crate) use reload::routes as reload_routes;
 pub use socket::{FILE, Socket, SocketError};
-pub use who::{Gate, Peer};
+pub use who::Peer;
 
 use crate::publish::recovery::{Overview, Told, told};
 use crate::recovery::{Desk, Refused};
@@ -17,12 +18,13 @@ use resumeguard_core::domain::ConnectorId;
 use resumeguard_core::recovery::{Actor, AttemptId, PlanId, Strategy};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use utoipa::ToSchema;
 
 /// Characters that a reason may have.
 pub const REASON_LENGTH: usize = 500;
 
 /// What somebody wants, as it is sent. Each verb needs `reason`, and the field of what it is about.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// Why. It is written into the journal.
@@ -84,6 +86,32 @@ impl Verb {
             Self::Restore => "restore",
             Self::Freeze => "freeze",
             Self::Unfreeze => "unfreeze",
+        }
+    }
+
+    /// Where it is asked for.
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Self::Approve => "/api/v1/recovery/approve",
+            Self::Discard => "/api/v1/recovery/discard",
+            Self::Acknowledge => "/api/v1/recovery/acknowledge",
+            Self::Run => "/api/v1/recovery/run",
+            Self::Restore => "/api/v1/recovery/restore",
+            Self::Freeze => "/api/v1/recovery/freeze",
+            Self::Unfreeze => "/api/v1/recovery/unfreeze",
+        }
+    }
+
+    /// What it does, in a sentence.
+    pub(crate) fn summary(self) -> &'static str {
+        match self {
+            Self::Approve => "Lets a plan be carried out.",
+            Self::Discard => "Keeps a plan from being carried out.",
+            Self::Acknowledge => "What failed was looked at: it may be tried again.",
+            Self::Run => "Carries a plan out now.",
+            Self::Restore => "Puts back what an attempt has replaced.",
+            Self::Freeze => "Stops all recovery before its next step.",
+            Self::Unfreeze => "Lets recovery go on.",
         }
     }
 }
