@@ -3,7 +3,9 @@
 use super::load::within;
 use super::raw::{HumanDuration, list};
 use super::{ConfigError, History, Hooks, Recovery};
-use resumeguard_core::recovery::{ManagedBy, Mode, Policies, Policy, Strategy, TolerateSettings, Trigger};
+use resumeguard_core::recovery::{
+    ManagedBy, Mode, Policies, Policy, Strategy, TolerateSettings, Trigger, suited,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -204,6 +206,15 @@ fn can_ever_act(policy: &Policy, all: &Policies) -> Result<(), ConfigError> {
     }
     let Some(strategy) = policy.strategy else { return Ok(()) };
     let code = strategy.code();
+    if !policy.on.is_empty() && !policy.on.iter().any(|trigger| suited(*trigger).contains(&strategy)) {
+        let made_for: Vec<&str> = Trigger::ALL
+            .iter()
+            .filter(|known| suited(**known).contains(&strategy))
+            .map(|t| t.code())
+            .collect();
+        let problem = format!("{code} is made for {}, and `on` names none of these", made_for.join(", "));
+        return Err(ConfigError::at(&key("strategy"), problem));
+    }
     if mode == Mode::Auto && !strategy.may_be_automatic() {
         let problem =
             format!("{code} is never done without a person; write mode = \"approve\" for this policy");

@@ -41,6 +41,8 @@ pub enum Need {
     ZlibHeaders,
     /// Shared libraries that mongod links.
     MongodLibraries,
+    /// The program `openssl`, which puts a key and its certificate into the form that Java reads.
+    Openssl,
 }
 
 impl Need {
@@ -61,6 +63,7 @@ impl Need {
             Self::OpensslHeaders => &["libssl-dev"],
             Self::ZlibHeaders => &["zlib1g-dev"],
             Self::MongodLibraries => &["libcurl4", "libssl3", "liblzma5"],
+            Self::Openssl => &["openssl"],
         }
     }
 
@@ -72,6 +75,7 @@ impl Need {
             Self::Valgrind => on_path("valgrind").is_some(),
             Self::Kcat => on_path("kcat").is_some(),
             Self::Maven => on_path("mvn").is_some(),
+            Self::Openssl => on_path("openssl").is_some(),
             Self::Pip => runs("python3", &["-m", "pip", "--version"]).await,
             Self::Compiler => ["cc", "g++", "make", "pkg-config"].iter().all(|tool| on_path(tool).is_some()),
             Self::OpensslHeaders => runs("pkg-config", &["--exists", "libssl"]).await,
@@ -209,6 +213,14 @@ pub(crate) async fn run(program: &str, arguments: &[&str], folder: &Path) -> Res
         bail!("{program} {}: {}\n{said}", arguments.join(" "), output.status);
     }
     Ok(())
+}
+
+/// What a tool says on its standard output.
+pub(crate) async fn output(program: &str, arguments: &[&str]) -> Result<String> {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).kill_on_drop(true).output().await;
+    let output = output.with_context(|| format!("cannot run {program}"))?;
+    anyhow::ensure!(output.status.success(), "{program} {}: {}", arguments.join(" "), output.status);
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The end of a text: what a person needs of a long log.

@@ -7,9 +7,10 @@ mod single;
 pub(crate) use client::message;
 pub use client::{Client, ConnectError};
 pub use listing::Listed;
+pub(crate) use listing::MONGO_SOURCE;
 
 use crate::clock::Clock;
-use crate::config::{ConnectCluster, Poll};
+use crate::config::{ConnectCluster, Poll, Worker};
 use crate::sources::Meter;
 use crate::sources::kafka::StatusTopic;
 use crate::sources::offsets::{Offsets, Reading};
@@ -21,12 +22,14 @@ use std::time::Duration;
 /// Reads one Connect cluster.
 #[derive(Debug)]
 pub struct ConnectReader {
+    made_of: (ConnectCluster, Poll),
     name: String,
     client: Client,
     slow_lane: Duration,
     plugins_read_at: Option<Duration>,
     pass_began: Duration,
     managed_by: Option<ManagedBy>,
+    worker: Option<Worker>,
     plugin_versions: HashMap<String, Option<String>>,
     /// The worker's own, where it could be read.
     worker_version: Option<String>,
@@ -47,6 +50,7 @@ impl ConnectReader {
     pub fn new(cluster: &ConnectCluster, poll: &Poll) -> Result<Self, ConnectError> {
         let client = Client::new(cluster)?;
         Ok(Self {
+            made_of: (cluster.clone(), *poll),
             name: cluster.name.clone(),
             offsets: Offsets::new(cluster, poll, &client),
             client,
@@ -54,6 +58,7 @@ impl ConnectReader {
             plugins_read_at: None,
             pass_began: Duration::ZERO,
             managed_by: cluster.managed_by,
+            worker: cluster.worker.clone(),
             plugin_versions: HashMap::new(),
             worker_version: None,
             listed: Vec::new(),
@@ -81,6 +86,12 @@ impl ConnectReader {
         self.managed_by
     }
 
+    /// The standalone worker that it is, where its file may be edited.
+    #[must_use]
+    pub fn worker(&self) -> Option<&Worker> {
+        self.worker.as_ref()
+    }
+
     /// A client of the same Connect cluster.
     #[must_use]
     pub fn client(&self) -> Client {
@@ -91,6 +102,13 @@ impl ConnectReader {
     #[must_use]
     pub fn listed(&self) -> &[Listed] {
         &self.listed
+    }
+
+    /// Whether one made of these would read just the same.
+    pub(in crate::sources) fn is_of(&self, cluster: &ConnectCluster, poll: &Poll) -> bool {
+        let (mine, my_poll) = &self.made_of;
+        let pace = |poll: &Poll| (poll.offsets_at_once, poll.sizes_every);
+        mine == cluster && pace(my_poll) == pace(poll)
     }
 
     /// Whether the listing of this pass succeeded.
@@ -158,11 +176,20 @@ impl ConnectReader {
         listed.version.clone().or(installed)
     }
 
-    /// Reads the positions of what this pass has listed, from wherever the configuration says.
+    /// Reads the positions of what this pass has listed, from wherever the configuration says. While Connect cannot be read,
+    /// what stands elsewhere can.
     pub async fn read_offsets(&mut self, clock: &Clock, deadline: Duration) {
         if self.is_readable() {
             self.offsets.read(&self.listed, clock, deadline).await;
+        } else {
+            self.offsets.read_beside(&self.listed, clock, deadline).await;
         }
+    }
+
+    /// Where positions are read from, and what is found there beside those that are listed.
+    #[must_use]
+    pub fn offsets(&self) -> &Offsets {
+        &self.offsets
     }
 
     /// The newest reading of a connector's offsets that is not older than `stale_after`.

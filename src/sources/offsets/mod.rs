@@ -2,6 +2,7 @@
 //! A new place is a file here, a variant of [`Origin`] and a word of `OffsetsFrom`.
 
 mod entry;
+pub mod file;
 mod rest;
 mod topic;
 
@@ -11,9 +12,11 @@ use crate::clock::Clock;
 use crate::config::{ConnectCluster, Poll};
 use crate::sources::Meter;
 use crate::sources::connect::{Client, Listed};
+use file::FileOffsets;
 use rest::RestOffsets;
 use resumeguard_core::domain::{Observed, OffsetsFrom, StoredEntry, Why};
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::time::Duration;
 use topic::TopicOffsets;
 
@@ -73,6 +76,7 @@ impl Readings {
 enum Origin {
     Rest(RestOffsets),
     Topic(TopicOffsets),
+    File(FileOffsets),
 }
 
 impl Origin {
@@ -82,6 +86,18 @@ impl Origin {
         match self {
             Self::Rest(rest) => rest.read(wanted, clock, deadline).await,
             Self::Topic(topic) => topic.read(wanted, clock, deadline).await,
+            Self::File(file) => {
+                let names: Vec<&str> = wanted.iter().map(|listed| listed.name.as_str()).collect();
+                file.read(&names, clock, deadline).await;
+            }
+        }
+    }
+
+    /// It can be read while Connect cannot.
+    fn stands_beside(&self) -> bool {
+        match self {
+            Self::Rest(_) | Self::Topic(_) => false,
+            Self::File(_) => true,
         }
     }
 
@@ -89,6 +105,7 @@ impl Origin {
         match self {
             Self::Rest(_) => OffsetsFrom::Rest,
             Self::Topic(_) => OffsetsFrom::Topic,
+            Self::File(_) => OffsetsFrom::File,
         }
     }
 
@@ -96,6 +113,7 @@ impl Origin {
         match self {
             Self::Rest(rest) => &rest.readings,
             Self::Topic(topic) => &topic.readings,
+            Self::File(file) => &file.readings,
         }
     }
 
@@ -104,6 +122,7 @@ impl Origin {
         match self {
             Self::Rest(rest) => rest.keep_only(names),
             Self::Topic(topic) => topic.keep_only(names),
+            Self::File(file) => file.readings.keep_only(names),
         }
     }
 
@@ -111,6 +130,7 @@ impl Origin {
         match self {
             Self::Rest(rest) => &rest.meter,
             Self::Topic(topic) => &topic.meter,
+            Self::File(file) => &file.meter,
         }
     }
 }
@@ -132,6 +152,7 @@ impl Offsets {
     #[must_use]
     pub fn new(cluster: &ConnectCluster, poll: &Poll, client: &Client) -> Self {
         let rest = || Origin::Rest(RestOffsets::new(&cluster.name, client.clone(), poll.offsets_at_once));
+        let file = || Some(Origin::File(FileOffsets::new(&cluster.name, cluster.offsets.file.as_deref()?)));
         let topic = || {
             let topic = cluster.offsets.topic.as_ref()?;
             Some(Origin::Topic(TopicOffsets::new(&cluster.name, topic, &cluster.offsets.elsewhere)))
@@ -139,7 +160,7 @@ impl Offsets {
         let origin = |from: &OffsetsFrom| match from {
             OffsetsFrom::Rest => Some(rest()),
             OffsetsFrom::Topic => topic(),
-            OffsetsFrom::File => None,
+            OffsetsFrom::File => file(),
         };
         Self {
             cluster: cluster.name.clone(),
@@ -169,6 +190,38 @@ impl Offsets {
             wanted.retain(|listed| read.get(&listed.name).is_none_or(|reading| reading.at < begun));
         }
         self.say(listed, begun);
+    }
+
+    /// The same while Connect cannot be read, of what was listed last.
+    pub async fn read_beside(&mut self, listed: &[Listed], clock: &Clock, deadline: Duration) {
+        let wanted: Vec<&Listed> = listed.iter().collect();
+        for (at, origin) in self.origins.iter_mut().enumerate().filter(|(_, origin)| origin.stands_beside()) {
+            self.asked = self.asked.max(at + 1);
+            origin.read(&wanted, clock, deadline).await;
+        }
+    }
+
+    /// Whether positions can be read while Connect cannot.
+    #[must_use]
+    pub fn stands_beside(&self) -> bool {
+        self.origins.iter().any(Origin::stands_beside)
+    }
+
+    /// The file of a standalone worker, where positions are read there.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.origins.iter().find_map(|origin| match origin {
+            Origin::File(file) => Some(file.path()),
+            Origin::Rest(_) | Origin::Topic(_) => None,
+        })
+    }
+
+    /// Names of connectors that have a position in a file.
+    pub fn names_in_file(&self) -> impl Iterator<Item = &str> {
+        self.origins.iter().flat_map(|origin| match origin {
+            Origin::File(file) => file.names().collect(),
+            Origin::Rest(_) | Origin::Topic(_) => Vec::new(),
+        })
     }
 
     /// Where positions came from in the pass that began then, told when it changes.

@@ -3,6 +3,8 @@
 mod bench;
 mod cures;
 mod races;
+mod rebalance;
+mod room;
 mod salvage;
 mod topic;
 

@@ -2,12 +2,13 @@
 
 use super::bench::{Bench, story};
 use super::{Topic, Writer, exactly, fail, failed, fresh, namespace_of, running};
+use crate::proxy::Proxy;
 use crate::shared::{LONG, Shared, nothing};
 use resumeguard_core::domain::ConnectorState;
 use resumeguard_core::recovery::{Ended, Loses, Lost, Strategy, Trigger};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use xtask::{ConnectorStatus, ReplicaSet, ReplicaSetSpec};
+use xtask::{ReplicaSet, ReplicaSetSpec};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_connector_goes_on_at_the_oldest_surviving_entry() {
@@ -42,7 +43,8 @@ async fn a_running_idle_connector_loses_nothing() {
     let (shared, name) = (Shared::take().await, fresh("idle"));
     shared.connector(&name, nothing()).await;
     let connect = shared.connect();
-    let mut bench = Bench::new(connect.url(), "").await;
+    let mut proxy = Proxy::start(connect.url()).await;
+    let mut bench = Bench::new(&proxy.url, "").await;
     bench.pass().await;
     let mut writer = Writer::new(shared.stack.mongod(), &namespace_of(&name));
     writer.write_some(5).await;
@@ -62,13 +64,16 @@ async fn a_running_idle_connector_loses_nothing() {
         .await;
     assert_eq!(planned.plan.strategy, Strategy::Salvage, "{planned:?}");
 
+    // One is written while it stands stopped: it is not asked to go on before that.
+    proxy.hold("PUT /resume");
     let id = bench.begin(&name, Strategy::Salvage).await;
-    // One is written while it stands stopped.
     let between = async {
-        let stopped =
-            |status: &ConnectorStatus| status.connector.state == "STOPPED" && status.tasks.is_empty();
-        connect.wait_until(&name, LONG, stopped).await.unwrap();
-        writer.write().await
+        proxy.held().await;
+        let status = connect.status(&name).await.unwrap().unwrap();
+        assert_eq!((status.connector.state.as_str(), status.tasks.len()), ("STOPPED", 0), "{status}");
+        let written = writer.write().await;
+        proxy.release();
+        written
     };
     let (attempt, between) = tokio::join!(bench.ended(&id), between);
     println!("{}", story(&attempt));

@@ -4,6 +4,7 @@ mod bench_tokens;
 mod bench_topic;
 mod cargo;
 mod ci;
+mod compat;
 mod daemon;
 mod demo;
 mod forecast;
@@ -34,6 +35,8 @@ pub(crate) enum Command {
     Demo(demo::Arguments),
     /// Brings about every fault that the daemon must detect, on real parts, and measures how long it takes.
     Matrix(matrix::Arguments),
+    /// Runs old and new versions of MongoDB, Kafka Connect and the connectors, and holds what the daemon says against what happens.
+    Compat(compat::Arguments),
     /// Kills the daemon before, during and after every step of recovery, on real parts, and looks at what becomes of it.
     KillMatrix(kill_matrix::Arguments),
     /// Holds the outage budget against an oplog that really rolls, by steady load and by day and night.
@@ -58,6 +61,7 @@ impl Command {
             Self::Stack { order } => guarded(stack::run(order)).await,
             Self::Demo(arguments) => demo::run(arguments).await,
             Self::Matrix(arguments) => Box::pin(guarded(matrix::run(arguments))).await,
+            Self::Compat(arguments) => Box::pin(guarded(compat::run(arguments))).await,
             Self::KillMatrix(arguments) => Box::pin(guarded(kill_matrix::run(arguments))).await,
             Self::Forecast(arguments) => Box::pin(guarded(forecast::run(arguments))).await,
             Self::Test(arguments) => guarded(test::run(arguments)).await,

@@ -2,8 +2,10 @@
 
 mod connection_string;
 mod connector;
+mod debezium;
 mod facts;
 mod failure;
+mod java_map;
 mod loss;
 mod offset;
 mod oplog;
@@ -17,11 +19,16 @@ mod words;
 
 pub use connection_string::{ConnectionString, ReadPreference, Refusal, with_port};
 pub use connector::{ConnectorState, HiddenSettings, Settings, StartupMode, TaskState, Tolerance};
+pub use debezium::{
+    DEBEZIUM_NAMES, DEBEZIUM_SETTINGS, DEBEZIUM_SOURCE, Debezium, SnapshotMode, connection_uri, key_of,
+    pick_live_of_debezium, token_text,
+};
 pub use facts::{
     Collections, ConnectorFacts, ConnectorId, DeploymentFacts, Facts, Position, SourceFacts, StoredOffset,
 };
 pub use facts::{Now, TaskFacts};
 pub use failure::{Failure, FailureClass, FailureCounts};
+pub use java_map::{JavaMap, JavaMapError};
 pub use loss::{Discontinuity, LossCause, Outcome};
 pub use mongodb_resume_token::Timestamp;
 pub use offset::{StreamEnd, TokenKind, parse_offset};

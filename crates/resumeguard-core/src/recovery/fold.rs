@@ -166,6 +166,21 @@ impl Ledger {
         self.endings(connector, |_| true).last().is_some_and(|(ended, _)| ended == Ended::NeedsPerson)
     }
 
+    /// How often a connector was recovered within the last day and lost history by it, since a person last acknowledged. Each of
+    /// these succeeded; together they say that the trouble comes again. What a person has restored is not counted.
+    #[must_use]
+    pub fn losing_recoveries(&self, connector: &ConnectorId, now_ms: i64) -> usize {
+        const DAY_MS: i64 = 86_400_000;
+        let since = self.acknowledged.get(connector).copied().unwrap_or(i64::MIN);
+        let losing = |attempt: &&Attempt| attempt.plan.restores.is_none() && attempt.lost != Lost::Nothing;
+        let recent = |at_ms: i64| at_ms > since && now_ms.saturating_sub(at_ms) < DAY_MS;
+        self.attempts_at(connector)
+            .filter(losing)
+            .filter_map(|attempt| attempt.ended.as_ref())
+            .filter(|(ended, _, at_ms)| *ended == Ended::Recovered && recent(*at_ms))
+            .count()
+    }
+
     /// Until when the cooldown after the last attempt at a connector lasts, milliseconds since 1970; a restart begins none.
     #[must_use]
     pub fn cooldown_until(&self, connector: &ConnectorId, cooldown: Duration) -> Option<i64> {

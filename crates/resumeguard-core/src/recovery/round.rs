@@ -2,7 +2,7 @@
 
 use super::{
     Blocker, ConnectFacts, Fingerprint, Ledger, Mode, Oplog, Plan, Policies, Sightings, Situation,
-    Surroundings, Trigger, blockers, plan, trigger,
+    Surroundings, Trigger, blockers, blockers::unfit, plan, trigger,
 };
 use crate::assess::STALE_INTERVALS;
 use crate::domain::{ConnectorFacts, ConnectorId, ConnectorReport, Facts, Observed, Snapshot, Why};
@@ -107,7 +107,8 @@ pub fn round(
 
 fn planned(situation: &Situation<'_>, trigger: Trigger, around: &Surroundings<'_>) -> Option<Planned> {
     let (chosen, others) = plan(situation, trigger, around.all.policies)?;
-    let blockers = blockers(&chosen, situation, around);
+    let mut blockers = blockers(&chosen, situation, around);
+    blockers.extend(unfit(&chosen, around.all));
     let alternatives = others
         .into_iter()
         .map(|other| {

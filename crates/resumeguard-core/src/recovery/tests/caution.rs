@@ -133,6 +133,9 @@ fn every_blocker_says_what_clears_it_in_one_line() {
         Blocker::NeverAutomatic,
         Blocker::RemovedBefore,
         Blocker::SettingHidden { key: text() },
+        Blocker::KeepsLosing { recoveries: 3 },
+        Blocker::StrategyUnfit { wanted: super::super::Strategy::Salvage },
+        Blocker::Debezium,
     ];
     assert_eq!(all.iter().map(Blocker::code).collect::<Vec<_>>(), Blocker::CODES);
     for blocker in all {
