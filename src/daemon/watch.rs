@@ -91,7 +91,12 @@ impl Watch {
 
     /// Makes plans after each pass, and has carried out what may be.
     #[must_use]
-    pub fn recovering(self, desk: Desk) -> Self {
+    pub fn recovering(mut self, desk: Desk) -> Self {
+        for attempt in desk.ledger().open_attempts() {
+            if let Some(saved) = &attempt.saved {
+                self.observer.assume(&attempt.plan.connector, &saved.config);
+            }
+        }
         Self { desk: Some(desk), ..self }
     }
 

@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod alerts;
 mod auto;
 mod daemon;
 mod election;
@@ -24,12 +25,16 @@ mod people;
 mod probe;
 mod proxy;
 mod recovery;
+mod rights;
 mod rules;
 mod scrape;
+mod secured;
 mod seed;
+mod sharded;
 mod shared;
 mod standalone;
 mod status_topic;
 mod streams;
 mod tokens;
+mod topologies;
 mod traffic;

@@ -6,6 +6,7 @@ mod cargo;
 mod ci;
 mod compat;
 mod daemon;
+mod dashboards;
 mod demo;
 mod forecast;
 mod fuzz;
@@ -41,6 +42,8 @@ pub(crate) enum Command {
     KillMatrix(kill_matrix::Arguments),
     /// Holds the outage budget against an oplog that really rolls, by steady load and by day and night.
     Forecast(forecast::Arguments),
+    /// Writes Grafana's dashboards.
+    Dashboards(dashboards::Arguments),
     /// Runs every test, those on the real stack included.
     Test(test::Arguments),
     /// Checks format, lints and docs, then runs every test.
@@ -64,6 +67,7 @@ impl Command {
             Self::Compat(arguments) => Box::pin(guarded(compat::run(arguments))).await,
             Self::KillMatrix(arguments) => Box::pin(guarded(kill_matrix::run(arguments))).await,
             Self::Forecast(arguments) => Box::pin(guarded(forecast::run(arguments))).await,
+            Self::Dashboards(arguments) => dashboards::run(&arguments),
             Self::Test(arguments) => guarded(test::run(arguments)).await,
             Self::Ci(arguments) => guarded(ci::run(arguments)).await,
             Self::BenchTokens(arguments) => guarded(bench_tokens::run(arguments)).await,

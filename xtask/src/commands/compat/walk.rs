@@ -178,7 +178,8 @@ impl Scene<'_> {
         })
         .await?;
         let task = &seen["tasks"][0];
-        let expected = json!({ "id": 0, "state": "FAILED", "code": code, "class": "history_lost" });
+        let class = if code.is_some() { "history_lost" } else { "other" };
+        let expected = json!({ "id": 0, "state": "FAILED", "code": code, "class": class });
         if *task != expected {
             let status = self.connect()?.status(NAME).await?.context("no status")?;
             bail!("the task is {task}, not {expected}: {status}");
