@@ -47,6 +47,21 @@ pub struct RawConnect {
     /// File that holds the password.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password_file: Option<String>,
+    /// Bearer token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<Secret>,
+    /// File that holds the bearer token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<String>,
+    /// Certificates that are trusted instead of the system's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+    /// Our own certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_cert_file: Option<String>,
+    /// Its key, where it is not in the same file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_key_file: Option<String>,
     /// May the connectors' own connection strings be used?
     #[serde(default = "yes")]
     pub use_connector_uris: bool,
@@ -98,12 +113,98 @@ pub struct RawMongodb {
     /// File that holds the connection string.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uri_file: Option<String>,
+    /// User, where the connection string names none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// Its password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    /// File that holds the password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<String>,
+    /// Certificates that are trusted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+    /// Our own certificate and its key, in one file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_cert_file: Option<String>,
+    /// How long Amazon DocumentDB keeps its change stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention: Option<HumanDuration>,
     /// Hosts that it serves.
     #[serde(deserialize_with = "list")]
     pub hosts: Vec<String>,
     /// Connectors that it serves.
     #[serde(deserialize_with = "list")]
     pub connectors: Vec<String>,
+    /// `[mongodb.NAME.shards.SHARD]`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub shards: BTreeMap<String, RawShard>,
+}
+
+/// `[mongodb.NAME.shards.SHARD]`: the way past the router to one shard.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawShard {
+    /// Connection string.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uri: Option<Secret>,
+    /// File that holds the connection string.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uri_file: Option<String>,
+    /// User, where the connection string names none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// Its password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    /// File that holds the password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<String>,
+    /// Certificates that are trusted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+    /// Our own certificate and its key, in one file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_cert_file: Option<String>,
+}
+
+/// What a deployment and a shard have in common.
+pub(super) struct RawEntrance<'a> {
+    pub(super) uri: Option<&'a Secret>,
+    pub(super) uri_file: Option<&'a str>,
+    pub(super) username: Option<&'a str>,
+    pub(super) password: Option<&'a Secret>,
+    pub(super) password_file: Option<&'a str>,
+    pub(super) ca_file: Option<&'a str>,
+    pub(super) client_cert_file: Option<&'a str>,
+}
+
+/// The tables have the same fields under the same names.
+macro_rules! entrance {
+    ($raw:expr) => {
+        RawEntrance {
+            uri: $raw.uri.as_ref(),
+            uri_file: $raw.uri_file.as_deref(),
+            username: $raw.username.as_deref(),
+            password: $raw.password.as_ref(),
+            password_file: $raw.password_file.as_deref(),
+            ca_file: $raw.ca_file.as_deref(),
+            client_cert_file: $raw.client_cert_file.as_deref(),
+        }
+    };
+}
+
+impl RawMongodb {
+    pub(super) fn entrance(&self) -> RawEntrance<'_> {
+        entrance!(self)
+    }
+}
+
+impl RawShard {
+    pub(super) fn entrance(&self) -> RawEntrance<'_> {
+        entrance!(self)
+    }
 }
 
 /// `[poll]`.

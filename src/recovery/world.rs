@@ -150,6 +150,7 @@ fn is_momentary(error: &ConnectError) -> bool {
         | ConnectError::Rebalancing { .. } => true,
         ConnectError::Status { status, .. } | ConnectError::NotJson { status, .. } => *status >= 500,
         ConnectError::Unauthorized { .. }
+        | ConnectError::Tls { .. }
         | ConnectError::TooLarge { .. }
         | ConnectError::OffsetsUnsupported
         | ConnectError::Unaddressable

@@ -25,6 +25,8 @@ pub struct Meter {
     pub durations: Histogram,
     /// Why the last one failed: one line with what to do.
     pub error: Option<String>,
+    /// What it cannot read and could do without: one line with what to do.
+    pub lacking: Option<String>,
 }
 
 impl Meter {
@@ -44,6 +46,7 @@ impl Meter {
             last_success: None,
             durations: Histogram::with_opts(options).expect("constant options"),
             error: None,
+            lacking: None,
         }
     }
 
@@ -77,6 +80,11 @@ impl Meter {
     #[must_use]
     pub fn facts(&self) -> SourceFacts {
         let up = self.last_success.is_some() && self.error.is_none();
-        SourceFacts { source: self.source, name: self.name.clone(), up, error: self.error.clone() }
+        SourceFacts {
+            source: self.source,
+            name: self.name.clone(),
+            up,
+            error: self.error.clone().or_else(|| self.lacking.clone()),
+        }
     }
 }

@@ -12,6 +12,8 @@ pub mod offsets;
 mod prober;
 mod probing;
 mod reached;
+mod rotation;
+mod tls;
 
 /// One line for all problems of a pass: the first, and how many more there are.
 fn summary(problems: &[String]) -> Result<(), String> {

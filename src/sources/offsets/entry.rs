@@ -1,11 +1,11 @@
 //! One stored entry, from whichever place: a partition and its offset, both JSON objects.
 
 use crate::sources::kafka::parse_key;
-use resumeguard_core::domain::{StoredBytes, StoredEntry, parse_offset};
+use resumeguard_core::domain::{StoredBytes, StoredEntry, key_of, parse_offset, token_text};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// What is stored under a partition of a MongoDB source connector (`ns`); `None` for another kind's. `stored_at` is when it was
+/// What is stored under a partition of a connector that reads from MongoDB; `None` for another kind's. `stored_at` is when it was
 /// stored, seconds since 1970, where the source tells.
 pub(super) fn stored_entry(
     partition: &Map<String, Value>,
@@ -13,8 +13,8 @@ pub(super) fn stored_entry(
     stored_at: Option<i64>,
     bytes: Option<StoredBytes>,
 ) -> Option<StoredEntry> {
-    let ns = partition.get("ns")?.as_str()?.to_owned();
-    let text = offset.get("_id").and_then(Value::as_str).map(str::to_owned);
+    let ns = key_of(partition)?;
+    let text = token_text(offset);
     Some(StoredEntry { ns, offset: parse_offset(offset, stored_at), text, bytes })
 }
 
@@ -26,7 +26,8 @@ pub(super) fn bytes_entry(bytes: StoredBytes, stored_at: Option<i64>) -> Option<
     stored_entry(&partition, &offset, stored_at, Some(bytes))
 }
 
-/// Reads the answer of `GET /connectors/NAME/offsets`. Entries whose partition is not this connector's kind (`ns`) and tombstones are left out.
+/// Reads the answer of `GET /connectors/NAME/offsets`. Entries whose partition is of no connector that reads from
+/// MongoDB, and tombstones are left out.
 ///
 /// # Errors
 /// Where the body is not of Connect's form.
@@ -61,7 +62,7 @@ mod tests {
         assert_eq!(entries.len(), 1);
         assert_eq!(entries[0].ns, "mongodb://127.0.0.1:28017/db.hb-2-x");
         assert!(matches!(entries[0].offset, StoredOffset::Token(_)));
-        let odd = br#"{"offsets": [{"partition": {"ns": "x"}, "offset": null}, {"partition": {"server_id": "s"}, "offset": {}}]}"#;
+        let odd = br#"{"offsets": [{"partition": {"ns": "x"}, "offset": null}, {"partition": {"server": "s"}, "offset": {}}]}"#;
         assert_eq!(parse_offsets(odd).unwrap(), []);
         assert!(parse_offsets(br#"{"offsets": {}}"#).is_err());
     }

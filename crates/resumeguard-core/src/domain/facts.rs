@@ -72,6 +72,9 @@ pub enum StoredOffset {
         /// The text is a document.
         parses: bool,
     },
+    /// A token of Amazon DocumentDB's, with the time that it is seen to hold; that is documented nowhere. It counts where an
+    /// operator has said that the deployment is one of these.
+    DocumentDb(Position),
     /// A token of a product that keeps no (documented) time in it.
     Opaque,
 }
@@ -177,9 +180,13 @@ impl ConnectorFacts {
     pub fn position(&self) -> Option<&Position> {
         match &self.offset {
             Ok(StoredOffset::Token(position)) => Some(position),
-            Ok(StoredOffset::Copying | StoredOffset::Malformed { .. } | StoredOffset::Opaque) | Err(_) => {
-                None
-            }
+            Ok(
+                StoredOffset::Copying
+                | StoredOffset::Malformed { .. }
+                | StoredOffset::DocumentDb(_)
+                | StoredOffset::Opaque,
+            )
+            | Err(_) => None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod connection_string;
 mod connector;
+mod debezium;
 mod facts;
 mod failure;
 mod java_map;
@@ -18,6 +19,10 @@ mod words;
 
 pub use connection_string::{ConnectionString, ReadPreference, Refusal, with_port};
 pub use connector::{ConnectorState, HiddenSettings, Settings, StartupMode, TaskState, Tolerance};
+pub use debezium::{
+    DEBEZIUM_NAMES, DEBEZIUM_SETTINGS, DEBEZIUM_SOURCE, Debezium, SnapshotMode, connection_uri, key_of,
+    pick_live_of_debezium, token_text,
+};
 pub use facts::{
     Collections, ConnectorFacts, ConnectorId, DeploymentFacts, Facts, Position, SourceFacts, StoredOffset,
 };

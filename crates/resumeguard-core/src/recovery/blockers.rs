@@ -111,11 +111,13 @@ pub enum Blocker {
         /// What it wants.
         wanted: Strategy,
     },
+    /// Debezium's connector: what it stores is in a form of its own, and its settings are others.
+    Debezium,
 }
 
 impl Blocker {
     /// Every word of [`Blocker::code`].
-    pub const CODES: [&'static str; 29] = [
+    pub const CODES: [&'static str; 30] = [
         "off",
         "plan_only",
         "new_journal",
@@ -145,6 +147,7 @@ impl Blocker {
         "setting_hidden",
         "keeps_losing",
         "strategy_unfit",
+        "debezium",
     ];
 
     /// The word that metrics and JSON carry.
@@ -180,6 +183,7 @@ impl Blocker {
             Self::SettingHidden { .. } => "setting_hidden",
             Self::KeepsLosing { .. } => "keeps_losing",
             Self::StrategyUnfit { .. } => "strategy_unfit",
+            Self::Debezium => "debezium",
         }
     }
 
@@ -217,6 +221,7 @@ impl Blocker {
             Self::SettingHidden { key } => format!("its {key} is a placeholder, which would be lost; change it by hand"),
             Self::KeepsLosing { recoveries } => format!("it was recovered {recoveries} times within a day and lost history each time; find what brings that about (an oplog too small, no heartbeat, outages), then: resumeguard recovery acknowledge {connector} --reason …"),
             Self::StrategyUnfit { wanted } => format!("policy wants {}, which cannot be done here; a person may approve this instead: resumeguard recovery approve {id} --reason …", wanted.code()),
+            Self::Debezium => "what Debezium stores is not changed; by hand: snapshot.mode = when_needed (since 2.6) makes it copy existing data anew at a restart, so does deleting its offsets while it is stopped, with snapshot.mode = initial".to_owned(),
         }
     }
 

@@ -45,7 +45,11 @@ pub fn suited(trigger: Trigger) -> &'static [Strategy] {
 /// Every plan that applies to this trouble, the one that loses least first.
 fn candidates(situation: &Situation<'_>, trigger: Trigger, policies: &Policies) -> Vec<Plan> {
     let of = |strategy| draft(strategy, situation, trigger, policies);
-    suited(trigger).iter().filter_map(|strategy| of(*strategy)).map(Plan::named).collect()
+    // The others write what MongoDB's own connector stores, or its settings.
+    let debezium = situation.facts.settings.debezium.is_some();
+    let theirs = [Strategy::ResetOffsets, Strategy::Restart, Strategy::ExtendOplog];
+    let fits = |strategy: &&Strategy| !debezium || theirs.contains(strategy);
+    suited(trigger).iter().filter(fits).filter_map(|strategy| of(*strategy)).map(Plan::named).collect()
 }
 
 /// The plan that policy chooses, and the others that would apply.
@@ -134,11 +138,14 @@ pub(super) fn blockers(plan: &Plan, situation: &Situation<'_>, policies: &Polici
             | Step::ResizeOplog { .. } => {}
         }
     }
+    let harmless = matches!(plan.strategy, Strategy::Restart | Strategy::Resume | Strategy::ExtendOplog);
+    if situation.facts.settings.debezium.is_some() && !harmless {
+        all.push(Blocker::Debezium);
+    }
     if plan.strategy.may_be_automatic() && needs_a_person(plan, situation) {
         all.push(Blocker::NeverAutomatic);
     }
-    let compares = !matches!(plan.strategy, Strategy::Restart | Strategy::Resume | Strategy::ExtendOplog);
-    if compares && situation.oplog.is_none() {
+    if !harmless && situation.oplog.is_none() {
         all.push(Blocker::OplogUnread);
     }
     let moves_a_position = plan

@@ -4,6 +4,8 @@ mod again;
 mod attempts;
 mod caution;
 mod costs;
+mod debezium;
+mod forget;
 mod steps;
 mod worker;
 
