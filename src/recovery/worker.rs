@@ -179,11 +179,11 @@ fn may_be(process: &Path, properties: &str, file: &Path) -> bool {
 
 /// The last of its lines counts, as in Java. An escape is not read: then nobody knows.
 fn named_file(properties: &str) -> Option<PathBuf> {
-    let values = properties.lines().filter_map(|line| {
+    let mut values = properties.lines().filter_map(|line| {
         let value = line.trim_start().strip_prefix(FILE)?.trim_start();
         Some(value.strip_prefix(['=', ':']).unwrap_or(value).trim().to_owned())
     });
-    values.last().filter(|value| !value.is_empty() && !value.contains('\\')).map(PathBuf::from)
+    values.next_back().filter(|value| !value.is_empty() && !value.contains('\\')).map(PathBuf::from)
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
