@@ -64,6 +64,8 @@ pub struct Recovery {
     pub freeze_files: Vec<PathBuf>,
     /// Programs that are told.
     pub hooks: Hooks,
+    /// How much the journal keeps.
+    pub journal: crate::journal::Bounds,
 }
 
 /// Programs that are run before and after an attempt: argv, no shell.
@@ -78,7 +80,7 @@ pub struct Hooks {
 }
 
 /// Where and how much of what was seen is kept.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct History {
     /// The directory; it holds `history.db`.
     pub directory: PathBuf,
@@ -89,7 +91,7 @@ pub struct History {
 }
 
 /// One Kafka Connect cluster.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ConnectCluster {
     /// Name, the label `connect_cluster`.
     pub name: String,
@@ -151,7 +153,7 @@ pub struct ShardEntrance {
 }
 
 /// Rhythm of the passes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Poll {
     /// Time from one pass to the next.
     pub interval: Duration,

@@ -2,10 +2,12 @@
 
 mod api;
 mod passwd;
+mod reload;
 mod socket;
 mod who;
 
 pub use api::{Done, Problem, router};
+pub use reload::reload;
 pub use socket::{FILE, Socket, SocketError};
 pub use who::{Gate, Peer};
 

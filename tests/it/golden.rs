@@ -162,7 +162,10 @@ fn golden_metrics() {
     meter.conclude(&Clock::start(), Err("down".into()));
     // The one figure that the clock decides.
     meter.last_success = Some(1_700_011_505);
-    let own = metrics::Own { configured_at: Some(1_700_000_500), ..metrics::Own::default() };
+    let own = metrics::Own {
+        reload: Some(metrics::Reload { successful: true, at: 1_700_000_500 }),
+        ..metrics::Own::default()
+    };
     let (plans, ledger) = (crate::recovery::sample::plans(), crate::recovery::sample::ledger());
     let seen = crate::recovery::sample::seen(&plans, &ledger);
     let subjects = [metrics::subjects(&snapshot()), metrics::plans(&seen)].concat();

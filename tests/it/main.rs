@@ -11,6 +11,7 @@
 
 mod cli;
 mod config;
+mod dashboards;
 mod decode;
 mod fake_connect;
 mod faults;
@@ -18,9 +19,11 @@ mod golden;
 mod history;
 mod journal;
 mod probe;
+mod products;
 mod promql;
 mod recovery;
 mod rules;
 mod scale;
 mod security;
+mod service;
 mod tidy;

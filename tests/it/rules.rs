@@ -155,6 +155,25 @@ fn rules_ask_for_metrics_labels_and_words_that_there_are() {
     }
 }
 
+/// What needs somebody to set something up is a ticket, every other reason wakes somebody: no reason is in both, none in neither.
+#[test]
+fn every_reason_to_be_blind_is_told_once() {
+    let blind = alerts().into_iter().filter(|alert| alert["alert"] == "ResumeguardBlind");
+    let reasons = |expression: &str, operator: &str| -> BTreeSet<String> {
+        let all = crate::promql::selectors(expression);
+        let why = all
+            .iter()
+            .flat_map(|one| &one.matchers)
+            .find(|(label, found, _)| label == "why" && found == operator);
+        why.map(|(_, _, value)| value.split('|').map(str::to_owned).collect()).unwrap_or_default()
+    };
+    let expressions: Vec<String> = blind.map(|alert| text(&alert["expr"]).to_owned()).collect();
+    assert_eq!(expressions.len(), 2);
+    let (mut not_paged, ticket) = (reasons(&expressions[0], "!~"), reasons(&expressions[1], "=~"));
+    assert!(not_paged.remove("copying") && not_paged.remove("no_position"), "states of a connector");
+    assert!(!ticket.is_empty() && ticket == not_paged, "{ticket:?} {not_paged:?}");
+}
+
 /// Inhibition and routing name alerts that there are.
 #[test]
 fn alertmanagers_example_names_alerts_that_there_are() {

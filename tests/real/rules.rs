@@ -41,3 +41,31 @@ fn every_case_of_every_alert_comes_out() {
     let said = promtool(&tests, &arguments);
     assert_eq!(said.matches("SUCCESS").count(), files.len(), "{said}");
 }
+
+/// Every query of every dashboard is PromQL, with something in place of Grafana's variables.
+#[test]
+fn promtool_accepts_every_query_of_every_dashboard() {
+    let folder = prometheus_folder().join("../grafana");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut rules = Vec::new();
+    for path in files.filter(|path| path.extension().is_some_and(|extension| extension == "json")) {
+        let dashboard: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        for panel in dashboard["panels"].as_array().unwrap() {
+            for target in panel["targets"].as_array().unwrap() {
+                let expression = target["expr"].as_str().unwrap();
+                let expression = expression.replace("$__rate_interval", "1m").replace("$__range", "6h");
+                rules.push(
+                    serde_json::json!({ "record": format!("query:{}", rules.len()), "expr": expression }),
+                );
+            }
+        }
+    }
+    assert!(rules.len() > 40, "{}", rules.len());
+    let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    // JSON is YAML.
+    let groups = serde_json::json!({ "groups": [{ "name": "dashboards", "rules": rules }] });
+    std::fs::write(file.path(), groups.to_string()).unwrap();
+    let said = promtool(&prometheus_folder(), &["check", "rules", file.path().to_str().unwrap()]);
+    assert!(said.contains(&format!("SUCCESS: {} rules", rules.len())), "{said}");
+}

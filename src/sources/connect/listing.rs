@@ -35,6 +35,22 @@ pub struct Listed {
     pub config: BTreeMap<String, String>,
 }
 
+impl Listed {
+    /// One that nobody has listed, by its configuration.
+    pub(super) fn assumed(name: &str, config: &BTreeMap<String, String>) -> Self {
+        let decisive = config.iter().filter(|(key, _)| DECISIVE.contains(&key.as_str()));
+        Self {
+            name: name.to_owned(),
+            class: MONGO_SOURCE.to_owned(),
+            version: None,
+            state: ConnectorState::Other,
+            failure: None,
+            tasks: Vec::new(),
+            config: decisive.map(|(key, value)| (key.clone(), value.clone())).collect(),
+        }
+    }
+}
+
 impl std::fmt::Debug for Listed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Listed").field("name", &self.name).field("state", &self.state).finish_non_exhaustive()

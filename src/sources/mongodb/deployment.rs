@@ -61,7 +61,7 @@ pub struct DeploymentReader {
     /// Of a router: the shards that it knows, with their sets, as of this pass.
     pub(super) listed: Option<Result<BTreeMap<String, String>, ReadError>>,
     pub(super) listed_overdue: Option<JoinHandle<()>>,
-    sizes_every: Duration,
+    pub(super) sizes_every: Duration,
     /// Counts readings; its name is the deployment's.
     pub meter: Meter,
 }

@@ -34,6 +34,12 @@ impl Deployments {
         Self { readers: Vec::new(), leads_to: LeadsTo::default(), sizes_every }
     }
 
+    /// Sizes are read at another interval from now on.
+    pub fn reconfigure(&mut self, sizes_every: Duration) {
+        self.sizes_every = sizes_every;
+        self.readers.iter_mut().for_each(|reader| reader.sizes_every = sizes_every);
+    }
+
     /// Follows what is wanted now: new connection strings join the deployment they lead to, those that nobody wants
     /// any more are left.
     pub fn reconcile(&mut self, wanted: &[Access], now: Duration) {
@@ -207,7 +213,9 @@ mod tests {
 
     fn access(user: usize, hosts: &str, configured: Option<&str>) -> Access {
         let uri = Secret::from(format!("mongodb://user{user}:pw{user}@{hosts}/?appName=a{user}"));
-        Access { configured: configured.map(str::to_owned), ..Access::of_a_stranger(uri, None) }
+        let mut access = Access::of_a_stranger(uri, None);
+        access.configured = configured.map(str::to_owned);
+        access
     }
 
     #[test]

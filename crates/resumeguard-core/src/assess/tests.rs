@@ -15,6 +15,7 @@ pub(crate) fn now(uptime: u64) -> Now {
 pub(crate) fn member(host: &str, role: Role, first: u32) -> MemberFacts {
     MemberFacts {
         shard: None,
+        kept_by_time: false,
         host: host.into(),
         addresses: std::collections::BTreeSet::from([host.to_owned()]),
         role,
