@@ -64,6 +64,8 @@ pub struct Recovery {
     pub freeze_files: Vec<PathBuf>,
     /// Programs that are told.
     pub hooks: Hooks,
+    /// How much the journal keeps.
+    pub journal: crate::journal::Bounds,
 }
 
 /// Programs that are run before and after an attempt: argv, no shell.

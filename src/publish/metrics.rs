@@ -288,10 +288,9 @@ pub fn recovery(seen: &Seen<'_>) -> Vec<u8> {
     let mut attempts = Family::counter("recovery_attempts_total", "Attempts at recovering a connector that were begun, by strategy.");
     let mut failures = Family::counter("recovery_failures_total", "Attempts that failed, whether or not everything could be put back, by strategy.");
     for strategy in Strategy::ALL {
-        let of_it = || seen.ledger.attempts.iter().filter(|attempt| attempt.plan.strategy == strategy);
-        let failed = of_it().filter(|attempt| attempt.ended.as_ref().is_some_and(|(ended, _, _)| ended.is_failure()));
-        attempts.add(&[("strategy", strategy.code())], length_as_f64(of_it().count()));
-        failures.add(&[("strategy", strategy.code())], length_as_f64(failed.count()));
+        let tally = seen.ledger.tally(strategy);
+        attempts.add(&[("strategy", strategy.code())], count_as_f64(tally.attempts));
+        failures.add(&[("strategy", strategy.code())], count_as_f64(tally.failures));
     }
     let mut open = Family::gauge("recovery_in_progress", "Attempts that have been begun and have not ended.");
     open.add(&[], length_as_f64(seen.ledger.open_attempts().count()));

@@ -4,6 +4,7 @@
 //! with a [`Book`] of its processes.
 
 mod acl;
+mod broker;
 mod cache;
 mod certificates;
 mod clock;
@@ -33,6 +34,7 @@ mod tls;
 mod token;
 
 pub use acl::{Acl, Acls};
+pub use broker::{Broker, Secured};
 pub use cache::Cache;
 pub use certificates::Certificates;
 pub use clock::{Deadline, Seen, Stopwatch, wait_until};

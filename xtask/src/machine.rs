@@ -27,6 +27,8 @@ pub enum Need {
     Npm,
     /// Valgrind, which counts instructions.
     Valgrind,
+    /// kcat, which reads topics as fast as anything.
+    Kcat,
     /// Maven, for the jars.
     Maven,
     /// pip, for mongod's wheel.
@@ -54,6 +56,7 @@ impl Need {
             Self::Jdk => &["default-jdk-headless"],
             Self::Npm => &["nodejs", "npm"],
             Self::Valgrind => &["valgrind"],
+            Self::Kcat => &["kcat"],
             Self::Maven => &["maven"],
             Self::Pip => &["python3", "python3-pip"],
             Self::Compiler => &["build-essential", "pkg-config"],
@@ -70,6 +73,7 @@ impl Need {
             Self::Jdk => on_path("javac").is_some() && java_major().await.is_some_and(|major| major >= 17),
             Self::Npm => on_path("node").is_some() && on_path("npm").is_some(),
             Self::Valgrind => on_path("valgrind").is_some(),
+            Self::Kcat => on_path("kcat").is_some(),
             Self::Maven => on_path("mvn").is_some(),
             Self::Openssl => on_path("openssl").is_some(),
             Self::Pip => runs("python3", &["-m", "pip", "--version"]).await,

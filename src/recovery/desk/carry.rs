@@ -33,6 +33,8 @@ impl Desk {
         if journal.problem().is_some() {
             return;
         }
+        let desk = self.clone();
+        tokio::spawn(async move { desk.0.books.forget().await });
         self.freeze_on_a_mass_failure();
         for attempt in journal.ledger().open_attempts() {
             if let Some(place) = self.place(&attempt.plan.connector.connect_cluster) {

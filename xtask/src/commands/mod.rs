@@ -1,6 +1,7 @@
 //! One file a command, and what they share.
 
 mod bench_tokens;
+mod bench_topic;
 mod cargo;
 mod ci;
 mod compat;
@@ -49,6 +50,8 @@ pub(crate) enum Command {
     Ci(test::Arguments),
     /// Sets the decoder of resume tokens beside npm's and the connector's own.
     BenchTokens(bench_tokens::Arguments),
+    /// Reads a large offsets topic of a real broker from its beginning, beside kcat.
+    BenchTopic(bench_topic::Arguments),
     /// Fuzzes the decoder of resume tokens.
     Fuzz(fuzz::Arguments),
     /// Breaks the code in every small way and lists what no test notices. Takes an hour or two.
@@ -68,6 +71,7 @@ impl Command {
             Self::Test(arguments) => guarded(test::run(arguments)).await,
             Self::Ci(arguments) => guarded(ci::run(arguments)).await,
             Self::BenchTokens(arguments) => guarded(bench_tokens::run(arguments)).await,
+            Self::BenchTopic(arguments) => Box::pin(guarded(bench_topic::run(arguments))).await,
             Self::Fuzz(arguments) => guarded(fuzz::run(arguments)).await,
             Self::Mutants(arguments) => guarded(mutants::run(arguments)).await,
         }
