@@ -12,6 +12,7 @@ mod kill_matrix;
 mod matrix;
 mod mutants;
 mod relay;
+mod schemathesis;
 mod stack;
 mod test;
 
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     BenchTokens(bench_tokens::Arguments),
     /// Fuzzes the decoder of resume tokens.
     Fuzz(fuzz::Arguments),
+    /// Asks the API all that its OpenAPI document allows, and more, and holds the answers against it.
+    Schemathesis(schemathesis::Arguments),
     /// Breaks the code in every small way and lists what no test notices. Takes an hour or two.
     Mutants(mutants::Arguments),
 }
@@ -61,6 +64,7 @@ impl Command {
             Self::Ci(arguments) => guarded(ci::run(arguments)).await,
             Self::BenchTokens(arguments) => guarded(bench_tokens::run(arguments)).await,
             Self::Fuzz(arguments) => guarded(fuzz::run(arguments)).await,
+            Self::Schemathesis(arguments) => Box::pin(guarded(schemathesis::run(arguments))).await,
             Self::Mutants(arguments) => guarded(mutants::run(arguments)).await,
         }
     }
