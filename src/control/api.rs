@@ -91,7 +91,7 @@ pub(crate) fn routes() -> Routes {
             async |State(desk): State<Desk>| json(&Done { attempt: None, frozen: desk.frozen() }),
         );
     Verb::ALL.into_iter().fold(routes, |routes, verb| {
-        let doc = Doc::new(verb.code(), verb.summary()).returns::<Done>().takes::<Wanted>();
+        let doc = Doc::new(verb.code(), verb.summary()).returns::<Done>().takes(&verb.schema());
         routes.post(
             verb.path(),
             doc.refuses(&[404, 409]),

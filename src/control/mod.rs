@@ -17,14 +17,14 @@ use crate::recovery::{Desk, Refused};
 use resumeguard_core::domain::ConnectorId;
 use resumeguard_core::recovery::{Actor, AttemptId, PlanId, Strategy};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::collections::BTreeSet;
-use utoipa::ToSchema;
 
 /// Characters that a reason may have.
 pub const REASON_LENGTH: usize = 500;
 
 /// What somebody wants, as it is sent. Each verb needs `reason`, and the field of what it is about.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// Why. It is written into the journal.
@@ -100,6 +100,31 @@ impl Verb {
             Self::Freeze => "/api/v1/recovery/freeze",
             Self::Unfreeze => "/api/v1/recovery/unfreeze",
         }
+    }
+
+    /// What has to be sent.
+    pub(crate) fn schema(self) -> serde_json::Value {
+        let text = json!({ "type": "string", "minLength": 1 });
+        let reason = json!({
+            "type": "string", "minLength": 1, "maxLength": REASON_LENGTH, "description": "Why; it is written into the journal.",
+            "pattern": "^[^\\x00-\\x20\\x7f-\\xa0]([^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0])?$",
+        });
+        let strategies = Strategy::ALL.map(Strategy::code);
+        let about = match self {
+            Self::Approve | Self::Discard => Some("plan"),
+            Self::Acknowledge | Self::Run => Some("connector"),
+            Self::Restore => Some("attempt"),
+            Self::Freeze | Self::Unfreeze => None,
+        };
+        let required: Vec<&str> = std::iter::once("reason").chain(about).collect();
+        let mut schema = json!({ "type": "object", "additionalProperties": false, "required": required, "properties": { "reason": reason } });
+        if let Some(about) = about {
+            schema["properties"][about] = text;
+        }
+        if self == Self::Run {
+            schema["properties"]["strategy"] = json!({ "type": "string", "enum": strategies, "description": "How; what policy chooses where it is left out." });
+        }
+        schema
     }
 
     /// What it does, in a sentence.

@@ -14,15 +14,11 @@ pub const DEFAULT_SPAN: i64 = 86_400;
 /// Entries of each kind that `explain` shows.
 const SHOWN: usize = 5;
 
-const SINCE: &str = "From when on: a moment (RFC 3339), or how long ago, such as 24h.";
-
 /// `/api/v1/history` and `/api/v1/events`, with or without a history.
 pub(super) fn routes() -> Routes {
     let of = |doc: Doc| {
         let doc = doc.query("connect_cluster", "Of this Connect cluster only.");
-        doc.query("connector", "Of the connector of this name only.")
-            .query("since", SINCE)
-            .refuses(&[400, 404])
+        doc.query("connector", "Of the connector of this name only.").since().refuses(&[400, 404])
     };
     let history = Doc::new(
         "history",

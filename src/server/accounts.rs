@@ -93,8 +93,8 @@ impl Accounts {
 
     /// Whose a bearer token is. Each known one is compared whole.
     pub(super) fn by_token(&self, shown: &[u8]) -> Option<Known> {
-        let found = self.tokens.iter().filter(|(token, _)| same(shown, token.expose().as_bytes()));
-        found.last().map(|(_, known)| known.clone())
+        let each = self.tokens.iter().map(|(token, known)| (same(shown, token.expose().as_bytes()), known));
+        each.fold(None, |found, (is_it, known)| if is_it { Some(known.clone()) } else { found })
     }
 
     /// The hash that a user's password must have, and what they may then; of an unknown one the hash that fits nobody.

@@ -74,7 +74,7 @@ impl Leaks {
             Value::Table(table) => table.iter().for_each(|(key, value)| self.walk(key, value)),
             Value::Array(items) => items.iter().for_each(|item| self.walk(key, item)),
             Value::String(text) => self.take(key, text),
-            _ => {}
+            Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {}
         }
     }
 

@@ -40,7 +40,7 @@ pub(super) fn routes() -> Routes {
     let doc = Doc::new("connector", "One connector's whole story: as it stands, its oplogs, its plan, what was attempted, what was seen of it.")
         .path("connect_cluster", "Its Connect cluster, percent-encoded.")
         .path("connector", "Its name, percent-encoded (a slash is %2F). One called `.` or `..` is found by /api/v1/connectors?connector=.. only: clients take these segments away.")
-        .query("since", "How far back its history is told: a moment (RFC 3339), or how long ago, such as 24h, which is usual.")
+        .since()
         .returns::<Whole>();
     Routes::new().get("/api/v1/connectors/{connect_cluster}/{connector}", doc, whole)
 }

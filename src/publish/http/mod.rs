@@ -80,7 +80,6 @@ pub fn is_open_to_all(path: &str) -> bool {
 
 /// Every endpoint, and the document that describes those below `/api/v1`. Whoever serves it says first who asks, by a
 /// [`Visitor`](crate::server::Visitor) in the request: without one nobody reads tokens or changes anything.
-#[must_use]
 pub fn routes(room: Room) -> (Router, serde_json::Value) {
     let api = Routes::new()
         .and(lists::routes())

@@ -124,12 +124,19 @@ impl Doc {
         self
     }
 
-    /// Takes a body.
-    pub(crate) fn takes<T: ToSchema>(mut self) -> Self {
-        let schema = self.named::<T>();
+    /// Takes a body of this schema.
+    pub(crate) fn takes(mut self, schema: &Value) -> Self {
         self.body =
             Some(json!({ "required": true, "content": { "application/json": { "schema": schema } } }));
         self.refuses(&[400, 413, 415, 422])
+    }
+
+    /// A moment, or how long ago it was, in the query.
+    pub(crate) fn since(self) -> Self {
+        // The usual forms of what `since` reads.
+        let pattern = "^([0-9]{1,5}[smhdw]|20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)$";
+        let says = "From when on: a moment (RFC 3339), or how long ago, such as 24h.";
+        self.asked("since", json!({ "type": "string", "pattern": pattern }), says).refuses(&[400])
     }
 
     /// A text in the query.

@@ -344,6 +344,24 @@ fn what_contradicts_itself_is_refused_with_what_to_do() {
         at,
         &format!("http.users.ada.certificate: {needs}"),
     );
+    std::fs::write(at.join("empty"), "").unwrap();
+    refused(
+        &format!("{tls}client_ca_file = {}", file("empty")),
+        at,
+        "http.client_ca_file: DIR/empty: holds no certificate in PEM",
+    );
+    let (_, other) = Authority::new("x").signs("x", ExtendedKeyUsagePurpose::ServerAuth);
+    std::fs::write(at.join("key"), other).unwrap();
+    let error = crate::config::load_with(&format!("[http]\n{tls}"), &[]).map(drop).unwrap_err();
+    assert!(error.contains("/key is not the key of") && error.lines().count() == 1, "{error}");
+}
+
+#[test]
+fn users_and_tokens_that_could_not_count_are_refused_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let _first = rustls::crypto::ring::default_provider().install_default().is_ok();
+    let file = |name: &str| format!("{:?}", at.join(name).display().to_string());
     refused("[http.users.ada]", at, "http.users.ada: needs password_hash or certificate");
     refused(
         "[http.users.ada]\npassword_hash = \"secret\"",
@@ -387,14 +405,4 @@ fn what_contradicts_itself_is_refused_with_what_to_do() {
         "http.token_file: DIR/none: No such file or directory (os error 2)",
     );
     refused("max_connections = 1", at, "http.max_connections: must be from 8 to 65536");
-    std::fs::write(at.join("empty"), "").unwrap();
-    refused(
-        &format!("{tls}client_ca_file = {}", file("empty")),
-        at,
-        "http.client_ca_file: DIR/empty: holds no certificate in PEM",
-    );
-    let (_, other) = Authority::new("x").signs("x", ExtendedKeyUsagePurpose::ServerAuth);
-    std::fs::write(at.join("key"), other).unwrap();
-    let error = crate::config::load_with(&format!("[http]\n{tls}"), &[]).map(drop).unwrap_err();
-    assert!(error.contains("/key is not the key of") && error.lines().count() == 1, "{error}");
 }
