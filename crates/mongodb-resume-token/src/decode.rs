@@ -12,8 +12,8 @@ use crate::{hex, vendor};
 const HIGH_WATER_MARK: i32 = 0;
 const EVENT: i32 = 128;
 const UUID_SUBTYPE: u8 = 4;
-/// Type byte and time, three numbers of whatever form, and a boolean.
-const LONGEST_HEADER: usize = PREFIX + 3 * 17 + 1;
+/// Type byte and time (9), three numbers of whatever form (17 at most), and a boolean.
+const LONGEST_HEADER: usize = 61;
 
 /// In bytes. Servers take 16 MiB for a whole document, and the digits of a token are twice its bytes.
 pub(crate) const LONGEST: usize = 32 << 20;

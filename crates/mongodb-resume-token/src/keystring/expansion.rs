@@ -101,7 +101,7 @@ fn most_digits(value: f64) -> usize {
     // 1233 / 4096 is a little less than the logarithm of 2; two more make up for that and for rounding.
     let before_point = ((biased - 1023) * 1233).div_euclid(4096) + 2;
     let digits = before_point + (-last_place).max(0);
-    usize::try_from(digits).unwrap_or(0).clamp(MAX_DIGITS + 1, MOST_DIGITS)
+    usize::try_from(digits).unwrap_or(0).clamp(1, MOST_DIGITS)
 }
 
 /// Every power of ten that has 128 bits at most.
@@ -250,7 +250,7 @@ pub(crate) mod tests {
             let all = mantissa.replace('.', "").trim_end_matches('0').len();
             let bound = most_digits(value);
             assert!(all <= bound, "{value:e}");
-            assert!(bound <= (all + 2).max(MAX_DIGITS + 1), "{value:e}: {bound} for {all}");
+            assert!(bound <= all + 2, "{value:e}: {bound} for {all}");
         }
     }
 

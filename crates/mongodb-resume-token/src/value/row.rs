@@ -117,6 +117,20 @@ mod tests {
     }
 
     #[test]
+    fn a_row_is_moved_a_few_times_while_it_grows() {
+        let mut row = Row::<u8, 63>::default();
+        let mut capacities = Vec::new();
+        for _ in 0..10_000 {
+            row.push_one_of(7, 10_000);
+            if let Row::Many(items) = &row {
+                capacities.push(items.capacity());
+            }
+        }
+        capacities.dedup();
+        assert!(capacities.len() <= 9 && capacities.is_sorted(), "{capacities:?}");
+    }
+
+    #[test]
     fn few_and_many_items_are_the_same_items() {
         for (first, second) in [(0, 0), (0, 63), (0, 64), (63, 0), (63, 1), (62, 1), (1, 300), (300, 1)] {
             let all: Vec<u8> = (0..=u8::MAX).cycle().take(first + second).collect();

@@ -1,6 +1,6 @@
 //! Documents and arrays, borrowed and owned: what stands in them, in whichever way it is taken out.
 
-use mongodb_resume_token::{Array, ArrayRef, Document, DocumentRef, Value};
+use mongodb_resume_token::{Array, ArrayRef, Document, DocumentRef, ErrorKind, Value};
 
 /// `{a: [{x: 1}, [1, 2], "žluť"], b: null, a: 7}`
 fn document() -> Document {
@@ -86,4 +86,22 @@ fn arrays_and_documents_are_told_apart_by_what_stands_in_them() {
     }
     let counts = [0, 1, 3].map(|count| document(&vec![("a", 7); count]).iter().count());
     assert_eq!(counts, [0, 1, 3]);
+}
+
+/// 32 MiB of names and texts, which no token can hold more of.
+#[test]
+fn a_document_takes_what_a_token_can_hold() {
+    const LONGEST: usize = 32 << 20;
+    let bytes = vec![0; LONGEST];
+    let binary = |length: usize| Value::Binary { subtype: 0, bytes: &bytes[..length] };
+    let mut document = Document::new();
+    assert_eq!(document.try_push("k", binary(LONGEST)).unwrap_err().kind(), &ErrorKind::TooLong);
+    assert_eq!((document.len(), document.refusal()), (0, None));
+    document.try_push("k", binary(LONGEST - 1)).unwrap();
+    assert_eq!((document.len(), document.refusal()), (1, None));
+    assert_eq!(document.try_push("k", Value::Null).unwrap_err().kind(), &ErrorKind::TooLong);
+    document.try_push("", Value::Null).unwrap();
+    assert_eq!(document.len(), 2);
+    document.push("k", Value::Null);
+    assert_eq!(document.refusal().unwrap().kind(), &ErrorKind::TooLong);
 }
