@@ -124,9 +124,9 @@ fn j2_lost_compares_seconds_then_increment() {
 }
 
 #[test]
-fn j2_at_exactly_the_first_entry_only_5_0_and_newer_resume() {
+fn j2_at_exactly_the_first_entry_only_4_4_and_newer_resume() {
     let mut old = replica_set();
-    old[0].wire_version = Some(9);
+    old[0].wire_version = Some(8);
     // A huge window and lax limits, so that nothing but the edge can make it critical.
     let mut thresholds = Thresholds::default();
     thresholds.levels.critical_seconds = 0.0;
@@ -139,6 +139,9 @@ fn j2_at_exactly_the_first_entry_only_5_0_and_newer_resume() {
     assert_eq!(judge(old.clone(), Tolerance::None), (Verdict::Critical, OnRestart::Fails));
     assert_eq!(judge(old.clone(), Tolerance::All), (Verdict::Critical, OnRestart::Skips));
     assert_eq!(judge(replica_set(), Tolerance::None), (Verdict::AtRisk, OnRestart::Resumes));
+    let mut of_4_4 = replica_set();
+    of_4_4[0].wire_version = Some(9);
+    assert_eq!(judge(of_4_4, Tolerance::None), (Verdict::AtRisk, OnRestart::Resumes));
     let mut nobody_knows = replica_set();
     nobody_knows[0].wire_version = None;
     assert_eq!(judge(nobody_knows, Tolerance::None), (Verdict::Critical, OnRestart::Unknown));

@@ -128,9 +128,9 @@ pub struct MemberFacts {
     pub streams: Option<Vec<ChangeStream>>,
 }
 
-/// `maxWireVersion` of MongoDB 5.0, the first that resumes at exactly the oldest entry (measured on 6.0.5; for 4.4 and
-/// older the server's `DocumentSourceCheckResumability` compares strictly).
-const EQUALITY_RESUMES_SINCE: i32 = 13;
+/// `maxWireVersion` of MongoDB 4.4, which resumes at exactly the oldest entry (measured on 4.4.2, 5.0.4 and 6.0.5; the source of
+/// 4.2 and older compares strictly, and none of them was run).
+const EQUALITY_RESUMES_SINCE: i32 = 9;
 
 impl MemberFacts {
     /// The same member in another role, without its streams.

@@ -101,11 +101,6 @@ impl Row {
     pub(super) fn tells_offsets(&self) -> bool {
         self.versions.connect != "3.4.1"
     }
-
-    /// A token at the very oldest entry resumes since MongoDB 5.0 (rule J2).
-    pub(super) fn resumes_at_the_oldest(&self) -> bool {
-        !self.versions.mongod.starts_with("4.")
-    }
 }
 
 #[cfg(test)]
