@@ -17,6 +17,8 @@ mod gate;
 mod history;
 mod kafka_security;
 mod keys;
+#[path = "../program/leaks.rs"]
+mod leaks;
 mod members;
 mod names;
 mod offsets_faults;

@@ -10,6 +10,9 @@ use std::collections::{BTreeMap, HashMap};
 /// Class of MongoDB's source connector.
 pub(crate) const MONGO_SOURCE: &str = "com.mongodb.kafka.connect.MongoSourceConnector";
 
+/// A trace is kept to this length: a real one has some 6 kB, and what it says stands at its beginning.
+const TRACE_BYTES: usize = 8 << 10;
+
 /// Where a connector keeps its offsets, if not on the workers' brokers.
 const BROKERS: [&str; 2] = ["consumer.override.bootstrap.servers", "producer.override.bootstrap.servers"];
 
@@ -85,6 +88,13 @@ impl StateOf {
         let failed = TaskState::parse(&self.state) == TaskState::Failed;
         failed.then(|| Failure::of_trace(self.trace.as_deref().unwrap_or_default()))
     }
+
+    fn trace(&self) -> Option<String> {
+        let failed = TaskState::parse(&self.state) == TaskState::Failed;
+        let trace = self.trace.as_deref().filter(|_| failed)?;
+        let end = (0..=trace.len().min(TRACE_BYTES)).rev().find(|end| trace.is_char_boundary(*end))?;
+        Some(trace[..end].to_owned())
+    }
 }
 
 #[derive(Deserialize)]
@@ -132,6 +142,7 @@ fn tasks_of(status: &Status) -> Vec<TaskFacts> {
             id: task.id,
             state,
             failure: task.failure(),
+            trace: task.trace(),
             worker: task.worker_id.clone(),
             started: None,
         }
