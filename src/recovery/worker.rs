@@ -61,13 +61,7 @@ impl Worker {
     /// # Errors
     /// Why it will not, one line.
     pub(super) async fn is_in_sight(&self) -> Result<(), String> {
-        match (self.listens().await, self.processes().await) {
-            (Standing::Unknown(line), _) | (_, Standing::Unknown(line)) => Err(line),
-            (Standing::Up(line), Standing::Down) => Err(format!(
-                "{line}, and no process here is a standalone worker: if it runs in a container, run resumeguard outside"
-            )),
-            (Standing::Up(_), Standing::Up(_)) | (Standing::Down, _) => Ok(()),
-        }
+        in_sight(self.listens().await, self.processes().await)
     }
 
     async fn processes(&self) -> Standing {
@@ -120,6 +114,17 @@ impl Worker {
         };
         let argv = argv.as_ref()?;
         Some(hooks::run(argv, timeout, environment).await.map_err(|line| format!("{field}: {line}")))
+    }
+}
+
+/// What listens must be seen as a process as well.
+fn in_sight(listens: Standing, processes: Standing) -> Result<(), String> {
+    match (listens, processes) {
+        (Standing::Unknown(line), _) | (_, Standing::Unknown(line)) => Err(line),
+        (Standing::Up(line), Standing::Down) => Err(format!(
+            "{line}, and no process here is a standalone worker: if it runs in a container, run resumeguard outside"
+        )),
+        (Standing::Up(_), Standing::Up(_)) | (Standing::Down, _) => Ok(()),
     }
 }
 
@@ -248,6 +253,15 @@ mod tests {
     }
 
     #[test]
+    fn what_listens_and_cannot_be_seen_would_not_be_seen_to_be_down() {
+        let (up, unknown) = (|| Standing::Up("x".to_owned()), || Standing::Unknown("hidden".to_owned()));
+        assert!(in_sight(up(), Standing::Down).unwrap_err().contains("container"));
+        assert_eq!(in_sight(up(), unknown()), Err("hidden".to_owned()));
+        assert_eq!(in_sight(unknown(), up()), Err("hidden".to_owned()));
+        assert_eq!((in_sight(up(), up()), in_sight(Standing::Down, Standing::Down)), (Ok(()), Ok(())));
+    }
+
+    #[test]
     fn where_processes_are_hidden_nobody_knows() {
         let proc = Proc::new(WORKER, Some("offset.storage.file.filename=other"));
         std::fs::remove_dir_all(proc.0.path().join("1")).unwrap();
@@ -266,8 +280,6 @@ mod tests {
         assert!(
             matches!(at("192.0.2.1", port).listens().await, Standing::Unknown(line) if line.contains("this host"))
         );
-        let line = at("127.0.0.1", port).is_in_sight().await.unwrap_err();
-        assert!(line.contains("container"), "this process listens, and is no worker: {line}");
         drop(listener);
         assert_eq!(at("127.0.0.1", port).listens().await, Standing::Down);
     }

@@ -8,11 +8,12 @@ pub use bytes::FileError;
 pub(crate) use bytes::{Whole, read_whole};
 pub(crate) use key::{Stored, stored};
 
-use super::entry::stored_entry;
+use super::entry::bytes_entry;
 use super::{Reading, Readings};
 use crate::clock::Clock;
 use crate::sources::Meter;
-use resumeguard_core::domain::{OffsetsFrom, StoredBytes, StoredEntry, StoredOffset, Why};
+use crate::sources::kafka::parse_key;
+use resumeguard_core::domain::{OffsetsFrom, StoredBytes, StoredEntry, Why};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -112,9 +113,7 @@ impl FileOffsets {
         let (mut since, mut found) = (HashMap::new(), BTreeMap::<String, Vec<StoredEntry>>::new());
         for (key, value) in map.entries() {
             let (Some(key), Some(value)) = (key, value) else { continue };
-            let Some(Stored { connector, partition, offset, .. }) = stored(key, Some(value)) else {
-                continue;
-            };
+            let Some((connector, _)) = parse_key(key) else { continue };
             let (key, one) = match self.since.remove_entry(*key) {
                 Some((key, one)) if *one.value == **value => (key, one),
                 _ => {
@@ -123,21 +122,10 @@ impl FileOffsets {
                 }
             };
             let bytes = StoredBytes { key: Arc::clone(&key), value: Arc::clone(&one.value), partition: None };
-            let entry = match offset {
-                Ok(Some(offset)) => stored_entry(&partition, &offset, one.stored_at, Some(bytes)),
-                // Its task gets no offset (`OffsetStorageReaderImpl`), or fails: nobody knows where it goes on.
-                Err(_) => partition.get("ns").and_then(|ns| ns.as_str()).map(|ns| StoredEntry {
-                    ns: ns.to_owned(),
-                    offset: StoredOffset::Malformed { parses: false },
-                    text: None,
-                    bytes: Some(bytes),
-                }),
-                Ok(None) => None,
-            };
-            since.insert(key, one);
-            if let Some(entry) = entry {
+            if let Some(entry) = bytes_entry(bytes, one.stored_at) {
                 found.entry(connector).or_default().push(entry);
             }
+            since.insert(key, one);
         }
         (self.since, self.found) = (since, found);
         Ok(())
@@ -147,7 +135,7 @@ impl FileOffsets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use resumeguard_core::domain::JavaMap;
+    use resumeguard_core::domain::{JavaMap, StoredOffset};
 
     const REAL: &[u8] =
         include_bytes!("../../../../crates/resumeguard-core/tests/data/standalone_offsets_after_reset.bin");
@@ -220,17 +208,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_value_that_nobody_can_read_is_malformed_and_a_foreign_key_nobodys() {
+    async fn a_value_that_connect_cannot_read_is_none_and_a_foreign_key_nobodys() {
         let mut worker = Worker::new();
         let bytes = file(&[
             (ORDERS, b"garbage"),
             (br#"["orders",{"ns":"mongodb://h/shop.gone"}]"#, b"null"),
             (br#"{"payload":["orders",{"ns":"x"}]}"#, TOKEN),
-            (br#"["orders",{"server_id":"x"}]"#, TOKEN),
+            (br#"["orders",{"server":"x"}]"#, TOKEN),
             (b"\xFF", TOKEN),
         ]);
-        let entries = worker.read(&bytes).await.unwrap();
-        assert_eq!(entries.len(), 1);
-        assert_eq!(entries[0].offset, StoredOffset::Malformed { parses: false });
+        assert_eq!(worker.read(&bytes).await, Ok(vec![]), "its task gets no offset then");
     }
 }
