@@ -171,7 +171,7 @@ async fn reading_is_open_or_needs_credentials_and_rights_are_separate() {
 /// A scrape does not cost a bcrypt each time; guesses do, and there are soon too many of them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_is_compared_once_and_guessing_ends_soon() {
-    let hash = bcrypt::hash("difference", 10).unwrap();
+    let hash = bcrypt::hash("difference", 11).unwrap();
     let served = Served::start(&format!("read = \"authenticated\"\nrequests_per_second = 0\n[http.users.ada]\npassword_hash = \"{hash}\"\n"), "").await;
     let client = Client::new();
     let scrape =
