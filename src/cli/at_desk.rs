@@ -152,9 +152,23 @@ async fn own_desk(config: &Config, clock: Clock) -> Desk {
     desk
 }
 
-/// Whether anything was ever written down. A journal that is only asked must not be begun by that.
-pub(super) fn is_begun(directory: &Path) -> bool {
-    directory.join(journal::FILE).exists()
+/// Whether anything was ever written down. A journal that is only asked must not be begun by that, and where nobody can look, nobody
+/// can say that nothing was done.
+pub(super) fn is_begun(directory: &Path) -> Result<bool, Failure> {
+    let at = directory.display();
+    let looked = |path: &Path| {
+        path.try_exists().map_err(|error| {
+            let line = format!("{}: {error}; run this as the daemon's user, or as root", path.display());
+            Failure::new(Outcome::Unreachable, line)
+        })
+    };
+    if !looked(directory)? {
+        let line = format!(
+            "there is no directory {at}: name the one in which the daemon keeps its journal, by --state DIR or as recovery.directory in a --config file"
+        );
+        return Err(Failure::new(Outcome::Configuration, line));
+    }
+    looked(&directory.join(journal::FILE))
 }
 
 impl Counter {

@@ -19,7 +19,11 @@ pub(super) async fn run(config: &Config, connectivity: bool, clock: Clock) -> Re
     let mut all_up = true;
     for source in &seen.sources {
         all_up &= source.up;
-        let state = if source.up { "readable" } else { source.error.as_deref().unwrap_or("not read") };
+        let state = match (source.up, source.error.as_deref()) {
+            (true, None) => "readable".to_owned(),
+            (true, Some(lacking)) => format!("readable; {lacking}"),
+            (false, error) => error.unwrap_or("not read").to_owned(),
+        };
         status::print(&format!("{} {}: {state}\n", source.source, source.name))?;
     }
     Ok(if all_up { Outcome::Done } else { Outcome::Unreachable })

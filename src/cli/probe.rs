@@ -164,9 +164,13 @@ impl Report {
     fn new(seen: &ConnectorFacts, judged: &ConnectorReport, asked: Asked, answer: ProbeAnswer) -> Self {
         let position = match &seen.offset {
             Ok(StoredOffset::Token(position)) => Some(position),
-            Ok(StoredOffset::Copying | StoredOffset::Malformed { .. } | StoredOffset::Opaque) | Err(_) => {
-                None
-            }
+            Ok(
+                StoredOffset::Copying
+                | StoredOffset::Malformed { .. }
+                | StoredOffset::DocumentDb(_)
+                | StoredOffset::Opaque,
+            )
+            | Err(_) => None,
         };
         let mark = position.is_some_and(|position| position.kind == TokenKind::HighWaterMark);
         let ends = position.is_some_and(|position| seen.settings.ends_at(position.ends));

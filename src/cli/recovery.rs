@@ -311,7 +311,7 @@ async fn reader(cli: &Cli, state: &State, clock: Clock) -> Result<Option<Counter
     if let Some(daemon) = super::at_desk::daemon(directory).await? {
         return Ok(Some(Counter::Daemon(daemon)));
     }
-    if !is_begun(directory) {
+    if !is_begun(directory)? {
         return Ok(None);
     }
     counter(&config, clock).await.map(Some)

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 const SHORTEST_TOKEN: usize = 16;
 
 /// `[http]`, validated. What stands in files is read again when they change.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Http {
     /// Address to listen on.
     pub listen: SocketAddr,
@@ -28,7 +28,7 @@ pub struct Http {
 }
 
 /// Files of TLS.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Tls {
     /// The chain, PEM, the daemon's own certificate first.
     pub cert_file: PathBuf,
@@ -41,7 +41,7 @@ pub struct Tls {
 }
 
 /// Where credentials come from.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Credentials {
     /// Bearer token that may change.
     pub token: Option<Place>,
@@ -68,7 +68,7 @@ impl Credentials {
 }
 
 /// Where a secret stands.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Place {
     /// Here.
     Here(Secret),
@@ -77,7 +77,7 @@ pub enum Place {
 }
 
 /// One user.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct User {
     /// Hash of the password, bcrypt.
     pub password_hash: Option<Secret>,

@@ -1,10 +1,14 @@
 //! Files, then the environment, then flags; one clear line for whatever is wrong with them.
 
 use super::http::http;
+use super::kafka::RawKafka;
+use super::offsets::{offsets, topic};
 use super::raw::{RawConnect, RawHistory, RawMongodb};
 use super::recovery::{managed_by, recovery};
+use super::security::{ConnectSecurity, EntranceSource};
 use super::thresholds::thresholds;
-use super::{ByteSize, Config, ConnectCluster, Deployment, History, Poll, Raw, Secret, StatusTopic};
+use super::worker::worker;
+use super::{ByteSize, Config, ConnectCluster, Deployment, History, Poll, Raw, ShardEntrance};
 use config::{Environment, File, FileFormat, Value, ValueKind};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -142,11 +146,24 @@ fn from_flag(text: &str) -> Result<(String, RawConnect), ConfigError> {
         username: None,
         password: None,
         password_file: None,
+        token: None,
+        token_file: None,
+        ca_file: None,
+        client_cert_file: None,
+        client_key_file: None,
         use_connector_uris: true,
         connector_hosts: vec!["*".to_owned()],
         kafka_bootstrap_servers: None,
+        kafka: RawKafka::default(),
+        other_kafka: std::collections::BTreeMap::new(),
+        offsets: "auto".to_owned(),
+        offsets_topic: None,
+        offsets_file: None,
         status_topic: None,
         managed_by: None,
+        edit_offsets_file: "when_needed".to_owned(),
+        stop_worker: None,
+        start_worker: None,
     };
     Ok((name, connect))
 }
@@ -233,58 +250,41 @@ fn parse_url(key: &str, text: &str) -> Result<reqwest::Url, ConfigError> {
 fn connect(name: &str, raw: &RawConnect) -> Result<ConnectCluster, ConfigError> {
     let key = |field: &str| format!("connect.{name}.{field}");
     let url = parse_url(&key("url"), &raw.url)?;
-    let password = secret(&key("password"), raw.password.as_ref(), raw.password_file.as_deref())?;
-    let credentials = match (&raw.username, password) {
-        (Some(username), Some(password)) => Some((username.clone(), password)),
-        (None, None) => None,
-        (Some(_), None) => return Err(ConfigError::at(&key("username"), "needs password or password_file")),
-        (None, Some(_)) => return Err(ConfigError::at(&key("password"), "needs username")),
-    };
+    let security = ConnectSecurity::from(name, raw, url.scheme() == "https")?;
+    let credentials = security.read()?;
     let hosts = raw.connector_hosts.iter().map(|glob| WildMatch::new(glob)).collect();
     Ok(ConnectCluster {
         name: name.to_owned(),
         url,
+        security,
         credentials,
         connector_hosts: raw.use_connector_uris.then_some(hosts),
-        status_topic: match (&raw.kafka_bootstrap_servers, &raw.status_topic) {
-            (Some(servers), Some(topic)) => {
-                Some(StatusTopic { bootstrap_servers: servers.clone(), topic: topic.clone() })
-            }
-            (None, None) => None,
-            (Some(_), None) => {
-                return Err(ConfigError::at(&key("kafka_bootstrap_servers"), "needs status_topic"));
-            }
-            (None, Some(_)) => {
-                return Err(ConfigError::at(&key("status_topic"), "needs kafka_bootstrap_servers"));
-            }
-        },
+        offsets: offsets(name, raw)?,
+        status_topic: topic(name, "status_topic", raw.status_topic.as_deref(), raw)?,
+        worker: worker(name, raw)?,
         managed_by: raw.managed_by.as_deref().map(|word| managed_by(&key("managed_by"), word)).transpose()?,
     })
 }
 
 fn mongodb(name: &str, raw: &RawMongodb) -> Result<Deployment, ConfigError> {
-    let key = format!("mongodb.{name}.uri");
-    let uri = secret(&key, raw.uri.as_ref(), raw.uri_file.as_deref())?
-        .ok_or_else(|| ConfigError::at(&format!("mongodb.{name}"), "needs uri or uri_file"))?;
-    if !uri.expose().starts_with("mongodb://") && !uri.expose().starts_with("mongodb+srv://") {
-        return Err(ConfigError::at(&key, "must begin with mongodb:// or mongodb+srv://"));
+    let key = format!("mongodb.{name}");
+    let source = EntranceSource::from(&key, &raw.entrance())?;
+    let shards = raw.shards.iter().map(|(shard, raw)| {
+        let source = EntranceSource::from(&format!("{key}.shards.{shard}"), &raw.entrance())?;
+        Ok(ShardEntrance { shard: shard.clone(), entrance: source.read()?, source })
+    });
+    let retention = raw.retention.map(|retention| retention.0);
+    if let Some(retention) = retention {
+        within(&format!("{key}.retention"), retention, 60, 30 * 86_400)?;
     }
     let globs = |patterns: &[String]| patterns.iter().map(|pattern| WildMatch::new(pattern)).collect();
     Ok(Deployment {
         name: name.to_owned(),
-        uri,
+        entrance: source.read()?,
+        source,
+        retention,
+        shards: shards.collect::<Result<_, _>>()?,
         hosts: globs(&raw.hosts),
         connectors: globs(&raw.connectors),
     })
-}
-
-fn secret(key: &str, inline: Option<&Secret>, file: Option<&str>) -> Result<Option<Secret>, ConfigError> {
-    match (inline, file) {
-        (Some(_), Some(_)) => Err(ConfigError::at(key, "given twice: keep either the value or the _file")),
-        (Some(secret), None) => Ok(Some(secret.clone())),
-        (None, Some(path)) => std::fs::read_to_string(path)
-            .map(|text| Some(Secret::from(text.trim_end_matches(['\r', '\n']).to_owned())))
-            .map_err(|error| ConfigError::at(&format!("{key}_file"), format!("{path}: {error}"))),
-        (None, None) => Ok(None),
-    }
 }

@@ -1,18 +1,26 @@
 //! What an operator may set: the raw form as it is written, and the validated form the rest of the program uses.
 
 pub mod http;
+mod kafka;
 mod load;
+mod offsets;
 mod raw;
 mod recovery;
 mod secret;
+mod security;
 mod size;
 mod thresholds;
+mod worker;
 
 pub use http::Http;
+pub use kafka::Kafka;
 pub use load::{ConfigError, Sources, load};
+pub use offsets::{KafkaTopic, Offsets};
 pub use raw::Raw;
 pub use secret::Secret;
+pub use security::{Authorization, ConnectCredentials, ConnectSecurity, EntranceSource};
 pub use size::ByteSize;
+pub use worker::Worker;
 
 use resumeguard_core::assess::Thresholds;
 use resumeguard_core::recovery::{ManagedBy, Policies};
@@ -55,6 +63,8 @@ pub struct Recovery {
     pub freeze_files: Vec<PathBuf>,
     /// Programs that are told.
     pub hooks: Hooks,
+    /// How much the journal keeps.
+    pub journal: crate::journal::Bounds,
 }
 
 /// Programs that are run before and after an attempt: argv, no shell.
@@ -69,7 +79,7 @@ pub struct Hooks {
 }
 
 /// Where and how much of what was seen is kept.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct History {
     /// The directory; it holds `history.db`.
     pub directory: PathBuf,
@@ -80,29 +90,26 @@ pub struct History {
 }
 
 /// One Kafka Connect cluster.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ConnectCluster {
     /// Name, the label `connect_cluster`.
     pub name: String,
     /// REST address without credentials and without a slash at its end.
     pub url: reqwest::Url,
-    /// Basic authentication.
-    pub credentials: Option<(String, Secret)>,
+    /// How it is reached, as it is configured.
+    pub security: ConnectSecurity,
+    /// The same as it was when the configuration was read.
+    pub credentials: ConnectCredentials,
     /// Hosts that the connectors' own connection strings may lead to; `None` if they may not be used.
     pub connector_hosts: Option<Vec<WildMatch>>,
+    /// Where its connectors' positions are read.
+    pub offsets: Offsets,
     /// Its status topic, where it may be read.
-    pub status_topic: Option<StatusTopic>,
+    pub status_topic: Option<KafkaTopic>,
     /// Who keeps its connectors as they are; `None` where nobody has said.
     pub managed_by: Option<ManagedBy>,
-}
-
-/// A Connect cluster's status topic.
-#[derive(Debug, Clone)]
-pub struct StatusTopic {
-    /// Brokers, `host:port` with commas.
-    pub bootstrap_servers: String,
-    /// The workers' `status.storage.topic`.
-    pub topic: String,
+    /// The standalone worker that it is, where its file is known and may be edited.
+    pub worker: Option<Worker>,
 }
 
 /// One MongoDB deployment named in the configuration.
@@ -110,16 +117,42 @@ pub struct StatusTopic {
 pub struct Deployment {
     /// Name, the label `deployment`.
     pub name: String,
-    /// Connection string.
-    pub uri: Secret,
+    /// The way in, as it is configured.
+    pub source: EntranceSource,
+    /// The same as it was when the configuration, or a file that it names, was read last.
+    pub entrance: Entrance,
+    /// How long Amazon DocumentDB keeps its change stream; nothing else has one.
+    pub retention: Option<Duration>,
+    /// The ways past a router, by shard.
+    pub shards: Vec<ShardEntrance>,
     /// Hosts that it serves.
     pub hosts: Vec<WildMatch>,
     /// Connectors that it serves.
     pub connectors: Vec<WildMatch>,
 }
 
+/// One way into MongoDB at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entrance {
+    /// Connection string, complete.
+    pub uri: Secret,
+    /// What stands in the files that it names: another content makes it another way in.
+    pub files: Vec<Secret>,
+}
+
+/// The way past a router to one shard.
+#[derive(Debug, Clone)]
+pub struct ShardEntrance {
+    /// The shard's name, as `listShards` has it.
+    pub shard: String,
+    /// As it is configured.
+    pub source: EntranceSource,
+    /// As it was when it was read last.
+    pub entrance: Entrance,
+}
+
 /// Rhythm of the passes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Poll {
     /// Time from one pass to the next.
     pub interval: Duration,

@@ -2,7 +2,8 @@
 //! `config/resumeguard.toml` (a test proves that they are the same).
 
 use super::http::RawHttp;
-use super::recovery::RawRecovery;
+use super::kafka::{RawKafka, RawOtherKafka};
+use super::recovery::{Argv, RawRecovery};
 use super::{ByteSize, Secret};
 use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,21 @@ pub struct RawConnect {
     /// File that holds the password.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password_file: Option<String>,
+    /// Bearer token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<Secret>,
+    /// File that holds the bearer token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<String>,
+    /// Certificates that are trusted instead of the system's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+    /// Our own certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_cert_file: Option<String>,
+    /// Its key, where it is not in the same file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_key_file: Option<String>,
     /// May the connectors' own connection strings be used?
     #[serde(default = "yes")]
     pub use_connector_uris: bool,
@@ -56,12 +72,36 @@ pub struct RawConnect {
     /// Brokers of the workers' own topics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kafka_bootstrap_servers: Option<String>,
+    /// `[connect.NAME.kafka]`.
+    #[serde(default, skip_serializing_if = "RawKafka::is_default")]
+    pub kafka: RawKafka,
+    /// `[connect.NAME.other_kafka.ANY]`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub other_kafka: BTreeMap<String, RawOtherKafka>,
+    /// Where positions are read: `auto`, `rest`, `topic` or `file`.
+    #[serde(default = "auto")]
+    pub offsets: String,
+    /// The workers' `offset.storage.topic`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offsets_topic: Option<String>,
+    /// A standalone worker's `offset.storage.file.filename`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offsets_file: Option<String>,
     /// The workers' `status.storage.topic`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_topic: Option<String>,
     /// `none`, `strimzi` or `gitops`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub managed_by: Option<String>,
+    /// May a standalone worker's file be edited while it is down: `when_needed`, `always` or `never`.
+    #[serde(default = "when_needed")]
+    pub edit_offsets_file: String,
+    /// Program and arguments that stop a standalone worker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_worker: Option<Argv>,
+    /// Program and arguments that start it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_worker: Option<Argv>,
 }
 
 /// `[mongodb.NAME]`.
@@ -74,12 +114,98 @@ pub struct RawMongodb {
     /// File that holds the connection string.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uri_file: Option<String>,
+    /// User, where the connection string names none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// Its password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    /// File that holds the password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<String>,
+    /// Certificates that are trusted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+    /// Our own certificate and its key, in one file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_cert_file: Option<String>,
+    /// How long Amazon DocumentDB keeps its change stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention: Option<HumanDuration>,
     /// Hosts that it serves.
     #[serde(deserialize_with = "list")]
     pub hosts: Vec<String>,
     /// Connectors that it serves.
     #[serde(deserialize_with = "list")]
     pub connectors: Vec<String>,
+    /// `[mongodb.NAME.shards.SHARD]`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub shards: BTreeMap<String, RawShard>,
+}
+
+/// `[mongodb.NAME.shards.SHARD]`: the way past the router to one shard.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawShard {
+    /// Connection string.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uri: Option<Secret>,
+    /// File that holds the connection string.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uri_file: Option<String>,
+    /// User, where the connection string names none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// Its password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    /// File that holds the password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<String>,
+    /// Certificates that are trusted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+    /// Our own certificate and its key, in one file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_cert_file: Option<String>,
+}
+
+/// What a deployment and a shard have in common.
+pub(super) struct RawEntrance<'a> {
+    pub(super) uri: Option<&'a Secret>,
+    pub(super) uri_file: Option<&'a str>,
+    pub(super) username: Option<&'a str>,
+    pub(super) password: Option<&'a Secret>,
+    pub(super) password_file: Option<&'a str>,
+    pub(super) ca_file: Option<&'a str>,
+    pub(super) client_cert_file: Option<&'a str>,
+}
+
+/// The tables have the same fields under the same names.
+macro_rules! entrance {
+    ($raw:expr) => {
+        RawEntrance {
+            uri: $raw.uri.as_ref(),
+            uri_file: $raw.uri_file.as_deref(),
+            username: $raw.username.as_deref(),
+            password: $raw.password.as_ref(),
+            password_file: $raw.password_file.as_deref(),
+            ca_file: $raw.ca_file.as_deref(),
+            client_cert_file: $raw.client_cert_file.as_deref(),
+        }
+    };
+}
+
+impl RawMongodb {
+    pub(super) fn entrance(&self) -> RawEntrance<'_> {
+        entrance!(self)
+    }
+}
+
+impl RawShard {
+    pub(super) fn entrance(&self) -> RawEntrance<'_> {
+        entrance!(self)
+    }
 }
 
 /// `[poll]`.
@@ -264,6 +390,14 @@ pub(super) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Str
 
 fn yes() -> bool {
     true
+}
+
+fn auto() -> String {
+    "auto".to_owned()
+}
+
+fn when_needed() -> String {
+    "when_needed".to_owned()
 }
 
 fn anything() -> Vec<String> {

@@ -1,9 +1,13 @@
 //! `[recovery]`: what may be done about a connector in trouble, by whom, and what keeps it from being done.
 
+use super::ByteSize;
 use super::load::within;
 use super::raw::{HumanDuration, list};
 use super::{ConfigError, History, Hooks, Recovery};
-use resumeguard_core::recovery::{ManagedBy, Mode, Policies, Policy, Strategy, TolerateSettings, Trigger};
+use crate::journal::Bounds;
+use resumeguard_core::recovery::{
+    ManagedBy, Mode, Policies, Policy, Strategy, TolerateSettings, Trigger, suited,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -41,6 +45,10 @@ pub struct RawRecovery {
     /// Files beside `directory`'s `freeze` that freeze recovery while they exist.
     #[serde(deserialize_with = "list")]
     pub freeze_files: Vec<String>,
+    /// For how long attempts stay in the journal that nothing depends on.
+    pub journal_keep: HumanDuration,
+    /// Size of the journal beyond which they go earlier.
+    pub journal_max_size: ByteSize,
     /// Fields of the marker document, as JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub marker: Option<String>,
@@ -106,6 +114,8 @@ impl Default for RawRecovery {
             stable_for: HumanDuration(core.stable_for),
             freeze: false,
             freeze_files: Vec::new(),
+            journal_keep: HumanDuration(Bounds::default().keep),
+            journal_max_size: ByteSize(Bounds::default().max_size),
             marker: None,
             hooks: RawHooks::default(),
             policies: BTreeMap::new(),
@@ -134,7 +144,19 @@ pub(super) fn recovery(raw: &RawRecovery, history: Option<&History>) -> Result<R
         policies,
         freeze: raw.freeze,
         hooks: hooks(&raw.hooks)?,
+        journal: bounds(raw)?,
     })
+}
+
+/// Waits that the journal has to know of last a month at the most.
+fn bounds(raw: &RawRecovery) -> Result<Bounds, ConfigError> {
+    const LEAST: ByteSize = ByteSize(1 << 20);
+    let keep = within("recovery.journal_keep", raw.journal_keep.0, 31 * DAY, 3_650 * DAY)?;
+    if raw.journal_max_size < LEAST {
+        let problem = format!("{} is less than {LEAST}, which one attempt may take", raw.journal_max_size);
+        return Err(ConfigError::at("recovery.journal_max_size", problem));
+    }
+    Ok(Bounds { keep, max_size: raw.journal_max_size.0 })
 }
 
 fn policies(raw: &RawRecovery) -> Result<Policies, ConfigError> {
@@ -204,6 +226,15 @@ fn can_ever_act(policy: &Policy, all: &Policies) -> Result<(), ConfigError> {
     }
     let Some(strategy) = policy.strategy else { return Ok(()) };
     let code = strategy.code();
+    if !policy.on.is_empty() && !policy.on.iter().any(|trigger| suited(*trigger).contains(&strategy)) {
+        let made_for: Vec<&str> = Trigger::ALL
+            .iter()
+            .filter(|known| suited(**known).contains(&strategy))
+            .map(|t| t.code())
+            .collect();
+        let problem = format!("{code} is made for {}, and `on` names none of these", made_for.join(", "));
+        return Err(ConfigError::at(&key("strategy"), problem));
+    }
     if mode == Mode::Auto && !strategy.may_be_automatic() {
         let problem =
             format!("{code} is never done without a person; write mode = \"approve\" for this policy");

@@ -2,11 +2,13 @@
 
 mod api;
 mod passwd;
+mod reload;
 mod socket;
 mod who;
 
 pub(crate) use api::routes;
 pub use api::{Done, Problem};
+pub(crate) use reload::routes as reload_routes;
 pub use socket::{FILE, Socket, SocketError};
 pub use who::Peer;
 

@@ -8,6 +8,7 @@ pub mod page;
 pub mod recovery;
 pub mod status;
 pub mod story;
+pub mod systemd;
 pub mod table;
 mod words;
 
@@ -21,6 +22,7 @@ use axum::http::HeaderValue;
 use http::stream::Listeners;
 use status::{Status, Tokens};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// One pass, rendered.
@@ -70,9 +72,14 @@ pub struct Board {
     clock: Clock,
     /// Uptime at which it was hung up.
     begun: Duration,
-    /// Older than this, nothing is said of connectors any more.
-    stale_after: Duration,
+    /// Older than this, nothing is said of connectors any more; milliseconds.
+    stale_after: Arc<AtomicU64>,
     pub(in crate::publish) listeners: Listeners,
+}
+
+/// A rendering counts for three intervals.
+fn stale_after(interval: Duration) -> u64 {
+    u64::try_from((interval * 3).as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Board {
@@ -83,9 +90,18 @@ impl Board {
             newest: Arc::new(ArcSwapOption::empty()),
             clock,
             begun: clock.uptime(),
-            stale_after: interval * 3,
+            stale_after: Arc::new(AtomicU64::new(stale_after(interval))),
             listeners: Listeners::default(),
         }
+    }
+
+    /// Passes come at another interval from now on.
+    pub fn reconfigure(&self, interval: Duration) {
+        self.stale_after.store(stale_after(interval), Ordering::Relaxed);
+    }
+
+    fn stale_after(&self) -> Duration {
+        Duration::from_millis(self.stale_after.load(Ordering::Relaxed))
     }
 
     /// Replaces the newest rendering, and tells those who listen what has changed.
@@ -104,14 +120,14 @@ impl Board {
     /// Whether a rendering is so old that what it says of connectors may be wrong.
     #[must_use]
     pub fn is_stale(&self, published: &Published) -> bool {
-        self.age(published) > self.stale_after
+        self.age(published) > self.stale_after()
     }
 
     /// Whether passes advance: the last one, or the start, is recent.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         let last = self.newest().map_or(self.begun, |published| published.at);
-        self.clock.uptime().saturating_sub(last) <= self.stale_after
+        self.clock.uptime().saturating_sub(last) <= self.stale_after()
     }
 
     fn age(&self, published: &Published) -> Duration {

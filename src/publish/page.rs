@@ -155,7 +155,8 @@ fn sources(status: &Status) -> Markup {
         ul { @for source in &status.sources {
             li {
                 (source.source) " " (source.name) ": "
-                @if source.up { "readable" } @else { (source.error.as_deref().unwrap_or("not read yet")) }
+                @if source.up { "readable" @if let Some(lacking) = &source.error { "; " (lacking) } }
+                @else { (source.error.as_deref().unwrap_or("not read yet")) }
             }
         } }
     }

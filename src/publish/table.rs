@@ -62,9 +62,17 @@ pub fn fleet(status: &Status) -> String {
     for why in whys {
         let _infallible = writeln!(out, "\nunknown, {why}: {}", sentence(why));
     }
-    for source in status.sources.iter().filter(|source| !source.up) {
-        let error = source.error.as_deref().unwrap_or("not read yet");
-        let _infallible = writeln!(out, "\n{} {} cannot be read: {error}", source.source, source.name);
+    for source in &status.sources {
+        let _infallible = match (source.up, source.error.as_deref()) {
+            (true, None) => Ok(()),
+            (true, Some(lacking)) => {
+                writeln!(out, "\n{} {} is read in part: {lacking}", source.source, source.name)
+            }
+            (false, error) => {
+                let error = error.unwrap_or("not read yet");
+                writeln!(out, "\n{} {} cannot be read: {error}", source.source, source.name)
+            }
+        };
     }
     out
 }

@@ -1,4 +1,5 @@
-//! The only place that changes anything outside: requests to Connect that write, commands to MongoDB that write.
+//! The only place that changes anything outside: requests to Connect that write, commands to MongoDB that write, and, in `edit`,
+//! a standalone worker's file.
 
 use super::Hands;
 use super::away::Away;
@@ -187,7 +188,7 @@ fn answer(called: &str, status: StatusCode, message: &str) -> Answer {
 
 impl Writer<'_> {
     /// The last look at freeze, immediately before anything is sent: whatever came before may have taken seconds.
-    fn unless_frozen<T>(&self, send: impl FnOnce() -> T) -> Option<T> {
+    pub(super) fn unless_frozen<T>(&self, send: impl FnOnce() -> T) -> Option<T> {
         if (self.frozen)() { None } else { Some(send()) }
     }
 
@@ -395,8 +396,11 @@ mod tests {
         let cluster = ConnectCluster {
             name: "main".into(),
             url,
-            credentials: None,
+            security: crate::config::ConnectSecurity::default(),
+            credentials: crate::config::ConnectCredentials::default(),
+            worker: None,
             connector_hosts: None,
+            offsets: crate::config::Offsets::default(),
             status_topic: None,
             managed_by: None,
         };
@@ -406,6 +410,7 @@ mod tests {
             capabilities: Capabilities::of("3.7.2"),
             selection: Err(unknown),
             members: Err(unknown),
+            worker: None,
         };
         let is_frozen = || frozen.load(Ordering::SeqCst);
         let away = Away::of_nothing();

@@ -106,6 +106,9 @@ pub(super) fn stands(attempt: &Attempt) -> Option<&'static str> {
     }
     if known.leaves_it_stopped() {
         let unsure = attempt.taken.len() > known.taken.len();
+        if attempt.plan.steps.contains(&Step::StopWorker) {
+            return Some(if unsure { "its worker is DOWN as far as is known" } else { "its worker is DOWN" });
+        }
         return Some(if unsure { "it stands STOPPED as far as is known" } else { "it stands STOPPED" });
     }
     let last = known.taken.iter().rev().find(|taken| starts(&taken.step) && taken.acted)?;
@@ -137,7 +140,7 @@ pub fn standing(attempt: &Attempt) -> String {
 }
 
 fn starts(step: &Step) -> bool {
-    matches!(step, Step::Resume | Step::Pause)
+    matches!(step, Step::Resume | Step::Pause | Step::StartWorker)
 }
 
 #[cfg(test)]

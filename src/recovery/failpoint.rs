@@ -1,4 +1,4 @@
-//! Where a test has the process die: `RESUMEGUARD_FAILPOINT=<step>:<before_intent|after_intent|after_effect>[:<which>]`, `which`
+//! Where a test has the process die: `RESUMEGUARD_FAILPOINT=<step>:<before_intent|after_intent|before_rename|after_effect>[:<which>]`, `which`
 //! being the how manieth time that point is reached, from 1. Compiled out without the feature `failpoints`.
 
 use resumeguard_core::recovery::Step;
@@ -7,6 +7,8 @@ use resumeguard_core::recovery::Step;
 pub(super) const BEFORE_INTENT: &str = "before_intent";
 /// It is written down, and nothing is done.
 pub(super) const AFTER_INTENT: &str = "after_intent";
+/// A worker's new file stands beside the old one.
+pub(super) const BEFORE_RENAME: &str = "before_rename";
 /// It is done, and how it ended is not written down.
 pub(super) const AFTER_EFFECT: &str = "after_effect";
 

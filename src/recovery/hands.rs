@@ -1,6 +1,7 @@
 //! What is needed to look at one connector, and to act on it.
 
 use super::walk::AGAIN;
+use super::worker::Worker;
 use crate::clock::Clock;
 use crate::sources::mongodb::{Reachable, reach};
 use crate::sources::{Observer, connect};
@@ -29,6 +30,8 @@ pub struct Hands {
     pub selection: Observed<Selection>,
     /// All members of its deployment.
     pub members: Observed<Vec<Reachable>>,
+    /// Its standalone worker, where its file may be edited.
+    pub worker: Option<Worker>,
 }
 
 impl Hands {
@@ -39,7 +42,9 @@ impl Hands {
         let (connect, version) = observer.connect_of(id)?;
         let (selection, members) = observer.members_for(id);
         let capabilities = Capabilities::of(version.unwrap_or_default());
-        Some(Self { connect, capabilities, selection, members })
+        let url = connect.base().clone();
+        let worker = observer.worker_of(id).map(|configured| Worker { configured, url });
+        Some(Self { connect, capabilities, selection, members, worker })
     }
 
     /// The oldest entry of the oplog that it must resume from, now.

@@ -33,7 +33,7 @@ impl Hooks {
     }
 }
 
-fn environment(
+pub(super) fn environment(
     event: &str,
     attempt: &Attempt,
     ended: Option<Ended>,
@@ -58,7 +58,7 @@ fn environment(
 }
 
 /// Runs one command to its end or to its time. What it prints to stderr goes where our own log goes.
-async fn run(
+pub(super) async fn run(
     argv: &[String],
     timeout: Duration,
     environment: Vec<(&'static str, String)>,

@@ -1,10 +1,12 @@
 //! Carrying plans out: one step after the other, each looked at before, written down, taken, and waited for.
 //!
-//! The core says what comes next and whether it may be; nothing outside is changed but by `actions`.
+//! The core says what comes next and whether it may be; nothing outside is changed but by `actions`, of which `edit` is the part for
+//! a standalone worker's file.
 
 mod actions;
 mod away;
 mod desk;
+mod edit;
 mod execute;
 mod failpoint;
 pub mod freeze;
@@ -12,11 +14,14 @@ mod hands;
 mod hooks;
 mod marker;
 mod pace;
+mod people;
 mod prepare;
+mod rehearse;
 mod take;
 mod verify;
 mod wait;
 mod walk;
+mod worker;
 mod world;
 
 pub use away::standing;
@@ -24,3 +29,4 @@ pub use desk::{Desk, Refused};
 pub use execute::{Executor, Settings};
 pub use freeze::Freeze;
 pub use hands::{Hands, Reach};
+pub use worker::Worker;

@@ -1,6 +1,5 @@
 //! What is decided and asked about a step at the last moment, when nothing has been written down yet.
 
-use super::marker::Marker;
 use super::walk::{Turn, Walk};
 use super::{Hands, world};
 use crate::sources::mongodb::Question;
@@ -50,7 +49,7 @@ impl Walk<'_> {
                 Check::Go(will) => will,
                 Check::Ends(outcome) => return Prepared::Ends(outcome),
             };
-            if let Err(says) = self.fits(attempt, turn, hands).await {
+            if let Err(says) = self.rehearse(attempt, turn, hands, &world).await {
                 return Prepared::Ends(Outcome::Failed { says });
             }
             if !marks(turn) {
@@ -68,7 +67,7 @@ impl Walk<'_> {
             }
             // It has rolled away since it was read: from the newest beginning on.
             let name = &attempt.plan.connector.connector;
-            match world::read(hands, name, &self.executor.clock).await {
+            match world::read(hands, name, &self.executor.clock, Some(attempt)).await {
                 Ok(read) => world = read,
                 Err(_) => return Prepared::LookAgain,
             }
@@ -88,12 +87,6 @@ impl Walk<'_> {
         }
         let window = hands.newest().await.map(|newest| newest.t.saturating_sub(oldest.t));
         window.map_or(wanted, |window| wanted.min(window / 2))
-    }
-
-    /// Nothing is written into a collection that may refuse it, or keep it.
-    async fn fits(&self, attempt: &Attempt, turn: &Turn, hands: &Hands) -> Result<(), String> {
-        let Step::InsertMarker { namespace, fields } = &turn.step else { return Ok(()) };
-        Marker::new(&attempt.id, namespace, fields.as_ref())?.fits(hands, fields.is_some()).await
     }
 }
 

@@ -1,7 +1,8 @@
 //! Taking one step: sent, and waited for until its effect shows.
 
-use super::actions::{Sent, Writer};
+use super::actions::{BUSY, Sent, Writer};
 use super::away::Away;
+use super::edit::Edit;
 use super::marker::Marker;
 use super::wait::Wait;
 use super::walk::{Turn, Walk};
@@ -12,10 +13,11 @@ use resumeguard_core::recovery::{Attempt, Outcome, Phase, RawOffset, Step, Will,
 use serde_json::{Map, Value};
 use std::time::Duration;
 
-/// A worker gives its tasks `task.shutdown.graceful.timeout.ms` (5 s); a rebalance may come in between.
-const STOPS: Duration = Duration::from_secs(90);
-/// A task connects to MongoDB (`serverSelectionTimeoutMS` is 30 s) before it runs.
-const STARTS: Duration = Duration::from_secs(120);
+/// A worker gives its tasks `task.shutdown.graceful.timeout.ms` (5 s). What a worker held that has died is nobody's until
+/// `scheduled.rebalance.max.delay.ms` (5 min) is over: whatever is accepted meanwhile shows only then (seen on 4.1.1).
+const STOPS: Duration = BUSY;
+/// The same, and a task connects to MongoDB (`serverSelectionTimeoutMS` is 30 s) before it runs.
+const STARTS: Duration = Duration::from_secs(420);
 /// What was accepted is to be read at once, or a moment later.
 const SHOWS: Duration = Duration::from_secs(20);
 
@@ -107,7 +109,7 @@ impl Walk<'_> {
 
     /// What a live stream has delivered before it is stopped ends here: what is written later may not be.
     async fn delivered(&self, turn: &Turn, hands: &Hands) -> Option<Timestamp> {
-        let stops = turn.step == Step::Stop && turn.phase == Phase::Forward;
+        let stops = matches!(turn.step, Step::Stop | Step::StopWorker) && turn.phase == Phase::Forward;
         if stops { hands.newest_within(NEWEST, self.executor.clock).await } else { None }
     }
 
@@ -138,17 +140,20 @@ impl Walk<'_> {
             Step::Resume => writer.order("resume").await,
             Step::Pause => writer.order("pause").await,
             Step::RestartTasks => writer.restart_failed().await,
+            Step::StopWorker | Step::StartWorker => self.order_worker(attempt, turn, hands, &writer).await,
             Step::WriteMark { partition, .. } => {
                 let text = will.text.clone().unwrap_or_default();
                 let offset = Map::from_iter([("_id".to_owned(), Value::String(text))]);
-                writer.store(&key(attempt, partition, world), Some(&offset)).await
+                self.alter(attempt, turn, (partition, Some(&offset)), world, &writer).await
             }
-            Step::RemoveOffset { partition } => writer.store(&key(attempt, partition, world), None).await,
+            Step::RemoveOffset { partition } => {
+                self.alter(attempt, turn, (partition, None), world, &writer).await
+            }
             Step::RestoreOffset { partition } => {
                 // What was written down is what is sent: on its way back, a restore puts back what it has found itself.
                 let meant = saved(attempt, partition).find(|saved| saved.text() == will.text.as_deref());
                 let offset = meant.and_then(|saved| saved.offset.as_ref());
-                writer.store(&key(attempt, partition, world), offset).await
+                self.alter(attempt, turn, (partition, offset), world, &writer).await
             }
             Step::Configure { .. } | Step::StartAtOldest { .. } => {
                 writer.configure(&world.config, &will.config).await
@@ -167,6 +172,25 @@ impl Walk<'_> {
         }
     }
 
+    /// Alters what is stored under a key: by REST, or in the file of a worker that is down.
+    async fn alter(
+        &self,
+        attempt: &Attempt,
+        turn: &Turn,
+        (partition, offset): (&str, Option<&Map<String, Value>>),
+        world: &World,
+        writer: &Writer<'_>,
+    ) -> Sent {
+        let partition = &key(attempt, partition, world);
+        match &writer.hands.worker {
+            Some(worker) if world.down => {
+                let edit = Edit { attempt: &attempt.id, step: &turn.step, partition, offset };
+                writer.edit(worker, edit).await
+            }
+            _ => writer.store(partition, offset).await,
+        }
+    }
+
     /// Waits for what was accepted.
     async fn effect(
         &mut self,
@@ -179,12 +203,17 @@ impl Walk<'_> {
         match &turn.step {
             Step::Stop => self.until_state(attempt, turn, hands, ConnectorState::Stopped).await,
             Step::Pause => self.until_state(attempt, turn, hands, ConnectorState::Paused).await,
+            Step::StopWorker => self.until_down(attempt, hands).await,
+            Step::StartWorker => match self.until_up(attempt, hands).await {
+                Ok(()) => self.until_started(attempt, turn, hands).await,
+                Err(outcome) => outcome,
+            },
             Step::Resume | Step::RestartTasks => self.until_started(attempt, turn, hands).await,
             Step::WriteMark { partition, .. } | Step::RestoreOffset { partition } => {
-                self.until_stored(attempt, turn, hands, partition, will.text.as_deref()).await
+                self.until_stored(attempt, turn, (hands, before.down), partition, will.text.as_deref()).await
             }
             Step::RemoveOffset { partition } => {
-                self.until_stored(attempt, turn, hands, partition, None).await
+                self.until_stored(attempt, turn, (hands, before.down), partition, None).await
             }
             Step::Configure { .. } | Step::StartAtOldest { .. } => {
                 let configured = self.until_configured(attempt, turn, hands, will).await;
@@ -236,7 +265,7 @@ impl Walk<'_> {
     }
 
     /// Until its task runs. On the way back it may fail as it did before.
-    async fn until_started(&mut self, attempt: &Attempt, turn: &Turn, hands: &Hands) -> Outcome {
+    pub(super) async fn until_started(&mut self, attempt: &Attempt, turn: &Turn, hands: &Hands) -> Outcome {
         let away = Away::new(attempt, turn.phase);
         let mut wait = Wait::new(self.executor.clock, STARTS, &away);
         loop {
@@ -280,7 +309,9 @@ impl Walk<'_> {
                 return Some(done("its task was started, and failed"));
             }
             let world =
-                world::read(hands, &attempt.plan.connector.connector, &self.executor.clock).await.ok()?;
+                world::read(hands, &attempt.plan.connector.connector, &self.executor.clock, Some(attempt))
+                    .await
+                    .ok()?;
             return match verified(attempt, &world) {
                 Seen::Rolled(says) => Some(Outcome::Again { says }),
                 Seen::Broken(says) => Some(failed(says)),
@@ -318,14 +349,15 @@ impl Walk<'_> {
         &mut self,
         attempt: &Attempt,
         turn: &Turn,
-        hands: &Hands,
+        (hands, down): (&Hands, bool),
         partition: &str,
         wanted: Option<&str>,
     ) -> Outcome {
         let away = Away::new(attempt, turn.phase);
         let mut wait = Wait::new(self.executor.clock, SHOWS, &away);
         loop {
-            let says = match hands.connect.raw_offsets(&attempt.plan.connector.connector, world::LOOK).await {
+            let name = &attempt.plan.connector.connector;
+            let says = match world::offsets(hands, name, self.executor.clock, down).await {
                 Ok(offsets) => {
                     wait.was_read();
                     let stored = offsets
@@ -337,7 +369,7 @@ impl Walk<'_> {
                     }
                     "something else is stored under its live key".to_owned()
                 }
-                Err(error) => error.to_string(),
+                Err(says) => says,
             };
             if !wait.goes_on().await {
                 return failed(format!("it was accepted, and {} later {says}", wait.limit()));
@@ -378,14 +410,21 @@ impl Walk<'_> {
 
 /// Steps after which a task begins anew.
 fn starts(step: &Step) -> bool {
-    matches!(step, Step::Resume | Step::RestartTasks | Step::Configure { .. } | Step::StartAtOldest { .. })
+    matches!(
+        step,
+        Step::Resume
+            | Step::StartWorker
+            | Step::RestartTasks
+            | Step::Configure { .. }
+            | Step::StartAtOldest { .. }
+    )
 }
 
 /// It was told where the connector went on.
 fn is_known(attempt: &Attempt) -> bool {
     attempt.taken.iter().any(|taken| {
         let told = matches!(taken.outcome, Some((Outcome::Done { reached: Some(_), .. }, _)));
-        told && taken.phase == Phase::Forward && taken.step != Step::Stop
+        told && taken.phase == Phase::Forward && !matches!(taken.step, Step::Stop | Step::StopWorker)
     })
 }
 

@@ -161,7 +161,7 @@ impl<'a> Walk<'a> {
         // Of one that stands, nobody knows yet where it goes on.
         let configured = matches!(turn.step, Step::Configure { .. }) && runs;
         if let Outcome::Done { says, reached: None } = &outcome
-            && (turn.step == Step::Resume || configured)
+            && (matches!(turn.step, Step::Resume | Step::StartWorker) || configured)
         {
             return Outcome::Done {
                 says: says.clone(),
@@ -270,7 +270,7 @@ impl<'a> Walk<'a> {
         } else {
             tracing::warn!(%connector, attempt = %self.id, strategy, ended = ended.code(), lost_seconds, "recovery ended: {says}");
         }
-        self.executor.settings.hooks.after(attempt, ended, lost).await;
+        self.executor.settings().hooks.after(attempt, ended, lost).await;
         Ok(ended)
     }
 
@@ -295,7 +295,7 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         self.before_hook_ran = true;
-        self.executor.settings.hooks.before(attempt).await
+        self.executor.settings().hooks.before(attempt).await
     }
 
     /// Why nothing may be done now.
@@ -361,7 +361,7 @@ impl<'a> Walk<'a> {
             self.hands = Some(hands);
         }
         let hands = self.hands.clone().ok_or_else(|| "its Connect cluster is not watched".to_owned())?;
-        let world = world::read(&hands, &id.connector, &self.executor.clock).await?;
+        let world = world::read(&hands, &id.connector, &self.executor.clock, Some(attempt)).await?;
         self.note(&world);
         Ok((hands, world))
     }
@@ -387,6 +387,8 @@ fn needs_members(turn: &Turn) -> bool {
 fn shows(step: &Step) -> bool {
     match step {
         Step::Stop
+        | Step::StopWorker
+        | Step::StartWorker
         | Step::WriteMark { .. }
         | Step::RemoveOffset { .. }
         | Step::Configure { .. }

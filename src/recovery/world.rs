@@ -1,14 +1,19 @@
 //! One connector and its deployment, read again.
 
 use super::Hands;
+use super::worker::{Standing, Worker};
 use crate::clock::Clock;
 use crate::sources::connect::ConnectError;
-use resumeguard_core::domain::{ConnectorState, TaskFacts};
-use resumeguard_core::recovery::World;
+use crate::sources::offsets::file::{Stored, read_whole, stored};
+use resumeguard_core::domain::{ConnectorState, TaskFacts, Why};
+use resumeguard_core::recovery::{Attempt, RawOffset, Step, World};
 use std::time::Duration;
 
 /// How long one look may take, a second try included: reading offsets has Connect read a topic to its end.
 pub(super) const LOOK: Duration = Duration::from_secs(15);
+
+/// How long a worker's file may take to hold still.
+const FILE: Duration = Duration::from_secs(2);
 
 /// Before the second try.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -21,7 +26,15 @@ const GONE: Duration = Duration::from_secs(4);
 ///
 /// # Errors
 /// Whatever keeps Connect from being read, one line. What keeps the oplog from being read is part of the world.
-pub(super) async fn read(hands: &Hands, name: &str, clock: &Clock) -> Result<World, String> {
+pub(super) async fn read(
+    hands: &Hands,
+    name: &str,
+    clock: &Clock,
+    attempt: Option<&Attempt>,
+) -> Result<World, String> {
+    if let Some(world) = down(hands, name, clock, attempt).await? {
+        return Ok(World { oldest: hands.oldest().await, ..world });
+    }
     let mut world = twice(hands, name, clock).await?;
     if world.state.is_none() {
         tokio::time::sleep(GONE).await;
@@ -33,6 +46,54 @@ pub(super) async fn read(hands: &Hands, name: &str, clock: &Clock) -> Result<Wor
     Ok(world)
 }
 
+/// The world of an attempt at a standalone worker that is down: as good as a stopped connector, whose offsets are in the file.
+async fn down(
+    hands: &Hands,
+    name: &str,
+    clock: &Clock,
+    attempt: Option<&Attempt>,
+) -> Result<Option<World>, String> {
+    let by_file = |attempt: &&Attempt| attempt.plan.steps.contains(&Step::StopWorker);
+    let (Some(attempt), Some(worker)) = (attempt.filter(by_file), &hands.worker) else { return Ok(None) };
+    if worker.standing().await != Standing::Down {
+        return Ok(None);
+    }
+    Ok(Some(World {
+        state: Some(ConnectorState::Stopped),
+        tasks: Vec::new(),
+        // While it is down nobody can be asked; what it starts with is looked at once it is up.
+        config: attempt.expected_config().unwrap_or_default(),
+        offsets: in_file(worker, name, *clock).await?,
+        down: true,
+        oldest: Err(Why::NotReadYet),
+    }))
+}
+
+/// What is stored for a connector, wherever that can be read.
+pub(super) async fn offsets(
+    hands: &Hands,
+    name: &str,
+    clock: Clock,
+    down: bool,
+) -> Result<Vec<RawOffset>, String> {
+    match &hands.worker {
+        Some(worker) if down || !hands.capabilities.stop => in_file(worker, name, clock).await,
+        _ => hands.connect.raw_offsets(name, LOOK).await.map_err(|error| error.to_string()),
+    }
+}
+
+async fn in_file(worker: &Worker, name: &str, clock: Clock) -> Result<Vec<RawOffset>, String> {
+    let path = worker.file().to_owned();
+    let reading = tokio::task::spawn_blocking(move || read_whole(&path, clock, FILE));
+    let whole = match tokio::time::timeout(LOOK, reading).await {
+        Ok(Ok(whole)) => whole.map_err(|error| error.to_string())?,
+        Ok(Err(_)) | Err(_) => return Err(format!("{} does not answer", worker.file().display())),
+    };
+    let map = whole.map().map_err(|error| error.to_string())?;
+    let entries = map.entries().iter().filter_map(|(key, value)| stored((*key)?, *value));
+    Ok(entries.filter(|entry| entry.connector == name).filter_map(Stored::raw).collect())
+}
+
 /// What Connect says, at the second try where the first met a bad moment.
 async fn twice(hands: &Hands, name: &str, clock: &Clock) -> Result<World, String> {
     let begun = clock.uptime();
@@ -42,7 +103,11 @@ async fn twice(hands: &Hands, name: &str, clock: &Clock) -> Result<World, String
         tokio::time::sleep(PAUSE).await;
         read = from_connect(hands, name, left()).await;
     }
-    read.map_err(|error| error.to_string())
+    let mut world = read.map_err(|error| error.to_string())?;
+    if world.state.is_some() && hands.worker.is_some() && !hands.capabilities.stop {
+        world.offsets = offsets(hands, name, *clock, false).await?;
+    }
+    Ok(world)
 }
 
 /// Its state and tasks alone; `None` where there is no such connector, or nothing is known of it yet.
@@ -58,15 +123,23 @@ async fn from_connect(hands: &Hands, name: &str, deadline: Duration) -> Result<W
     let (config, status, offsets) = tokio::join!(
         connect.config(name, deadline),
         connect.status(name, deadline),
-        connect.raw_offsets(name, deadline)
+        from_rest(hands, name, deadline)
     );
-    let oldest = Err(resumeguard_core::domain::Why::NotReadYet);
+    let (down, oldest) = (false, Err(Why::NotReadYet));
     let Some(config) = config? else {
-        return Ok(World { state: None, tasks: vec![], config: [].into(), offsets: vec![], oldest });
+        return Ok(World { state: None, tasks: vec![], config: [].into(), offsets: vec![], down, oldest });
     };
     // Between its creation and its first word it has no state.
     let (state, tasks) = status?.unwrap_or((ConnectorState::Unassigned, Vec::new()));
-    Ok(World { state: Some(state), tasks, config, offsets: offsets?, oldest })
+    Ok(World { state: Some(state), tasks, config, offsets: offsets?, down, oldest })
+}
+
+/// Of a Connect without an endpoint for offsets (before 3.5) they are in its worker's file.
+async fn from_rest(hands: &Hands, name: &str, deadline: Duration) -> Result<Vec<RawOffset>, ConnectError> {
+    if hands.worker.is_some() && !hands.capabilities.stop {
+        return Ok(Vec::new());
+    }
+    hands.connect.raw_offsets(name, deadline).await
 }
 
 /// It may be over in a moment: a rebalance, a connection that was cut, a worker that starts.
@@ -77,6 +150,7 @@ fn is_momentary(error: &ConnectError) -> bool {
         | ConnectError::Rebalancing { .. } => true,
         ConnectError::Status { status, .. } | ConnectError::NotJson { status, .. } => *status >= 500,
         ConnectError::Unauthorized { .. }
+        | ConnectError::Tls { .. }
         | ConnectError::TooLarge { .. }
         | ConnectError::OffsetsUnsupported
         | ConnectError::Unaddressable

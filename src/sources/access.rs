@@ -1,26 +1,71 @@
 //! Which connection string may be used to read the oplog that a connector depends on.
 
-use crate::config::{Config, Deployment, Secret};
+use crate::config::{Config, Deployment, Entrance, Secret};
 use resumeguard_core::domain::{ConnectionString, ConnectorId, Observed, Refusal, Why, with_port};
 use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 use wildmatch::WildMatch;
 
-/// A way into one deployment.
+/// A way into one deployment, or past its router to one of its shards.
 #[derive(Debug, Clone)]
 pub struct Access {
-    /// Name from the configuration, where it stands there.
+    /// Name from the configuration, where it stands there; of a shard `DEPLOYMENT/SHARD`.
     pub configured: Option<String>,
     /// Connection string.
     pub uri: Secret,
     /// Hosts that may be dialled, whoever names them; `None` for one that an operator has configured.
     pub allowed: Option<Vec<WildMatch>>,
+    /// How long Amazon DocumentDB keeps its change stream, where an operator has said so.
+    pub retention: Option<Duration>,
+    /// The deployment and the shard, for a way past a router.
+    pub shard: Option<(String, String)>,
+    /// Of a router: the shards to which there is a way past it.
+    pub shards: BTreeSet<String>,
+    /// Tells it from every other one: the string, and what stands in the files that it names.
+    key: Secret,
 }
 
 impl Access {
-    /// The way that an operator has configured.
+    /// The ways that an operator has configured: into the deployment, and past its router, if it has one.
+    pub fn configured(deployment: &Deployment) -> impl Iterator<Item = Self> {
+        let shards = deployment.shards.iter().map(|entrance| Self {
+            shard: Some((deployment.name.clone(), entrance.shard.clone())),
+            ..Self::new(Some(format!("{}/{}", deployment.name, entrance.shard)), &entrance.entrance, None)
+        });
+        std::iter::once(Self::of(deployment)).chain(shards)
+    }
+
+    fn of(deployment: &Deployment) -> Self {
+        Self {
+            retention: deployment.retention,
+            shards: deployment.shards.iter().map(|entrance| entrance.shard.clone()).collect(),
+            ..Self::new(Some(deployment.name.clone()), &deployment.entrance, None)
+        }
+    }
+
+    /// A connector's own string, with the hosts that it may lead to.
     #[must_use]
-    pub fn configured(deployment: &Deployment) -> Self {
-        Self { configured: Some(deployment.name.clone()), uri: deployment.uri.clone(), allowed: None }
+    pub fn of_a_stranger(uri: Secret, allowed: Option<Vec<WildMatch>>) -> Self {
+        Self::new(None, &Entrance { uri, files: Vec::new() }, allowed)
+    }
+
+    fn new(configured: Option<String>, entrance: &Entrance, allowed: Option<Vec<WildMatch>>) -> Self {
+        let uri = entrance.uri.clone();
+        let key = if entrance.files.is_empty() {
+            uri.clone()
+        } else {
+            let mut hasher = DefaultHasher::new();
+            entrance.files.iter().for_each(|file| file.expose().hash(&mut hasher));
+            Secret::from(format!("{}#{:x}", uri.expose(), hasher.finish()))
+        };
+        Self { configured, uri, allowed, retention: None, shard: None, shards: BTreeSet::new(), key }
+    }
+
+    /// What tells it from every other one. It holds credentials: nobody prints it.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        self.key.expose()
     }
 
     /// Hosts of the string, with their ports.
@@ -66,6 +111,11 @@ impl AccessRules {
         }
     }
 
+    /// Takes over what has been read anew.
+    pub fn adopt(&mut self, deployments: &[Deployment]) {
+        self.deployments = deployments.to_vec();
+    }
+
     /// The `[mongodb.NAME]` that serves a connector: by the connector's name first, then by a host of its string.
     #[must_use]
     pub fn configured(&self, id: &ConnectorId, uri: &str) -> Option<&Deployment> {
@@ -90,7 +140,7 @@ impl AccessRules {
     /// Why there is none: a placeholder, no connection string, or one that may not be used.
     pub fn access(&self, id: &ConnectorId, uri: &str) -> Observed<Access> {
         if let Some(deployment) = self.configured(id, uri) {
-            return Ok(Access::configured(deployment));
+            return Ok(Access::of(deployment));
         }
         let parsed = ConnectionString::parse(uri)?;
         let rules = self.connector_hosts.iter().find(|(name, _)| *name == id.connect_cluster);
@@ -102,7 +152,7 @@ impl AccessRules {
             Refusal::Placeholder => Why::UriPlaceholder,
             Refusal::Option(_) | Refusal::Mechanism(_) => Why::UriRefused,
         })?;
-        Ok(Access { configured: None, uri: uri.into(), allowed: Some(allowed.to_vec()) })
+        Ok(Access::of_a_stranger(uri.into(), Some(allowed.to_vec())))
     }
 }
 

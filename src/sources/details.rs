@@ -4,7 +4,7 @@ use super::Observer;
 use super::connect::ConnectReader;
 use crate::clock::Clock;
 use resumeguard_core::domain::ConnectorId;
-use resumeguard_core::recovery::{ConnectFacts, Details};
+use resumeguard_core::recovery::{ConnectFacts, Details, WorkerFacts};
 
 impl Observer {
     /// What plans for single connectors are made from; `None` for one whose Connect cluster cannot be read, or does not list
@@ -29,5 +29,9 @@ fn connect_facts(connect: &ConnectReader) -> ConnectFacts {
         version: connect.worker_version().map(str::to_owned),
         managed_by: connect.managed_by(),
         connectors: connect.listed().len(),
+        worker: connect.worker().map(|worker| {
+            let commands = worker.stop.is_some() && worker.start.is_some();
+            WorkerFacts { always: worker.always, commands }
+        }),
     }
 }

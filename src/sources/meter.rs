@@ -11,7 +11,7 @@ pub(crate) const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.01, 0.025, 0.1, 0.25, 1.
 /// Counts one source's readings.
 #[derive(Debug, Clone)]
 pub struct Meter {
-    /// Kind of source: `connect`, `offsets`, `status_topic`, `mongodb`, `probe`, `history`.
+    /// Kind of source: `connect`, `offsets`, `offsets_topic`, `offsets_file`, `status_topic`, `mongodb`, `probe`, `history`.
     pub source: &'static str,
     /// Which one.
     pub name: String,
@@ -25,6 +25,8 @@ pub struct Meter {
     pub durations: Histogram,
     /// Why the last one failed: one line with what to do.
     pub error: Option<String>,
+    /// What it cannot read and could do without: one line with what to do.
+    pub lacking: Option<String>,
 }
 
 impl Meter {
@@ -44,6 +46,7 @@ impl Meter {
             last_success: None,
             durations: Histogram::with_opts(options).expect("constant options"),
             error: None,
+            lacking: None,
         }
     }
 
@@ -77,6 +80,11 @@ impl Meter {
     #[must_use]
     pub fn facts(&self) -> SourceFacts {
         let up = self.last_success.is_some() && self.error.is_none();
-        SourceFacts { source: self.source, name: self.name.clone(), up, error: self.error.clone() }
+        SourceFacts {
+            source: self.source,
+            name: self.name.clone(),
+            up,
+            error: self.error.clone().or_else(|| self.lacking.clone()),
+        }
     }
 }

@@ -8,9 +8,12 @@ pub mod kafka;
 mod meter;
 pub mod mongodb;
 mod observer;
+pub mod offsets;
 mod prober;
 mod probing;
 mod reached;
+mod rotation;
+mod tls;
 
 /// One line for all problems of a pass: the first, and how many more there are.
 fn summary(problems: &[String]) -> Result<(), String> {

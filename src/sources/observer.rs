@@ -1,18 +1,21 @@
 //! One pass over every source, in the order that makes a loss certain: list, `first`, positions, `last` (J1).
 
-use super::connect::{ConnectReader, Listed};
+use super::connect::{ConnectReader, Listed, MONGO_SOURCE};
 use super::mongodb::Deployments;
 use super::prober::{Prober, Subject};
+use super::rotation::Rotation;
 use super::{Access, AccessRules, Meter};
 use crate::clock::Clock;
 use crate::config::Config;
 use futures_util::future::join_all;
 use resumeguard_core::assess::STALE_INTERVALS;
 use resumeguard_core::domain::{
-    ConnectionString, ConnectorFacts, ConnectorId, Facts, LiveKey, LiveKeyQuery, Observed, Selection,
-    Settings, StoredEntry, Why, pick_live,
+    ConnectionString, ConnectorFacts, ConnectorId, DEBEZIUM_SOURCE, Facts, LiveKey, LiveKeyQuery, Observed,
+    OffsetsFrom, Selection, Settings, StoredEntry, StoredOffset, Why, connection_uri, major_and_minor,
+    pick_live, pick_live_of_debezium,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 /// Reads the world.
@@ -22,6 +25,7 @@ pub struct Observer {
     pub(super) deployments: Deployments,
     rules: AccessRules,
     configured: Vec<Access>,
+    rotation: Rotation,
     interval: Duration,
     /// Connectors of clusters that could be read once: they keep their names while theirs cannot.
     pub(super) known: BTreeMap<ConnectorId, ConnectorFacts>,
@@ -65,16 +69,58 @@ impl Observer {
                 .collect::<Result<_, _>>()?,
             deployments: Deployments::new(config.poll.sizes_every),
             rules: AccessRules::new(config),
-            configured: config.mongodb.iter().map(Access::configured).collect(),
+            configured: config.mongodb.iter().flat_map(Access::configured).collect(),
+            rotation: Rotation::new(config),
             interval: config.poll.interval,
             known: BTreeMap::new(),
             prober: config.poll.probe.then(|| Prober::new(config.poll.interval)),
         })
     }
 
+    /// Reads by another configuration from the next pass on. What is configured as before goes on as it was: a topic that has been
+    /// read is not read again, and what a Connect that is away has listed stays known.
+    ///
+    /// # Errors
+    /// Where no HTTP client can be made; then nothing has changed.
+    pub fn reconfigure(&mut self, config: &Config) -> Result<(), super::connect::ConnectError> {
+        let new: Vec<Option<ConnectReader>> = config
+            .connect
+            .iter()
+            .map(|cluster| {
+                let as_before = self.connects.iter().any(|connect| connect.is_of(cluster, &config.poll));
+                (!as_before).then(|| ConnectReader::new(cluster, &config.poll)).transpose()
+            })
+            .collect::<Result<_, _>>()?;
+        let mut before: HashMap<String, ConnectReader> = std::mem::take(&mut self.connects)
+            .into_iter()
+            .map(|connect| (connect.name().to_owned(), connect))
+            .collect();
+        let kept = config.connect.iter().zip(new);
+        self.connects =
+            kept.filter_map(|(cluster, new)| new.or_else(|| before.remove(&cluster.name))).collect();
+        self.deployments.reconfigure(config.poll.sizes_every);
+        self.rules = AccessRules::new(config);
+        self.configured = config.mongodb.iter().flat_map(Access::configured).collect();
+        self.rotation = Rotation::new(config);
+        if config.poll.interval != self.interval || config.poll.probe != self.prober.is_some() {
+            self.prober = config.poll.probe.then(|| Prober::new(config.poll.interval));
+        }
+        self.interval = config.poll.interval;
+        Ok(())
+    }
+
+    /// Knows a connector of a worker that may be down, by what was written down of it before it went down.
+    pub fn assume(&mut self, id: &ConnectorId, config: &BTreeMap<String, String>) {
+        let of_it = self.connects.iter_mut().find(|connect| connect.name() == id.connect_cluster);
+        if let Some(connect) = of_it.filter(|connect| connect.worker().is_some()) {
+            connect.assume(&id.connector, config);
+        }
+    }
+
     /// One pass. It ends within the interval, whatever the sources do.
     pub async fn observe(&mut self, clock: &Clock) -> Facts {
         let budget = Budget::of(self.interval);
+        self.take_over_what_was_rotated().await;
         join_all(self.connects.iter_mut().map(|connect| connect.list(clock, budget.listing))).await;
         let accesses = self.accesses();
         let wanted: Vec<Access> = self
@@ -92,13 +138,22 @@ impl Observer {
         self.facts(clock, &accesses)
     }
 
+    async fn take_over_what_was_rotated(&mut self) {
+        let Some(read) = self.rotation.turn().await else { return };
+        for (name, credentials) in read.connects {
+            self.connects.iter().filter(|c| c.name() == name).for_each(|c| c.client().adopt(&credentials));
+        }
+        self.configured = read.deployments.iter().flat_map(Access::configured).collect();
+        self.rules.adopt(&read.deployments);
+    }
+
     /// The way into the deployment of every connector that is listed.
     fn accesses(&self) -> BTreeMap<ConnectorId, Observed<Access>> {
         let listed = self.connects.iter().flat_map(|c| c.listed().iter().map(move |l| (c.name(), l)));
         listed
             .map(|(cluster, listed)| {
                 let id = ConnectorId::new(cluster, &listed.name);
-                let access = self.rules.access(&id, uri_of(listed));
+                let access = self.rules.access(&id, &uri_of(listed));
                 (id, access)
             })
             .collect()
@@ -137,6 +192,8 @@ impl Observer {
                 connectors.extend(
                     connect.listed().iter().map(|listed| self.connector(clock, connect, listed, accesses)),
                 );
+            } else if connect.offsets().stands_beside() {
+                connectors.extend(self.beside(clock, connect, accesses));
             } else {
                 let of_this = self.known.iter().filter(|(id, _)| id.connect_cluster == connect.name());
                 connectors.extend(of_this.map(|(_, facts)| facts.unreadable()));
@@ -155,6 +212,24 @@ impl Observer {
         }
     }
 
+    /// Connectors of a cluster that cannot be read, and whose positions can: those that were listed last, and those that were
+    /// never listed and have a position nevertheless.
+    fn beside(
+        &self,
+        clock: &Clock,
+        connect: &ConnectReader,
+        accesses: &BTreeMap<ConnectorId, Observed<Access>>,
+    ) -> Vec<ConnectorFacts> {
+        let listed = connect.listed();
+        let known = listed.iter().map(|listed| self.connector(clock, connect, listed, accesses).beside());
+        let others = connect.offsets().names_in_file().filter(|name| listed.iter().all(|l| l.name != *name));
+        let never_listed = others.map(|name| {
+            let id = ConnectorId::new(connect.name(), name);
+            ConnectorFacts::never_listed(id, MONGO_SOURCE, OffsetsFrom::File)
+        });
+        known.chain(never_listed.filter(|_| !connect.was_listed())).collect()
+    }
+
     fn connector(
         &self,
         clock: &Clock,
@@ -168,11 +243,15 @@ impl Observer {
             .as_ref()
             .map_err(|why| *why)
             .and_then(|access| self.deployments.name_of(access).map(str::to_owned).ok_or(Why::NotReadYet));
-        let selection = match ConnectionString::parse(uri_of(listed)) {
+        let selection = match ConnectionString::parse(&uri_of(listed)) {
+            Ok(uri) if deployment.as_ref().is_ok_and(|name| self.deployments.is_routed(name)) => {
+                Ok(uri.selection_by_routers())
+            }
             Ok(uri) => Ok(uri.selection()),
             Err(Why::UriPlaceholder) => Ok(Selection::Hidden),
             Err(why) => Err(why),
         };
+        let by_retention = access.as_ref().is_ok_and(|access| access.retention.is_some());
         let now = clock.uptime();
         let reading = connect.offsets_of(&listed.name, now, self.interval * STALE_INTERVALS);
         let stored = reading.map_or(0, |reading| reading.entries.len());
@@ -190,8 +269,9 @@ impl Observer {
             settings: Settings::from_config(&listed.config),
             deployment,
             selection,
-            offset: live.map(|(entry, _)| entry.offset.clone()),
+            offset: live.map(|(entry, _)| as_kept(&entry.offset, by_retention)),
             key: live.ok().map(|(_, key)| key),
+            offsets_from: reading.ok().map(|reading| reading.from),
             stale_keys: stored - usize::from(live.is_ok()),
             offset_age: reading.map_or(Duration::ZERO, |reading| self.age(connect, now, reading.at)),
             probe,
@@ -208,8 +288,23 @@ impl Observer {
     ) -> Observed<(&'a StoredEntry, LiveKey)> {
         let version = connect.version(listed);
         let reading = connect.offsets_of(&listed.name, now, self.interval * STALE_INTERVALS)?;
-        let (at, key) = pick_live(&self.query(id, listed, version.as_deref()), &reading.entries)?;
+        let (at, key) = self.pick(id, listed, version.as_deref(), &reading.entries)?;
         reading.entries.get(at).map(|entry| (entry, key)).ok_or(Why::NoPosition)
+    }
+
+    fn pick(
+        &self,
+        id: &ConnectorId,
+        listed: &Listed,
+        version: Option<&str>,
+        entries: &[StoredEntry],
+    ) -> Observed<(usize, LiveKey)> {
+        if listed.class == DEBEZIUM_SOURCE {
+            let version = version.and_then(major_and_minor);
+            return pick_live_of_debezium(&listed.config, version, entries).map(|at| (at, LiveKey::Named));
+        }
+        let uri = uri_of(listed);
+        pick_live(&self.query(id, listed, &uri, version), entries)
     }
 
     /// A reading of this pass has no age: it followed this pass's `first`.
@@ -221,13 +316,14 @@ impl Observer {
         &'a self,
         id: &ConnectorId,
         listed: &'a Listed,
+        uri: &'a str,
         version: Option<&'a str>,
     ) -> LiveKeyQuery<'a> {
         let value = |key: &str| listed.config.get(key).map_or("", |value| value.trim());
         LiveKeyQuery {
             partition_name: Some(value("offset.partition.name")),
-            uri: uri_of(listed),
-            configured_uri: self.rules.configured(id, uri_of(listed)).map(|d| d.uri.expose()),
+            uri,
+            configured_uri: self.rules.configured(id, uri).map(|d| d.entrance.uri.expose()),
             database: value("database"),
             collection: value("collection"),
             version,
@@ -236,15 +332,21 @@ impl Observer {
 
     /// Every source's meter.
     pub fn meters(&self) -> impl Iterator<Item = &Meter> {
-        let connects = self.connects.iter().flat_map(|connect| {
-            [&connect.listing_meter, &connect.offsets_meter].into_iter().chain(&connect.status_meter)
-        });
+        let connects = self.connects.iter().flat_map(ConnectReader::meters);
         let deployments = self.deployments.readers().iter().map(|reader| &reader.meter);
         connects.chain(deployments).chain(self.prober.iter().flat_map(Prober::meters))
     }
 }
 
-fn uri_of(listed: &Listed) -> &str {
-    // Kafka trims what a connector is given.
-    listed.config.get("connection.uri").map_or("", |uri| uri.trim())
+/// Tokens of Amazon DocumentDB's count where an operator has said that this is one, and there no others do.
+fn as_kept(offset: &StoredOffset, by_retention: bool) -> StoredOffset {
+    match (offset, by_retention) {
+        (StoredOffset::DocumentDb(position), true) => StoredOffset::Token(position.clone()),
+        (StoredOffset::Token(_), true) => StoredOffset::Opaque,
+        (offset, _) => offset.clone(),
+    }
+}
+
+fn uri_of(listed: &Listed) -> Cow<'_, str> {
+    connection_uri(&listed.config)
 }

@@ -3,6 +3,7 @@
 use super::Observer;
 use super::connect::Client;
 use super::mongodb::Reachable;
+use crate::config::Worker;
 use resumeguard_core::domain::{ConnectorId, Observed, Selection, Why};
 
 impl Observer {
@@ -11,6 +12,12 @@ impl Observer {
     pub fn connect_of(&self, id: &ConnectorId) -> Option<(Client, Option<&str>)> {
         let connect = self.connects.iter().find(|connect| connect.name() == id.connect_cluster)?;
         Some((connect.client(), connect.worker_version()))
+    }
+
+    /// The standalone worker that runs the connector, where its file may be edited.
+    #[must_use]
+    pub fn worker_of(&self, id: &ConnectorId) -> Option<Worker> {
+        self.connects.iter().find(|connect| connect.name() == id.connect_cluster)?.worker().cloned()
     }
 
     /// Which members the connector may select, and all members of its deployment.

@@ -1,7 +1,7 @@
 //! Configuration: what is documented is what holds, and what is wrong is said in one line.
 
 use crate::cli::resumeguard;
-use resumeguard::config::{EXAMPLE, Raw, Sources, load};
+use resumeguard::config::{Authorization, EXAMPLE, Raw, Sources, load};
 use std::collections::HashMap;
 use std::path::PathBuf;
 
@@ -39,6 +39,11 @@ fn the_documented_defaults_are_the_codes() {
 /// Every commented-out key of the example is accepted when it is switched on, and every key of the code is documented.
 #[test]
 fn every_key_is_documented() {
+    let folder = tempfile::tempdir().unwrap();
+    let pem = "-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n";
+    for name in ["ca.pem", "client.pem", "client-key.pem"] {
+        std::fs::write(folder.path().join(name), pem).unwrap();
+    }
     let mut switched_on = String::new();
     for line in EXAMPLE.lines() {
         let bare = line.strip_prefix("# ").unwrap_or(line);
@@ -48,11 +53,11 @@ fn every_key_is_documented() {
         // These are read at once, or need a value of their own.
         let of_http =
             ["read_token", "users_file", "tls_", "client_", "password_hash", "certificate", "[http.users"];
-        let alternative =
-            ["password_file", "uri_file", "token"].iter().chain(&of_http).any(|key| bare.starts_with(key));
+        let files = ["password_file", "uri_file", "token", "offsets_file", "key_password_file"];
+        let alternative = files.iter().chain(&of_http).any(|key| bare.starts_with(key));
         let alternative = alternative || bare.starts_with("rights =");
-        if is_key && !alternative && !bare.starts_with("username =") | !switched_on.contains("username =") {
-            switched_on.push_str(bare);
+        if is_key && !alternative {
+            switched_on.push_str(&bare.replace("/etc/resumeguard", &folder.path().display().to_string()));
             switched_on.push('\n');
         }
     }
@@ -75,7 +80,15 @@ fn every_key_is_documented() {
         "certificate = ",
         "rights = ",
     ];
-    for key in ["password_file = ", "uri_file = ", "token = ", "token_file = "].iter().chain(&of_http) {
+    let files = [
+        "offsets_file = ",
+        "key_password_file = ",
+        "password_file = ",
+        "uri_file = ",
+        "token = ",
+        "token_file = ",
+    ];
+    for key in files.iter().chain(&of_http) {
         assert!(EXAMPLE.contains(key));
     }
 }
@@ -154,7 +167,9 @@ fn the_environment_overrides_files_and_is_named_in_errors() {
     assert_eq!(config.poll.interval.as_secs(), 30);
     assert_eq!(config.poll.offsets_at_once, 7);
     assert_eq!(raw.connect["main"].connector_hosts, ["a.example", "b.example"]);
-    assert_eq!(config.connect[0].credentials.as_ref().unwrap().1.expose(), "007", "a password is text");
+    let authorization = config.connect[0].credentials.authorization.as_ref();
+    let expected = Authorization::Basic("u".into(), "007".to_owned().into());
+    assert_eq!(authorization, Some(&expected), "a password is text");
     let error = load_with("", &[("RESUMEGUARD__POLL__INTERVAL", "x")]).map(drop).unwrap_err();
     assert!(error.starts_with("the environment: poll.interval: "), "{error}");
     let error = load_with("", &[("RESUMEGUARD__POLL__NONSENSE", "x")]).map(drop).unwrap_err();

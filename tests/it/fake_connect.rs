@@ -93,7 +93,13 @@ pub(crate) fn listing(name: &str, uri: &str) -> Answer {
 
 /// A listing with these connectors. The offsets of those whose name ends with `-hangs` are never answered.
 pub(crate) fn listing_of(names: &[&str], uri: &str) -> Answer {
-    let entry = |name: &str| {
+    let named: Vec<(&str, String)> = names.iter().map(|name| (*name, uri.to_owned())).collect();
+    listing_with(&named)
+}
+
+/// The same, each with a `connection.uri` of its own.
+pub(crate) fn listing_with(named: &[(&str, String)]) -> Answer {
+    let entry = |name: &str, uri: &str| {
         serde_json::json!({
             "status": { "name": name, "connector": { "state": "RUNNING" }, "tasks": [{ "id": 0, "state": "RUNNING" }], "type": "source" },
             "info": { "name": name, "config": {
@@ -102,7 +108,8 @@ pub(crate) fn listing_of(names: &[&str], uri: &str) -> Answer {
             } },
         })
     };
-    let body: serde_json::Map<_, _> = names.iter().map(|name| ((*name).to_owned(), entry(name))).collect();
+    let body: serde_json::Map<_, _> =
+        named.iter().map(|(name, uri)| ((*name).to_owned(), entry(name, uri))).collect();
     Answer::Json(serde_json::Value::Object(body).to_string())
 }
 

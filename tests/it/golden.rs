@@ -30,6 +30,7 @@ pub(crate) fn snapshot() -> Snapshot {
         verdict: Verdict::Lost,
         basis: Some(Basis::Window),
         on_restart: OnRestart::Fails,
+        offsets_from: Some(OffsetsFrom::Topic),
         position: Some(heartbeat()),
         headroom_seconds: Some(-3_840),
         headroom_ratio: Some(-0.5),
@@ -55,6 +56,7 @@ pub(crate) fn snapshot() -> Snapshot {
         state: None,
         tasks: vec![],
         deployment: None,
+        offsets_from: None,
         position: None,
         headroom_seconds: None,
         headroom_ratio: None,
@@ -161,7 +163,10 @@ fn golden_metrics() {
     meter.conclude(&Clock::start(), Err("down".into()));
     // The one figure that the clock decides.
     meter.last_success = Some(1_700_011_505);
-    let own = metrics::Own::default();
+    let own = metrics::Own {
+        reload: Some(metrics::Reload { successful: true, at: 1_700_000_500 }),
+        ..metrics::Own::default()
+    };
     let (plans, ledger) = (crate::recovery::sample::plans(), crate::recovery::sample::ledger());
     let seen = crate::recovery::sample::seen(&plans, &ledger);
     let subjects = [metrics::subjects(&snapshot()), metrics::plans(&seen)].concat();

@@ -11,6 +11,7 @@
 
 mod cli;
 mod config;
+mod dashboards;
 mod decode;
 mod fake_connect;
 mod faults;
@@ -21,5 +22,11 @@ mod journal;
 #[path = "../program/leaks.rs"]
 mod leaks;
 mod probe;
+mod products;
+mod promql;
 mod recovery;
+mod rules;
+mod scale;
+mod security;
+mod service;
 mod tidy;

@@ -29,10 +29,15 @@ async fn from_the_failure_to_running_again_without_a_person() {
     let shared = Shared::take().await;
     shared.connector("auto", nothing()).await;
     let state = tempfile::tempdir().unwrap();
-    let config = quick(shared.connect().url()).replace("interval = \"2s\"", "interval = \"5s\"");
+    // Held until the failure was seen: it passes by itself, and would be over sooner than a test that is kept waiting sees it.
+    let proxy = Proxy::start(shared.connect().url()).await;
+    proxy.hold("PUT /stop");
+    let config = quick(&proxy.url).replace("interval = \"2s\"", "interval = \"5s\"");
     let config = config.replace("[poll]", "managed_by = \"none\"\n[poll]");
+    // Of the failure alone: while it is paused with its position lost, it is a person's.
     let recovery = format!(
-        "[recovery]\nmode = \"auto\"\ndirectory = {:?}\ncooldown = \"1s\"\nstable_for = \"3s\"\n",
+        "[recovery]\nmode = \"plan\"\ndirectory = {:?}\ncooldown = \"1s\"\nstable_for = \"3s\"\n\
+         [recovery.policies.failed]\nconnectors = [\"*\"]\non = [\"history_lost\"]\nmode = \"auto\"\n",
         state.path()
     );
     let daemon = Daemon::start(&(config + &recovery));
@@ -42,6 +47,7 @@ async fn from_the_failure_to_running_again_without_a_person() {
     let clock = xtask::Stopwatch::start();
     fail(&shared, "auto").await;
     let failed_at = clock.elapsed();
+    proxy.release();
     shared.connect().wait_until("auto", LONG, |status| status.all("RUNNING")).await.unwrap();
     println!(
         "from 286 to RUNNING again: {:.1} s (5 s passes, 2 s flush; the goal is 30 s)",

@@ -51,6 +51,8 @@ async fn a_plan_is_carried_out_once_a_person_has_approved_it() {
     let daemon = Daemon::start(&text);
     daemon.passes_until(&["connector_verdict{", "connector=\"approved\""]).await;
     fail(&shared, "approved").await;
+    // While it was paused there was another plan, which nobody could approve any more.
+    daemon.passes_until(&["connector_task_failed{", "connector=\"approved\"", "code=\"286\""]).await;
     daemon.passes_until(&["recovery_plans{", "state=\"awaits_approval\"", "} 1"]).await;
     let plan = plan(&config, "approved").await;
     assert_eq!((&plan["strategy"], &plan["state"]), (&"salvage".into(), &"awaits_approval".into()), "{plan}");

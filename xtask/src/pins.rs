@@ -137,6 +137,7 @@ mod tests {
             include_str!("../pins/mongod-6.0.5.sha256"),
             include_str!("../pins/kafka-4.1.0.sha256"),
             include_str!("../pins/mongo-kafka-connect-2.0.1.sha256"),
+            include_str!("../pins/connect-basic-auth-extension-4.1.0.sha256"),
             include_str!("../pins/mongodb-resumetoken-decoder-1.1.2.sha256"),
         ] {
             Pins::parse(text).unwrap();

@@ -11,8 +11,10 @@ use anyhow::{Context as _, Result, ensure};
 use mongodb::bson::doc;
 
 use crate::cache::Cache;
+use crate::certificates::Certificates;
 use crate::clock::{Seen, wait_until};
 use crate::mongo::Mongo;
+use crate::older;
 use crate::parts::Parts;
 use crate::ports;
 use crate::progress::Progress;
@@ -27,6 +29,7 @@ const START_LIMIT: Duration = Duration::from_secs(90);
 pub struct ReplicaSet {
     roster: Arc<Roster>,
     spec: ReplicaSetSpec,
+    reach: Reach,
     mongod: PathBuf,
     ports: Vec<u16>,
     mongo: Mongo,
@@ -57,16 +60,17 @@ impl ReplicaSet {
         );
         let launch = Launch { roster: &roster, mongod: &parts.mongod, spec: &spec };
         launch.write_key()?;
+        let reach = Reach::of(&spec, &roster)?;
         let mut ports = Vec::new();
         for index in 0..spec.members.len() {
             ports.push(launch.on_a_free_port(index).await?);
         }
-        initiate(&spec, &ports).await?;
-        let uri = uri(&spec, &ports, spec.root.as_ref());
+        initiate(&spec, &reach, &ports).await?;
+        let uri = uri(&spec, &reach, &ports, spec.root.as_ref());
         let mongo = Mongo::connect(&uri).await?;
         settled(&mongo, spec.members.len()).await?;
         let mongod = parts.mongod.clone();
-        Ok(Self { roster, spec, mongod, ports, mongo })
+        Ok(Self { roster, spec, reach, mongod, ports, mongo })
     }
 
     /// The root user's, or anybody's, client of the set.
@@ -85,7 +89,13 @@ impl ReplicaSet {
     #[must_use]
     pub fn uri_as(&self, user: &str, password: &str) -> String {
         let credentials = Credentials { user: user.to_owned(), password: password.to_owned() };
-        uri(&self.spec, &self.ports, Some(&credentials))
+        uri(&self.spec, &self.reach, &self.ports, Some(&credentials))
+    }
+
+    /// The connection string without anybody's credentials.
+    #[must_use]
+    pub fn uri_of_nobody(&self) -> String {
+        uri(&self.spec, &self.reach, &self.ports, None)
     }
 
     /// `127.0.0.1:port` of a member.
@@ -99,7 +109,7 @@ impl ReplicaSet {
     /// # Errors
     /// When the client cannot be made.
     pub async fn member(&self, member: usize) -> Result<Mongo> {
-        Mongo::connect(&direct_uri(self.ports[member], self.spec.root.as_ref())).await
+        Mongo::connect(&self.reach.direct_uri(self.ports[member], self.spec.root.as_ref())).await
     }
 
     /// Which member is primary now.
@@ -178,7 +188,7 @@ impl ReplicaSet {
         for (member, port) in self.ports.iter().enumerate() {
             launch.on(member, *port).await?;
         }
-        initiate(&self.spec, &self.ports).await?;
+        initiate(&self.spec, &self.reach, &self.ports).await?;
         settled(&self.mongo, self.spec.members.len()).await
     }
 
@@ -218,14 +228,30 @@ fn prefix(credentials: Option<&Credentials>) -> String {
 }
 
 /// Lists what a person would list: members that hold data and are not hidden.
-fn uri(spec: &ReplicaSetSpec, ports: &[u16], credentials: Option<&Credentials>) -> String {
+fn uri(spec: &ReplicaSetSpec, reach: &Reach, ports: &[u16], credentials: Option<&Credentials>) -> String {
     let listed = spec.members.iter().zip(ports).filter(|(member, _)| !member.hidden && !member.arbiter);
     let hosts: Vec<String> = listed.map(|(_, port)| address(*port)).collect();
-    format!("mongodb://{}{}/?replicaSet={}", prefix(credentials), hosts.join(","), spec.name)
+    let (prefix, tls) = (prefix(credentials), reach.options());
+    format!("mongodb://{prefix}{}/?replicaSet={}{tls}", hosts.join(","), spec.name)
 }
 
-fn direct_uri(port: u16, credentials: Option<&Credentials>) -> String {
-    format!("mongodb://{}{}/?directConnection=true", prefix(credentials), address(port))
+/// What a connection string needs besides names: the authority's certificate, where TLS is spoken.
+#[derive(Debug)]
+struct Reach(Option<Certificates>);
+
+impl Reach {
+    fn of(spec: &ReplicaSetSpec, roster: &Roster) -> Result<Self> {
+        Ok(Self(spec.tls.then(|| Certificates::of_stack(roster.folder())).transpose()?))
+    }
+
+    fn options(&self) -> String {
+        self.0.as_ref().map_or_else(String::new, |tls| format!("&tls=true&tlsCAFile={}", tls.ca().display()))
+    }
+
+    fn direct_uri(&self, port: u16, credentials: Option<&Credentials>) -> String {
+        let (prefix, tls) = (prefix(credentials), self.options());
+        format!("mongodb://{prefix}{}/?directConnection=true{tls}", address(port))
+    }
 }
 
 /// What it takes to start one member.
@@ -262,20 +288,30 @@ impl Launch<'_> {
         let role = role(self.spec, member);
         let data = self.roster.data_folder(&role)?;
         let mut command = Command::new(self.mongod);
+        // Older ones come with libraries that this machine has no more.
+        if let Some(folder) = self.mongod.parent().filter(|folder| folder.join("libssl.so.1.1").exists()) {
+            command.env("LD_LIBRARY_PATH", folder);
+        }
         command.args(["--bind_ip", "127.0.0.1", "--port", &port.to_string(), "--replSet", &self.spec.name]);
         // 3 s between checkpoints: the oplog is truncated only up to the last one.
-        command.args(["--oplogSize", &self.spec.oplog_mib.to_string()]);
+        let oplog_mib = self.spec.members[member].oplog_mib.unwrap_or(self.spec.oplog_mib);
+        command.args(["--oplogSize", &oplog_mib.to_string()]);
         command.args(["--syncdelay", "3", "--wiredTigerCacheSizeGB", "0.25"]);
         // A signalled primary would wait 15 s for somebody to take over.
-        command.args(["--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"]);
+        command.args(["--setParameter", older::without_a_wait(self.mongod)]);
         command.args(["--setParameter", "diagnosticDataCollectionEnabled=false", "--nounixsocket"]);
         command.arg("--dbpath").arg(&data).args(&self.spec.options);
         if self.spec.root.is_some() {
             command.arg("--keyFile").arg(self.key_path());
         }
+        let reach = Reach::of(self.spec, self.roster)?;
+        if let Some(tls) = &reach.0 {
+            command.args(["--tlsMode", "requireTLS", "--tlsAllowConnectionsWithoutCertificates"]);
+            command.arg("--tlsCAFile").arg(tls.ca()).arg("--tlsCertificateKeyFile").arg(tls.server());
+        }
         let start = Start { role: role.clone(), command, ports: vec![port], data: Some(data) };
         let process = self.roster.spawn(start)?;
-        let client = Mongo::connect(&direct_uri(port, None)).await?;
+        let client = Mongo::connect(&reach.direct_uri(port, None)).await?;
         wait_until(&format!("{role} to answer"), START_LIMIT, async || {
             ensure!(process.is_alive(), "{role} ended:\n{}", self.roster.log_end(&role));
             // The driver takes its time over a refused connection; a socket tells at once.
@@ -292,7 +328,7 @@ impl Launch<'_> {
 }
 
 /// Initiates the set and creates the root user, both through the exception for local connections.
-async fn initiate(spec: &ReplicaSetSpec, ports: &[u16]) -> Result<()> {
+async fn initiate(spec: &ReplicaSetSpec, reach: &Reach, ports: &[u16]) -> Result<()> {
     let members = spec.members.iter().zip(ports).zip(0_i32..).map(|((member, port), id)| {
         let mut entry = doc! { "_id": id, "host": address(*port), "priority": member.priority };
         entry.insert("hidden", member.hidden);
@@ -305,12 +341,17 @@ async fn initiate(spec: &ReplicaSetSpec, ports: &[u16]) -> Result<()> {
     // The default 10 s would be the first election's delay on top of every failover test.
     let settings = doc! { "electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500 };
     let config = doc! { "_id": &spec.name, "members": members.collect::<Vec<_>>(), "settings": settings };
-    let first = Mongo::connect(&direct_uri(ports[0], None)).await?;
+    let first = Mongo::connect(&reach.direct_uri(ports[0], None)).await?;
     first.admin(doc! { "replSetInitiate": config }).await.context("replSetInitiate")?;
     let primary = wait_until("a primary", START_LIMIT, async || {
         let hello = first.admin(doc! { "hello": 1 }).await?;
         let Ok(elected) = hello.get_str("primary") else { return Ok(Seen::Not(hello.to_string())) };
-        let primary = Mongo::connect(&format!("mongodb://{elected}/?directConnection=true")).await?;
+        let port = elected
+            .rsplit(':')
+            .next()
+            .and_then(|port| port.parse().ok())
+            .context("a primary without a port")?;
+        let primary = Mongo::connect(&reach.direct_uri(port, None)).await?;
         let hello = primary.admin(doc! { "hello": 1 }).await?;
         let writable = hello.get_bool("isWritablePrimary").unwrap_or(false);
         Ok(if writable { Seen::Yes(primary) } else { Seen::Not(hello.to_string()) })

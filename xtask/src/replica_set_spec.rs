@@ -13,11 +13,13 @@ pub struct MemberSpec {
     pub arbiter: bool,
     /// Tags of the member, as `replSetInitiate` takes them.
     pub tags: Document,
+    /// Size of its oplog in MiB, where it is not the set's.
+    pub oplog_mib: Option<u32>,
 }
 
 impl Default for MemberSpec {
     fn default() -> Self {
-        Self { priority: 1.0, hidden: false, arbiter: false, tags: Document::new() }
+        Self { priority: 1.0, hidden: false, arbiter: false, tags: Document::new(), oplog_mib: None }
     }
 }
 
@@ -39,6 +41,8 @@ pub struct ReplicaSetSpec {
     pub members: Vec<MemberSpec>,
     /// Access control, with this root user.
     pub root: Option<Credentials>,
+    /// TLS only, with certificates of the stack's own authority ([`crate::Certificates`]).
+    pub tls: bool,
     /// Size of every member's oplog in MiB. 1 rolls in a second or two; a test that must not lose its events takes more.
     pub oplog_mib: u32,
     /// More options for every `mongod`, e.g. `--setParameter enableTestCommands=1`.
@@ -52,6 +56,7 @@ impl Default for ReplicaSetSpec {
             name: "rs0".to_owned(),
             members: vec![MemberSpec::default()],
             root: None,
+            tls: false,
             oplog_mib: 1,
             options: Vec::new(),
         }
@@ -69,6 +74,13 @@ impl ReplicaSetSpec {
     #[must_use]
     pub fn with_oplog_mib(mut self, oplog_mib: u32) -> Self {
         self.oplog_mib = oplog_mib;
+        self
+    }
+
+    /// Has every member speak TLS only.
+    #[must_use]
+    pub fn with_tls(mut self) -> Self {
+        self.tls = true;
         self
     }
 

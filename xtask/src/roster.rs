@@ -48,6 +48,9 @@ pub struct Services {
     pub mongodb: Option<String>,
     /// Kafka's bootstrap address.
     pub kafka: Option<String>,
+    /// The broker's own listener of a secured stack: whoever connects there may do everything.
+    #[serde(default)]
+    pub kafka_internal: Option<String>,
     /// Kafka Connect's REST, one URL a worker.
     pub connect: Vec<String>,
 }

@@ -4,17 +4,23 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::acl::Acls;
 use crate::cache::Cache;
+use crate::certificates::Certificates;
 use crate::connect::Connect;
 use crate::kafka::{self, Worker};
+use crate::machine::{Need, ensure as ensure_machine};
 use crate::mongo::Mongo;
+use crate::older::Versions;
 use crate::parts::Parts;
 use crate::progress::Progress;
 use crate::replica_set::ReplicaSet;
 use crate::replica_set_spec::ReplicaSetSpec;
 use crate::roster::{Book, Roster};
+use crate::secured::{Account, Secured};
 
 /// A stack to be started.
 #[derive(Clone, Debug)]
@@ -29,6 +35,10 @@ pub struct StackSpec {
     pub workers: usize,
     /// Properties of every worker, which win over ours.
     pub worker_properties: Vec<(String, String)>,
+    /// What it is made of.
+    pub versions: Versions,
+    /// TLS everywhere, and nobody without credentials ([`crate::Account`], [`crate::Certificates`]).
+    pub secured: bool,
 }
 
 impl StackSpec {
@@ -41,13 +51,31 @@ impl StackSpec {
             replica_set: ReplicaSetSpec::default(),
             workers: 1,
             worker_properties: Vec::new(),
+            versions: Versions::default(),
+            secured: false,
         }
+    }
+
+    /// Has every part speak TLS and ask for credentials.
+    #[must_use]
+    pub fn secured(mut self) -> Self {
+        let root = Account::MONGODB_ROOT;
+        self.replica_set = self.replica_set.with_tls().with_root(root.user, root.password);
+        self.secured = true;
+        self
     }
 
     /// The same under exactly that name.
     #[must_use]
     pub fn named(name: &str) -> Self {
         Self { unique: false, ..Self::unique(name) }
+    }
+
+    /// So many workers in the one Connect cluster. The first is its leader until it goes: each is started once the one before serves.
+    #[must_use]
+    pub fn with_workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
     }
 
     /// Sets a worker property.
@@ -65,6 +93,7 @@ struct Started {
     parts: Parts,
     replica_set: ReplicaSet,
     worker_properties: Vec<(String, String)>,
+    secured: Option<Secured>,
 }
 
 /// A running stack, started here or attached to. Dropped, a started one ends; an attached one goes on.
@@ -84,13 +113,19 @@ impl Stack {
     /// When a part cannot be obtained or does not come up; whatever was started has been stopped by then.
     pub async fn start(spec: StackSpec, progress: &Progress) -> Result<Self> {
         let cache = Cache::from_environment()?;
-        let parts = Parts::obtain(&cache, progress).await?;
+        let parts = Parts::obtain_versions(spec.versions, &cache, progress).await?;
         let roster = Arc::new(if spec.unique {
             Roster::claim_unique(&cache, &spec.name)?
         } else {
             Roster::claim(&cache, &spec.name)?
         });
         kafka::write_logging(roster.folder())?;
+        let secured = if spec.secured {
+            ensure_machine(&[Need::Openssl], progress).await?;
+            Some(Secured::prepare(roster.folder())?)
+        } else {
+            None
+        };
         let replica_set = async {
             let step = progress.step("start MongoDB");
             let replica_set =
@@ -99,14 +134,20 @@ impl Stack {
             step.done(replica_set.uri());
             anyhow::Ok(replica_set)
         };
-        let connect = Self::start_connect(&roster, &parts, &spec, progress);
+        let connect = Self::start_connect(&roster, &parts, &spec, secured.as_ref(), progress);
         let (replica_set, (bootstrap, workers)) = tokio::try_join!(replica_set, connect)?;
         Ok(Self {
             folder: roster.folder().to_owned(),
             mongo: replica_set.mongo().clone(),
             bootstrap,
             workers,
-            started: Some(Started { roster, parts, replica_set, worker_properties: spec.worker_properties }),
+            started: Some(Started {
+                roster,
+                parts,
+                replica_set,
+                worker_properties: spec.worker_properties,
+                secured,
+            }),
         })
     }
 
@@ -114,19 +155,23 @@ impl Stack {
         roster: &Roster,
         parts: &Parts,
         spec: &StackSpec,
+        secured: Option<&Secured>,
         progress: &Progress,
     ) -> Result<(Option<String>, Vec<Connect>)> {
         if spec.workers == 0 {
             return Ok((None, Vec::new()));
         }
         let step = progress.step("start Kafka");
-        let bootstrap = kafka::start_broker(roster, parts).await?;
-        roster.publish(|services| services.kafka = Some(bootstrap.clone()))?;
+        let kafka::Broker { bootstrap, internal } = kafka::start_broker(roster, parts, secured).await?;
+        roster.publish(|services| {
+            (services.kafka, services.kafka_internal) = (Some(bootstrap.clone()), internal);
+        })?;
         step.done(&bootstrap);
         let mut workers = Vec::new();
         for index in 0..spec.workers {
             let step = progress.step("start Kafka Connect");
-            let worker = Worker { roster, parts, bootstrap: &bootstrap, properties: &spec.worker_properties };
+            let properties = &spec.worker_properties;
+            let worker = Worker { roster, parts, bootstrap: &bootstrap, properties, secured };
             let connect = worker.start(index).await?;
             roster.publish(|services| services.connect.push(connect.url().to_owned()))?;
             step.done(connect.url());
@@ -142,7 +187,9 @@ impl Stack {
     pub async fn attach(folder: &Path) -> Result<Self> {
         let services = Book::read(folder)?.services;
         let uri = services.mongodb.with_context(|| format!("no MongoDB in {}", folder.display()))?;
-        let workers = services.connect.iter().map(|url| Connect::new(url)).collect::<Result<_>>()?;
+        let access = Secured::found(folder).map(|secured| secured.access());
+        let workers = services.connect.iter().map(|url| Connect::with(url, access.as_ref()));
+        let workers = workers.collect::<Result<_>>()?;
         let mongo = Mongo::connect(&uri).await?;
         Ok(Self { folder: folder.to_owned(), started: None, mongo, bootstrap: services.kafka, workers })
     }
@@ -199,6 +246,23 @@ impl Stack {
         self.bootstrap.as_deref().context("the stack has no Kafka")
     }
 
+    /// Who grants and takes rights in Kafka.
+    ///
+    /// # Errors
+    /// When the stack is no secured one.
+    pub fn acls(&self) -> Result<Acls> {
+        let internal = self.book()?.services.kafka_internal;
+        Ok(Acls::at(&internal.context("only a secured stack's Kafka knows rights")?))
+    }
+
+    /// The certificates of a secured stack.
+    ///
+    /// # Errors
+    /// When the stack is no secured one.
+    pub fn certificates(&self) -> Result<Certificates> {
+        Certificates::found(&self.folder).context("only a secured stack has certificates")
+    }
+
     /// A client of the first worker.
     ///
     /// # Errors
@@ -242,13 +306,34 @@ impl Stack {
     /// # Errors
     /// When it does not come up or is not ours.
     pub async fn start_worker(&self, index: usize) -> Result<()> {
-        let Started { roster, parts, worker_properties, .. } = self.owned()?;
+        let Started { roster, parts, worker_properties, secured, .. } = self.owned()?;
         let url = reqwest::Url::parse(self.workers.get(index).context("no such worker")?.url())?;
         let port = url.port().context("a worker's URL without a port")?;
         let bootstrap = self.kafka_bootstrap()?;
         ensure!(!crate::ports::is_listening(port), "worker {index} runs already");
-        let worker = Worker { roster, parts, bootstrap, properties: worker_properties };
+        let secured = secured.as_ref();
+        let worker = Worker { roster, parts, bootstrap, properties: worker_properties, secured };
         worker.start_on(index, port).await.map(drop)
+    }
+
+    /// Lets a worker stand still, as a virtual machine that is moved does: its connections stay open, and nobody answers.
+    ///
+    /// # Errors
+    /// When it does not run or is not ours.
+    pub fn halt_worker(&self, index: usize) -> Result<()> {
+        self.signal_worker(index, Signal::STOP)
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// When it does not run or is not ours.
+    pub fn wake_worker(&self, index: usize) -> Result<()> {
+        self.signal_worker(index, Signal::CONT)
+    }
+
+    fn signal_worker(&self, index: usize, signal: Signal) -> Result<()> {
+        self.owned()?.roster.process(&kafka::role(index))?.identity.signal(signal)
     }
 
     fn owned(&self) -> Result<&Started> {

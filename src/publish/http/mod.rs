@@ -16,6 +16,7 @@ pub(crate) use routes::{Doc, Routes};
 pub use stream::{Change, Changed};
 
 use super::{Board, metrics, story};
+use crate::daemon::Reloads;
 use crate::history::Reader;
 use crate::recovery::Desk;
 use axum::Router;
@@ -43,6 +44,8 @@ pub struct Room {
     pub history: Option<Reader>,
     /// Plans and attempts.
     pub desk: Desk,
+    /// By whom the configuration is read again; `None` where nobody does.
+    pub reloads: Option<Reloads>,
 }
 
 impl FromRef<Room> for Board {
@@ -63,6 +66,12 @@ impl FromRef<Room> for Desk {
     }
 }
 
+impl FromRef<Room> for Option<Reloads> {
+    fn from_ref(room: &Room) -> Self {
+        room.reloads.clone()
+    }
+}
+
 /// Whether an address tells nothing that anybody may not know: whether passes advance.
 #[must_use]
 pub fn is_open_to_all(path: &str) -> bool {
@@ -78,6 +87,7 @@ pub fn routes(room: Room) -> (Router, serde_json::Value) {
         .and(story::routes())
         .and(stream::routes())
         .and(crate::control::routes())
+        .and(crate::control::reload_routes())
         .and(document::routes());
     let described = document::describe(api.operations());
     let bytes = Bytes::from(serde_json::to_vec_pretty(&described).unwrap_or_default());

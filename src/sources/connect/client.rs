@@ -1,12 +1,15 @@
 //! HTTP towards Connect: bounded in time and size, no redirects, errors that say what to do.
 
 use super::listing::{self, Listed};
-use super::offsets::parse_offsets;
-use crate::config::{ConnectCluster, Secret};
+use crate::config::{Authorization, ConnectCluster, ConnectCredentials};
+use crate::sources::offsets::parse_offsets;
+use crate::sources::tls::{TlsProblem, whole};
+use arc_swap::ArcSwap;
 use futures_util::StreamExt;
-use reqwest::{Method, RequestBuilder, StatusCode, Url, header};
+use reqwest::{Certificate, Identity, Method, RequestBuilder, StatusCode, Url, header};
 use resumeguard_core::domain::{StoredEntry, Why};
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Ten thousand healthy connectors take some 20 MB, a failed task's trace another 6 kB each; a hostile or mistaken
@@ -51,8 +54,20 @@ pub enum ConnectError {
         /// What was found.
         found: &'static str,
     },
+    /// The two sides do not come to speak TLS.
+    #[error("{url} {}", .problem.sentence(&format!("connect.{cluster}")))]
+    Tls {
+        /// Where.
+        url: String,
+        /// What it is.
+        problem: TlsProblem,
+        /// Name of the Connect cluster.
+        cluster: String,
+    },
     /// 401 or 403.
-    #[error("{url} refused the credentials ({status}); set connect.{cluster}.username and password_file")]
+    #[error(
+        "{url} refused the credentials ({status}); set connect.{cluster}.username and password_file, or token_file"
+    )]
     Unauthorized {
         /// Where.
         url: String,
@@ -119,6 +134,7 @@ impl ConnectError {
             Self::Unaddressable => Why::NameUnaddressable,
             Self::Unreachable { .. }
             | Self::TimedOut { .. }
+            | Self::Tls { .. }
             | Self::NotJson { .. }
             | Self::Unauthorized { .. }
             | Self::Rebalancing { .. }
@@ -130,13 +146,47 @@ impl ConnectError {
     }
 }
 
-/// A client of one Connect cluster.
+/// A client of one Connect cluster. Clones share what they are, rotated credentials included.
 #[derive(Debug, Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    wire: Arc<ArcSwap<Wire>>,
     base: Url,
     cluster: String,
-    credentials: Option<(String, Secret)>,
+}
+
+/// What a request goes out with.
+#[derive(Debug)]
+struct Wire {
+    http: reqwest::Client,
+    credentials: ConnectCredentials,
+}
+
+impl Wire {
+    fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        let request = self.http.request(method, url).header(header::ACCEPT, "application/json");
+        match &self.credentials.authorization {
+            Some(Authorization::Basic(user, password)) => request.basic_auth(user, Some(password.expose())),
+            Some(Authorization::Bearer(token)) => request.bearer_auth(token.expose()),
+            None => request,
+        }
+    }
+
+    fn new(credentials: &ConnectCredentials) -> Result<Self, ConnectError> {
+        let no_client = |error: reqwest::Error| ConnectError::NoClient(whole(&error));
+        let mut http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(5))
+            .user_agent(concat!("resumeguard/", env!("CARGO_PKG_VERSION")));
+        if let Some(ca) = &credentials.ca {
+            let trusted = Certificate::from_pem_bundle(ca.expose().as_bytes()).map_err(no_client)?;
+            http = http.tls_certs_only(trusted);
+        }
+        if let Some(identity) = &credentials.identity {
+            let own = Identity::from_pem(identity.expose().as_bytes()).map_err(no_client)?;
+            http = http.identity(own);
+        }
+        Ok(Self { http: http.build().map_err(no_client)?, credentials: credentials.clone() })
+    }
 }
 
 impl Client {
@@ -145,14 +195,25 @@ impl Client {
     /// # Errors
     /// [`ConnectError::NoClient`] where TLS cannot be set up.
     pub fn new(cluster: &ConnectCluster) -> Result<Self, ConnectError> {
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(5))
-            .user_agent(concat!("resumeguard/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| ConnectError::NoClient(error.to_string()))?;
-        let base = cluster.url.clone();
-        Ok(Self { http, base, cluster: cluster.name.clone(), credentials: cluster.credentials.clone() })
+        let wire = Arc::new(ArcSwap::from_pointee(Wire::new(&cluster.credentials)?));
+        Ok(Self { wire, base: cluster.url.clone(), cluster: cluster.name.clone() })
+    }
+
+    /// Uses other credentials from now on, in every clone. With those that it has already nothing changes; with some
+    /// that cannot be used neither.
+    pub fn adopt(&self, credentials: &ConnectCredentials) {
+        if self.wire.load().credentials == *credentials {
+            return;
+        }
+        match Wire::new(credentials) {
+            Ok(wire) => {
+                self.wire.store(Arc::new(wire));
+                tracing::info!(connect_cluster = self.cluster, "credentials were rotated");
+            }
+            Err(error) => {
+                tracing::warn!(connect_cluster = self.cluster, %error, "rotated credentials cannot be used");
+            }
+        }
     }
 
     /// `GET /connectors?expand=status&expand=info`: the MongoDB source connectors.
@@ -218,6 +279,11 @@ impl Client {
         }
     }
 
+    /// The address of its REST interface.
+    pub(crate) fn base(&self) -> &Url {
+        &self.base
+    }
+
     /// A request with what every one of them carries, and nothing to bound it yet.
     pub(crate) fn request(
         &self,
@@ -227,15 +293,7 @@ impl Client {
     ) -> Result<RequestBuilder, ConnectError> {
         let mut url = self.url(segments)?;
         url.set_query(query);
-        Ok(self.with_credentials(self.http.request(method, url)))
-    }
-
-    fn with_credentials(&self, request: RequestBuilder) -> RequestBuilder {
-        let request = request.header(header::ACCEPT, "application/json");
-        match &self.credentials {
-            Some((username, password)) => request.basic_auth(username, Some(password.expose())),
-            None => request,
-        }
+        Ok(self.wire.load().request(method, url))
     }
 
     pub(super) fn url(&self, segments: &[&str]) -> Result<Url, ConnectError> {
@@ -254,7 +312,7 @@ impl Client {
         deadline: Duration,
         limit: usize,
     ) -> Result<Vec<u8>, ConnectError> {
-        let request = self.with_credentials(self.http.get(url.clone())).timeout(deadline);
+        let request = self.wire.load().request(Method::GET, url.clone()).timeout(deadline);
         let response = request.send().await.map_err(|error| self.transport(&error, deadline))?;
         let status = response.status();
         let is_json = response
@@ -305,6 +363,9 @@ impl Client {
         let url = self.base.to_string();
         if error.is_timeout() {
             return ConnectError::TimedOut { url, deadline };
+        }
+        if let Some(problem) = TlsProblem::of(&whole(error)) {
+            return ConnectError::Tls { url, problem, cluster: self.cluster.clone() };
         }
         // The outermost text names the URL again; the innermost is the operating system's.
         let mut cause: &dyn std::error::Error = error;

@@ -1,15 +1,23 @@
 //! `GET /connectors?expand=status&expand=info` and `GET /connector-plugins`.
 
-use resumeguard_core::domain::{ConnectorState, Failure, TaskFacts, TaskState};
+use resumeguard_core::domain::{
+    ConnectorState, DEBEZIUM_NAMES, DEBEZIUM_SETTINGS, DEBEZIUM_SOURCE, Failure, TaskFacts, TaskState,
+};
 use resumeguard_core::recovery::DECISIVE;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 
 /// Class of MongoDB's source connector.
+pub(crate) const MONGO_SOURCE: &str = "com.mongodb.kafka.connect.MongoSourceConnector";
+
 /// A trace is kept to this length: a real one has some 6 kB, and what it says stands at its beginning.
 const TRACE_BYTES: usize = 8 << 10;
 
-pub(super) const MONGO_SOURCE: &str = "com.mongodb.kafka.connect.MongoSourceConnector";
+/// Where a connector keeps its offsets, if not on the workers' brokers.
+const BROKERS: [&str; 2] = ["consumer.override.bootstrap.servers", "producer.override.bootstrap.servers"];
+
+/// The names by which a configuration may call it: Connect resolves the simple name, with or without its suffix.
+const MONGO_NAMES: [&str; 3] = [MONGO_SOURCE, "MongoSourceConnector", "MongoSource"];
 
 /// One MongoDB source connector as listed. Its `Debug` form leaves the configuration out.
 #[derive(Clone)]
@@ -28,6 +36,22 @@ pub struct Listed {
     pub tasks: Vec<TaskFacts>,
     /// What is kept of its configuration, as REST shows it: placeholders unresolved, secrets in clear.
     pub config: BTreeMap<String, String>,
+}
+
+impl Listed {
+    /// One that nobody has listed, by its configuration.
+    pub(super) fn assumed(name: &str, config: &BTreeMap<String, String>) -> Self {
+        let decisive = config.iter().filter(|(key, _)| DECISIVE.contains(&key.as_str()));
+        Self {
+            name: name.to_owned(),
+            class: MONGO_SOURCE.to_owned(),
+            version: None,
+            state: ConnectorState::Other,
+            failure: None,
+            tasks: Vec::new(),
+            config: decisive.map(|(key, value)| (key.clone(), value.clone())).collect(),
+        }
+    }
 }
 
 impl std::fmt::Debug for Listed {
@@ -78,7 +102,7 @@ struct Info {
     config: BTreeMap<String, Option<String>>,
 }
 
-/// The MongoDB source connectors of a listing. One that is being created or deleted may lack a half: it is left out
+/// The source connectors of a listing that read from MongoDB, MongoDB's own and Debezium's. One that is being created or deleted may lack a half: it is left out
 /// until the next pass.
 pub(super) fn parse(body: &[u8]) -> Result<Vec<Listed>, serde_json::Error> {
     let entries: BTreeMap<String, Entry> = serde_json::from_slice(body)?;
@@ -89,18 +113,22 @@ fn listed(name: String, entry: Entry) -> Option<Listed> {
     let (status, info) = (entry.status?, entry.info?);
     let config: BTreeMap<String, String> =
         info.config.into_iter().filter_map(|(k, v)| Some((k, v?))).collect();
-    // Connect resolves the simple name, with or without its suffix, to the class.
-    let class = config.get("connector.class")?.trim();
-    if ![MONGO_SOURCE, "MongoSourceConnector", "MongoSource"].contains(&class) {
+    let named = config.get("connector.class")?.trim();
+    let (class, more): (_, &[&str]) = if MONGO_NAMES.contains(&named) {
+        (MONGO_SOURCE, &[])
+    } else if DEBEZIUM_NAMES.contains(&named) {
+        (DEBEZIUM_SOURCE, &DEBEZIUM_SETTINGS)
+    } else {
         return None;
-    }
+    };
     // Everything else stays where it is: configurations hold secrets of all kinds.
-    let config = config.into_iter().filter(|(key, _)| DECISIVE.contains(&key.as_str())).collect();
+    let kept = |key: &str| DECISIVE.contains(&key) || BROKERS.contains(&key) || more.contains(&key);
+    let config = config.into_iter().filter(|(key, _)| kept(key)).collect();
     Some(Listed {
         tasks: tasks_of(&status),
         failure: status.connector.failure(),
         name,
-        class: MONGO_SOURCE.to_owned(),
+        class: class.to_owned(),
         version: status.connector.version,
         state: ConnectorState::parse(&status.connector.state),
         config,
@@ -175,10 +203,15 @@ mod tests {
         let body = br#"{
             "sink": {"status": {"connector": {"state": "RUNNING"}, "tasks": []}, "info": {"config": {"connector.class": "com.mongodb.kafka.connect.MongoSinkConnector"}}},
             "half": {"info": {"config": {"connector.class": "MongoSource"}}},
-            "short": {"status": {"connector": {"state": "RUNNING"}}, "info": {"config": {"connector.class": "MongoSource", "topic.prefix": null}}}
+            "short": {"status": {"connector": {"state": "RUNNING"}}, "info": {"config": {"connector.class": "MongoSource", "topic.prefix": null}}},
+            "debezium": {"status": {"connector": {"state": "RUNNING"}}, "info": {"config": {"connector.class": "MongoDb", "mongodb.connection.string": "mongodb://h/", "signal.kafka.topic": "x"}}},
+            "debezium-sink": {"status": {"connector": {"state": "RUNNING"}}, "info": {"config": {"connector.class": "io.debezium.connector.mongodb.MongoDbSinkConnector"}}}
         }"#;
-        let names: Vec<_> = parse(body).unwrap().into_iter().map(|l| l.name).collect();
-        assert_eq!(names, ["short"]);
+        let listed = parse(body).unwrap();
+        let names: Vec<_> = listed.iter().map(|l| l.name.as_str()).collect();
+        assert_eq!(names, ["debezium", "short"]);
+        let debezium = &listed[0];
+        assert_eq!((debezium.class.as_str(), debezium.config.len()), (DEBEZIUM_SOURCE, 2));
     }
 
     #[test]

@@ -2,60 +2,42 @@
 
 mod client;
 mod listing;
-mod offsets;
 mod single;
 
 pub(crate) use client::message;
 pub use client::{Client, ConnectError};
 pub use listing::Listed;
-pub use offsets::parse_offsets;
+pub(crate) use listing::MONGO_SOURCE;
 
 use crate::clock::Clock;
-use crate::config::{ConnectCluster, Poll};
+use crate::config::{ConnectCluster, Poll, Worker};
+use crate::sources::Meter;
 use crate::sources::kafka::StatusTopic;
-use crate::sources::{Meter, summary};
-use futures_util::StreamExt;
-use resumeguard_core::domain::{Observed, StoredEntry, Why};
+use crate::sources::offsets::{Offsets, Reading};
+use resumeguard_core::domain::Observed;
 use resumeguard_core::recovery::ManagedBy;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
-
-/// A call for offsets may take this part of the phase: one that hangs leaves time for the next in its lane.
-const CALLS_THAT_MAY_HANG: u32 = 3;
-
-/// Connectors' stored entries as last read.
-#[derive(Debug, Clone)]
-pub struct OffsetReading {
-    /// Uptime at which it was read.
-    pub at: Duration,
-    /// What was found.
-    pub entries: Vec<StoredEntry>,
-}
 
 /// Reads one Connect cluster.
 #[derive(Debug)]
 pub struct ConnectReader {
+    made_of: (ConnectCluster, Poll),
     name: String,
     client: Client,
-    offsets_at_once: usize,
     slow_lane: Duration,
     plugins_read_at: Option<Duration>,
     pass_began: Duration,
     managed_by: Option<ManagedBy>,
+    worker: Option<Worker>,
     plugin_versions: HashMap<String, Option<String>>,
     /// The worker's own, where it could be read.
     worker_version: Option<String>,
     listed: Vec<Listed>,
-    offsets: HashMap<String, OffsetReading>,
-    /// Uptime of the last attempt for a connector.
-    tried: HashMap<String, Duration>,
-    /// Why the last attempt for a connector failed.
-    refusals: HashMap<String, Why>,
+    offsets: Offsets,
     status_topic: Option<StatusTopic>,
     /// Counts listings.
     pub listing_meter: Meter,
-    /// Counts readings of offsets.
-    pub offsets_meter: Meter,
     /// Counts readings of the status topic, where there is one.
     pub status_meter: Option<Meter>,
 }
@@ -66,27 +48,23 @@ impl ConnectReader {
     /// # Errors
     /// Where no HTTP client can be made (TLS set-up of this machine).
     pub fn new(cluster: &ConnectCluster, poll: &Poll) -> Result<Self, ConnectError> {
+        let client = Client::new(cluster)?;
         Ok(Self {
+            made_of: (cluster.clone(), *poll),
             name: cluster.name.clone(),
-            client: Client::new(cluster)?,
-            offsets_at_once: poll.offsets_at_once,
+            offsets: Offsets::new(cluster, poll, &client),
+            client,
             slow_lane: poll.sizes_every,
             plugins_read_at: None,
             pass_began: Duration::ZERO,
             managed_by: cluster.managed_by,
+            worker: cluster.worker.clone(),
             plugin_versions: HashMap::new(),
             worker_version: None,
             listed: Vec::new(),
-            offsets: HashMap::new(),
-            tried: HashMap::new(),
-            refusals: HashMap::new(),
-            status_topic: cluster
-                .status_topic
-                .as_ref()
-                .map(|followed| StatusTopic::follow(&followed.bootstrap_servers, &followed.topic)),
+            status_topic: cluster.status_topic.as_ref().map(StatusTopic::follow),
             status_meter: cluster.status_topic.as_ref().map(|_| Meter::new("status_topic", &cluster.name)),
             listing_meter: Meter::new("connect", &cluster.name),
-            offsets_meter: Meter::new("offsets", &cluster.name),
         })
     }
 
@@ -108,6 +86,12 @@ impl ConnectReader {
         self.managed_by
     }
 
+    /// The standalone worker that it is, where its file may be edited.
+    #[must_use]
+    pub fn worker(&self) -> Option<&Worker> {
+        self.worker.as_ref()
+    }
+
     /// A client of the same Connect cluster.
     #[must_use]
     pub fn client(&self) -> Client {
@@ -118,6 +102,27 @@ impl ConnectReader {
     #[must_use]
     pub fn listed(&self) -> &[Listed] {
         &self.listed
+    }
+
+    /// Whether one made of these would read just the same.
+    pub(in crate::sources) fn is_of(&self, cluster: &ConnectCluster, poll: &Poll) -> bool {
+        let (mine, my_poll) = &self.made_of;
+        let pace = |poll: &Poll| (poll.offsets_at_once, poll.sizes_every);
+        mine == cluster && pace(my_poll) == pace(poll)
+    }
+
+    /// Takes a connector for listed, of which an earlier process has written down how it was configured: its worker may be down,
+    /// and nobody else can tell then where it reads. The first listing replaces it.
+    pub fn assume(&mut self, name: &str, config: &BTreeMap<String, String>) {
+        if !self.was_listed() && self.listed.iter().all(|listed| listed.name != name) {
+            self.listed.push(Listed::assumed(name, config));
+        }
+    }
+
+    /// Whether there was a listing at all.
+    #[must_use]
+    pub fn was_listed(&self) -> bool {
+        self.listing_meter.last_success.is_some()
     }
 
     /// Whether the listing of this pass succeeded.
@@ -143,11 +148,6 @@ impl ConnectReader {
                 self.listing_meter.count(took, true);
                 self.listing_meter.conclude(clock, Ok(()));
                 self.listed = listed;
-                let names: std::collections::HashSet<&str> =
-                    self.listed.iter().map(|l| l.name.as_str()).collect();
-                self.offsets.retain(|name, _| names.contains(name.as_str()));
-                self.refusals.retain(|name, _| names.contains(name.as_str()));
-                self.tried.retain(|name, _| names.contains(name.as_str()));
                 self.add_starts(clock);
             }
             Err(error) => {
@@ -190,68 +190,32 @@ impl ConnectReader {
         listed.version.clone().or(installed)
     }
 
-    /// Reads offsets until the deadline, those that were tried longest ago first; the rest keep what they had. A call has
-    /// a share of the deadline only, so that a few that hang do not starve the others.
+    /// Reads the positions of what this pass has listed, from wherever the configuration says. While Connect cannot be read,
+    /// what stands elsewhere can.
     pub async fn read_offsets(&mut self, clock: &Clock, deadline: Duration) {
-        if !self.is_readable() {
-            return;
+        if self.is_readable() {
+            self.offsets.read(&self.listed, clock, deadline).await;
+        } else {
+            self.offsets.read_beside(&self.listed, clock, deadline).await;
         }
-        let mut names: Vec<&str> = self.listed.iter().map(|listed| listed.name.as_str()).collect();
-        names.sort_by_key(|name| self.tried.get(*name));
-        let client = &self.client;
-        let mut calls = futures_util::stream::iter(names)
-            .map(|name| async move {
-                let begun = clock.uptime();
-                (name, begun, client.offsets(name, deadline / CALLS_THAT_MAY_HANG).await)
-            })
-            .buffer_unordered(self.offsets_at_once);
-        let until = tokio::time::sleep(deadline);
-        tokio::pin!(until);
-        let mut outcomes = Vec::new();
-        loop {
-            tokio::select! {
-                next = calls.next() => match next {
-                    Some((name, begun, outcome)) => outcomes.push((name.to_owned(), begun, clock.uptime(), outcome)),
-                    None => break,
-                },
-                () = &mut until => break,
-            }
-        }
-        drop(calls);
-        let unread = self.listed.len() - outcomes.len();
-        let mut problems = Vec::new();
-        for (name, begun, ended, outcome) in outcomes {
-            self.offsets_meter.count(ended.saturating_sub(begun), outcome.is_ok());
-            self.tried.insert(name.clone(), begun);
-            match outcome {
-                Ok(entries) => {
-                    self.refusals.remove(&name);
-                    self.offsets.insert(name, OffsetReading { at: begun, entries });
-                }
-                Err(error) => {
-                    problems.push(format!("{name}: {error}"));
-                    self.refusals.insert(name, error.why());
-                }
-            }
-        }
-        if unread > 0 {
-            problems.push(format!(
-                "{unread} connectors' offsets were not read within {deadline:.1?}; their turn comes next"
-            ));
-        }
-        self.offsets_meter.conclude(clock, summary(&problems));
+    }
+
+    /// Where positions are read from, and what is found there beside those that are listed.
+    #[must_use]
+    pub fn offsets(&self) -> &Offsets {
+        &self.offsets
     }
 
     /// The newest reading of a connector's offsets that is not older than `stale_after`.
     ///
     /// # Errors
     /// Why there is none.
-    pub fn offsets_of(&self, name: &str, now: Duration, stale_after: Duration) -> Observed<&OffsetReading> {
-        let refusal = self.refusals.get(name).copied();
-        match self.offsets.get(name) {
-            Some(reading) if now.saturating_sub(reading.at) <= stale_after => Ok(reading),
-            Some(_) => Err(refusal.unwrap_or(Why::Stale)),
-            None => Err(refusal.unwrap_or(Why::NotReadYet)),
-        }
+    pub fn offsets_of(&self, name: &str, now: Duration, stale_after: Duration) -> Observed<&Reading> {
+        self.offsets.of(name, now, stale_after)
+    }
+
+    /// Meters of everything that is read of this Connect cluster.
+    pub fn meters(&self) -> impl Iterator<Item = &Meter> {
+        std::iter::once(&self.listing_meter).chain(self.offsets.meters()).chain(&self.status_meter)
     }
 }

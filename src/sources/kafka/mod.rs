@@ -1,6 +1,12 @@
 //! Kafka itself, where a topic of Connect tells what its REST interface does not.
 
+mod follow;
+mod listener;
 mod status;
+mod stored;
 mod tail;
+mod words;
 
 pub use status::{StatusTopic, TaskStarts};
+pub(crate) use stored::{Kept, StoredKeys, parse_key};
+pub(crate) use tail::{Behind, Held, Tail};

@@ -1,7 +1,8 @@
 //! Connect's status topic (`status.storage.topic`): it shows a task that was restarted between two passes, which the
 //! REST interface does not. Optional.
 
-use super::tail::{Fold, Tail};
+use super::tail::{Fold, Record, Tail};
+use crate::config::KafkaTopic;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -17,8 +18,8 @@ pub struct StatusTopic {
 impl StatusTopic {
     /// Begins to follow it.
     #[must_use]
-    pub fn follow(bootstrap_servers: &str, topic: &str) -> Self {
-        Self { tail: Tail::follow(bootstrap_servers, topic) }
+    pub fn follow(topic: &KafkaTopic) -> Self {
+        Self { tail: Tail::follow(topic, "status.storage.topic") }
     }
 
     /// When tasks last started.
@@ -26,10 +27,11 @@ impl StatusTopic {
     /// # Errors
     /// While that is not known: one line with what to do.
     pub fn starts(&self) -> Result<TaskStarts, String> {
-        self.tail.read(|starts| {
+        let known = |starts: &Starts| {
             let known = starts.0.iter().filter_map(|(task, seen)| Some((task.clone(), seen.started?)));
             known.collect()
-        })
+        };
+        self.tail.read(known).map_err(|behind| behind.to_string())
     }
 }
 
@@ -51,7 +53,8 @@ struct Status {
 }
 
 impl Fold for Starts {
-    fn record(&mut self, key: &[u8], value: Option<&[u8]>, at: Option<i64>) {
+    fn record(&mut self, record: &Record<'_>) {
+        let Record { key, value, at, .. } = *record;
         let Some(task) = std::str::from_utf8(key).ok().and_then(task_of) else { return };
         let Some(status) = value.and_then(|value| serde_json::from_slice::<Option<Status>>(value).ok()?)
         else {
@@ -78,13 +81,18 @@ fn task_of(key: &str) -> Option<(String, u32)> {
 mod tests {
     use super::*;
 
+    fn record(starts: &mut Starts, key: &str, value: Option<&str>, at: i64) {
+        let value = value.map(str::as_bytes);
+        starts.record(&Record { place: (0, 0), key: key.as_bytes(), value, at: Some(at) });
+    }
+
     fn fold(records: &[(&str, Option<&str>, i64)]) -> BTreeMap<(String, u32), Option<i64>> {
         let mut starts = Starts::default();
         for (key, value, at) in records {
             let value = value.map(|state| {
                 format!(r#"{{"state":"{state}","trace":null,"worker_id":"w:1","generation":3}}"#)
             });
-            starts.record(key.as_bytes(), value.as_deref().map(str::as_bytes), Some(*at));
+            record(&mut starts, key, value.as_deref(), *at);
         }
         starts.0.into_iter().map(|(task, seen)| (task, seen.started)).collect()
     }
@@ -114,8 +122,8 @@ mod tests {
         let records: Vec<_> = others.iter().map(|key| (*key, Some("RUNNING"), 1)).collect();
         assert!(fold(&records).is_empty());
         let mut starts = Starts::default();
-        starts.record(key.as_bytes(), Some(b"null"), Some(1));
-        starts.record(key.as_bytes(), Some(b"{garbage"), Some(1));
+        record(&mut starts, key, Some("null"), 1);
+        record(&mut starts, key, Some("{garbage"), 1);
         assert!(starts.0.is_empty());
     }
 }

@@ -1,73 +1,130 @@
 //! A compacted topic, read from its beginning and then followed. One thread owns the client; readers see what it has
-//! folded so far and never wait for Kafka.
+//! folded, and may wait until that is not older than their question.
 
-use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
-use rdkafka::message::Message;
-use rdkafka::{Offset, TopicPartitionList};
+use super::follow;
+use crate::config::KafkaTopic;
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 
-/// How long one look at the topic may take before the thread sees whether it is still wanted.
-const POLL: Duration = Duration::from_millis(250);
-/// How long the brokers have to describe the topic.
-const METADATA: Duration = Duration::from_secs(5);
+/// One record of a topic.
+pub(crate) struct Record<'a> {
+    /// Partition and offset: no two records share both.
+    pub(crate) place: (i32, i64),
+    pub(crate) key: &'a [u8],
+    /// `None`: a tombstone.
+    pub(crate) value: Option<&'a [u8]>,
+    /// Its time by Kafka's clock, milliseconds since 1970.
+    pub(crate) at: Option<i64>,
+}
 
 /// What becomes of a topic's records: the last value of a key wins, so what it holds is bounded by live keys.
-pub(super) trait Fold: Default + Send + 'static {
-    /// One record; `at` is its time by Kafka's clock, milliseconds since 1970.
-    fn record(&mut self, key: &[u8], value: Option<&[u8]>, at: Option<i64>);
+pub(crate) trait Fold: Default + Send + 'static {
+    /// One record.
+    fn record(&mut self, record: &Record<'_>);
+
+    /// Every partition has been read to its end once.
+    fn caught_up(&mut self) {}
+}
+
+/// Why what is folded does not tell what is stored now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Behind {
+    /// It is still being read from its beginning.
+    #[error("the topic `{topic}` is being read from its beginning: {percent} %")]
+    Replaying {
+        /// The topic.
+        topic: String,
+        /// Of what there was when reading began.
+        percent: u8,
+    },
+    /// It cannot be read; one line with what to do.
+    #[error("{0}")]
+    Failed(String),
 }
 
 /// A topic that is followed.
 #[derive(Debug)]
-pub(super) struct Tail<F> {
+pub(crate) struct Tail<F> {
     shared: Arc<Shared<F>>,
 }
 
+/// Partitions in which an open transaction hides what was stored after it.
+pub(crate) type Held = BTreeSet<i32>;
+
 #[derive(Debug)]
-struct Shared<F> {
+pub(super) struct Shared<F> {
     state: Mutex<State<F>>,
+    /// Number of the last question.
+    asked: AtomicU64,
+    answered: Notify,
     unwanted: AtomicBool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State<F> {
     fold: F,
-    /// Every partition has been read to its end once.
-    caught_up: bool,
-    error: Option<String>,
+    /// Why the fold does not count, if it does not.
+    behind: Option<Behind>,
+    /// The last question that was answered, and how.
+    answer: (u64, Result<Held, Behind>),
 }
 
 impl<F: Fold> Tail<F> {
-    /// Begins to follow. What goes wrong is told by [`Tail::read`].
-    pub(super) fn follow(bootstrap_servers: &str, topic: &str) -> Self {
-        let state = Mutex::new(State { fold: F::default(), caught_up: false, error: None });
-        let shared = Arc::new(Shared { state, unwanted: AtomicBool::new(false) });
-        let (thread, servers, topic) = (Arc::clone(&shared), bootstrap_servers.to_owned(), topic.to_owned());
+    /// Begins to follow. `setting` is the worker's property that names the topic. What goes wrong is told by
+    /// [`Tail::read`] and [`Tail::catch_up`].
+    pub(crate) fn follow(topic: &KafkaTopic, setting: &'static str) -> Self {
+        let nothing = Behind::Replaying { topic: topic.topic.clone(), percent: 0 };
+        let state = State { fold: F::default(), behind: Some(nothing.clone()), answer: (0, Err(nothing)) };
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            asked: AtomicU64::new(0),
+            answered: Notify::new(),
+            unwanted: AtomicBool::new(false),
+        });
+        let (thread, topic) = (Arc::clone(&shared), topic.clone());
         let spawned = std::thread::Builder::new()
             .name("kafka-tail".to_owned())
-            .spawn(move || thread.follow(&servers, &topic));
+            .spawn(move || follow::follow(&thread, &topic, setting));
         if let Err(error) = spawned {
-            shared.lock().error = Some(format!("no thread could be started: {error}"));
+            shared.fail(format!("no thread could be started: {error}"));
         }
         Self { shared }
     }
 
-    /// What has been folded.
+    /// What has been folded, whether or not it counts: for whoever has just caught up.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&F) -> T) -> T {
+        look(&self.shared.lock().fold)
+    }
+
+    /// What has been folded so far. It waits for nothing, and makes the thread look at the topic again.
     ///
     /// # Errors
-    /// While the topic has not been read to its end once, or cannot be read: one line with what to do.
-    pub(super) fn read<T>(&self, look: impl FnOnce(&F) -> T) -> Result<T, String> {
+    /// While the topic has not been read to its end once, or cannot be read.
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&F) -> T) -> Result<T, Behind> {
+        self.shared.asked.fetch_add(1, Ordering::AcqRel);
         let state = self.shared.lock();
-        match &state.error {
-            Some(error) => Err(error.clone()),
-            None if state.caught_up => Ok(look(&state.fold)),
-            None => Err("is still being read from its beginning".to_owned()),
-        }
+        state.behind.clone().map_or_else(|| Ok(look(&state.fold)), Err)
+    }
+
+    /// Waits until everything that was committed to the topic before this call has been folded. While the topic is
+    /// being read from its beginning, that is said at once.
+    ///
+    /// # Errors
+    /// Why it has not been folded within `deadline`.
+    pub(crate) async fn catch_up(&self, deadline: Duration) -> Result<Held, Behind> {
+        let question = self.shared.asked.fetch_add(1, Ordering::AcqRel) + 1;
+        let answer = tokio::time::timeout(deadline, self.shared.answer_to(question)).await;
+        answer.unwrap_or_else(|_| {
+            let behind = self.shared.lock().behind.clone();
+            Err(behind.unwrap_or_else(|| {
+                Behind::Failed(format!(
+                    "the brokers did not answer within {deadline:.1?}; are they reachable?"
+                ))
+            }))
+        })
     }
 }
 
@@ -83,112 +140,68 @@ impl<F> Shared<F> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_wanted(&self) -> bool {
+    pub(super) fn is_wanted(&self) -> bool {
         !self.unwanted.load(Ordering::Relaxed)
+    }
+
+    /// Number of the last question; 0 before the first.
+    pub(super) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Acquire)
+    }
+
+    async fn answer_to(&self, question: u64) -> Result<Held, Behind> {
+        loop {
+            let woken = self.answered.notified();
+            tokio::pin!(woken);
+            // Registered before looking: an answer in between is not missed.
+            woken.as_mut().enable();
+            if let (answered, answer) = &self.lock().answer
+                && *answered >= question
+            {
+                return answer.clone();
+            }
+            woken.await;
+        }
+    }
+
+    /// Answers a question and every earlier one.
+    pub(super) fn answer(&self, question: u64, answer: Result<Held, Behind>) {
+        self.lock().answer = (question, answer);
+        self.answered.notify_waiters();
     }
 }
 
 impl<F: Fold> Shared<F> {
-    fn follow(&self, servers: &str, topic: &str) {
-        while self.is_wanted() {
-            let error = match consumer(servers).and_then(|consumer| self.consume(&consumer, topic)) {
-                Ok(()) => continue,
-                Err(error) => error,
-            };
-            let mut state = self.lock();
-            (state.fold, state.caught_up) = (F::default(), false);
-            state.error = Some(words(topic, &error));
-            drop(state);
-            std::thread::sleep(POLL * 4);
-        }
+    /// What is folded is what is stored, as far as it has been read; or the brokers are away for the moment.
+    pub(super) fn set_trouble(&self, trouble: Option<String>) {
+        self.lock().behind = trouble.map(Behind::Failed);
     }
 
-    /// Reads until nobody wants it any more, or until reading has to begin anew.
-    fn consume(&self, consumer: &BaseConsumer, topic: &str) -> Result<(), KafkaError> {
-        let metadata = consumer.fetch_metadata(Some(topic), METADATA)?;
-        let described = metadata.topics().first().filter(|found| found.error().is_none());
-        let mut unread: BTreeSet<i32> = described
-            .into_iter()
-            .flat_map(|found| found.partitions())
-            .map(|partition| partition.id())
-            .collect();
-        if unread.is_empty() {
-            return Err(KafkaError::MetadataFetch(rdkafka::types::RDKafkaErrorCode::UnknownTopic));
-        }
-        let mut partitions = TopicPartitionList::new();
-        for partition in &unread {
-            partitions.add_partition_offset(topic, *partition, Offset::Beginning)?;
-        }
-        consumer.assign(&partitions)?;
-        while self.is_wanted() {
-            match consumer.poll(POLL) {
-                None => self.look_again(consumer, topic),
-                Some(Ok(record)) => {
-                    let at = record.timestamp().to_millis();
-                    let mut state = self.lock();
-                    state.error = None;
-                    if let Some(key) = record.key() {
-                        state.fold.record(key, record.payload(), at);
-                    }
-                }
-                Some(Err(KafkaError::PartitionEOF(partition))) => {
-                    unread.remove(&partition);
-                    let mut state = self.lock();
-                    state.error = None;
-                    state.caught_up |= unread.is_empty();
-                }
-                // Brokers that are away come back by themselves; what was folded is what it was.
-                Some(Err(error)) if is_transient(&error) => {
-                    self.lock().error = Some(words(topic, &error));
-                }
-                Some(Err(error)) => return Err(error),
-            }
-        }
-        Ok(())
+    /// It cannot be read: what was folded does not count any more.
+    pub(super) fn fail(&self, error: String) {
+        let mut state = self.lock();
+        state.fold = F::default();
+        state.behind = Some(Behind::Failed(error.clone()));
+        drop(state);
+        self.answer(self.asked(), Err(Behind::Failed(error)));
     }
 
-    /// A partition at its end says nothing when its broker is back: the brokers have to be asked.
-    fn look_again(&self, consumer: &BaseConsumer, topic: &str) {
-        let ailing = self.lock().error.is_some();
-        if ailing && consumer.fetch_metadata(Some(topic), METADATA).is_ok() {
-            self.lock().error = None;
-        }
+    /// How far reading from the beginning has come. What made it begin anew is not said any more.
+    pub(super) fn set_progress(&self, topic: &str, percent: u8) -> Behind {
+        let behind = Behind::Replaying { topic: topic.to_owned(), percent };
+        self.lock().behind = Some(behind.clone());
+        behind
     }
-}
 
-fn consumer(servers: &str) -> Result<BaseConsumer, KafkaError> {
-    ClientConfig::new()
-        .set("bootstrap.servers", servers)
-        .set("client.id", "resumeguard")
-        // Required by the library; nothing joins it and nothing is committed.
-        .set("group.id", "resumeguard")
-        .set("enable.auto.commit", "false")
-        .set("enable.partition.eof", "true")
-        .set("isolation.level", "read_committed")
-        .set("allow.auto.create.topics", "false")
-        .create()
-}
+    /// Every partition has been read to its end once.
+    pub(super) fn set_live(&self) {
+        let mut state = self.lock();
+        state.fold.caught_up();
+        state.behind = None;
+    }
 
-fn is_transient(error: &KafkaError) -> bool {
-    use rdkafka::types::RDKafkaErrorCode::{
-        AllBrokersDown, BrokerTransportFailure, NotLeaderForPartition, OperationTimedOut, Resolve,
-    };
-    error.rdkafka_error_code().is_some_and(|code| {
-        [AllBrokersDown, BrokerTransportFailure, NotLeaderForPartition, OperationTimedOut, Resolve]
-            .contains(&code)
-    })
-}
-
-fn words(topic: &str, error: &KafkaError) -> String {
-    use rdkafka::types::RDKafkaErrorCode::{TopicAuthorizationFailed, UnknownTopic, UnknownTopicOrPartition};
-    match error.rdkafka_error_code() {
-        Some(UnknownTopic | UnknownTopicOrPartition) => {
-            format!("there is no topic `{topic}`; see status.storage.topic in the workers' properties")
-        }
-        Some(TopicAuthorizationFailed) => {
-            format!("may not read the topic `{topic}`: grant Read and Describe")
-        }
-        Some(code) => format!("{code:?}; are the brokers reachable?"),
-        None => error.to_string(),
+    /// Lets many records be folded under one lock.
+    pub(super) fn fold(&self, fold: impl FnOnce(&mut F)) {
+        fold(&mut self.lock().fold);
     }
 }

@@ -1,6 +1,7 @@
 //! Which collections stand behind the watched namespaces now: one that was dropped and created again is another.
 
 use super::commands::millis;
+use super::rights::Right;
 use mongodb::Client;
 use mongodb::bson::{Bson, Document, doc, spec::BinarySubtype};
 use resumeguard_core::domain::Collections;
@@ -13,12 +14,12 @@ pub(super) async fn collections(
     client: &Client,
     namespaces: &BTreeSet<String>,
     deadline: Duration,
-) -> Collections {
+) -> (Collections, BTreeSet<Right>) {
     let mut by_database: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (database, collection) in namespaces.iter().filter_map(|namespace| namespace.split_once('.')) {
         by_database.entry(database).or_default().push(collection);
     }
-    let mut found = Collections::new();
+    let (mut found, mut lacking) = (Collections::new(), BTreeSet::new());
     for (database, names) in by_database {
         let most = i32::try_from(names.len()).unwrap_or(i32::MAX);
         let command = doc! {
@@ -26,13 +27,15 @@ pub(super) async fn collections(
             "cursor": { "batchSize": most.saturating_add(1) }, "maxTimeMS": millis(deadline),
         };
         // The primary's word counts: a secondary may not have seen the drop yet.
-        let Ok(reply) = client.database(database).run_command(command).await else { continue };
+        let reply = client.database(database).run_command(command).await;
+        lacking.extend(Right::ListCollections(database.to_owned()).missing_in(reply.as_ref().err()));
+        let Ok(reply) = reply else { continue };
         let Some(listed) = listed(&reply) else { continue };
         for name in names {
             found.insert(format!("{database}.{name}"), listed.get(name).copied());
         }
     }
-    found
+    (found, lacking)
 }
 
 /// UUIDs by name; `None` where the reply is not the whole list, or a collection has none (views, time series).

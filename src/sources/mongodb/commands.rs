@@ -1,10 +1,12 @@
 //! The four reads that are made of a member, and what their failures mean.
 
+use super::product::Product;
+use crate::sources::tls::TlsProblem;
 use mongodb::Client;
 use mongodb::bson::{Document, Timestamp as BsonTimestamp, doc};
 use mongodb::error::{Error, ErrorKind};
 use mongodb::options::{FindOneOptions, ReadPreference, SelectionCriteria};
-use resumeguard_core::domain::{FirstEntry, OplogSizes, Role, Timestamp, Why};
+use resumeguard_core::domain::{FirstEntry, Role, Timestamp, Why};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -33,6 +35,10 @@ pub struct Hello {
     pub tags: BTreeMap<String, String>,
     /// Its `maxWireVersion`.
     pub wire_version: Option<i32>,
+    /// Its clock, seconds since 1970.
+    pub local_time: Option<u32>,
+    /// What it is, where it is no MongoDB.
+    pub product: Option<Product>,
 }
 
 /// Why a member could not be read: a reason for programs, a line for people.
@@ -61,10 +67,18 @@ impl ReadError {
             ),
             (_, Some(13 | 8000)) => Self::new(
                 Why::OplogUnauthorized,
-                "the user may not read local.oplog.rs; grant clusterMonitor, or find and collStats on it",
+                "the user may not read local.oplog.rs; grant clusterMonitor, or what docs/permissions.md lists",
+            ),
+            // NotPrimaryOrSecondary, NotPrimaryNoSecondaryOk.
+            (_, Some(13_436 | 13_435)) => Self::new(
+                Why::MemberUnreadable,
+                "is neither primary nor secondary: starting, recovering, or in its initial synchronisation",
             ),
             (_, Some(code)) => Self::new(Why::MemberUnreadable, format!("answered error {code}")),
-            _ => Self::new(Why::MemberUnreadable, one_line(error)),
+            _ => match TlsProblem::of(&error.to_string()) {
+                Some(problem) => Self::new(Why::MongodbUnreachable, problem.sentence("mongodb.NAME")),
+                None => Self::new(Why::MemberUnreadable, one_line(error)),
+            },
         }
     }
 }
@@ -80,7 +94,7 @@ pub(super) fn any_member() -> SelectionCriteria {
 }
 
 /// `hello`.
-pub(super) async fn hello(client: &Client, deadline: Duration) -> Result<Hello, ReadError> {
+pub(super) async fn hello(client: &Client, address: &str, deadline: Duration) -> Result<Hello, ReadError> {
     let command = doc! { "hello": 1, "maxTimeMS": millis(deadline) };
     let reply = client
         .database("admin")
@@ -88,16 +102,23 @@ pub(super) async fn hello(client: &Client, deadline: Duration) -> Result<Hello, 
         .selection_criteria(any_member())
         .await
         .map_err(|error| ReadError::from_driver(&error))?;
+    if Product::of(address, &reply) == Some(Product::CosmosDb) {
+        return Err(ReadError::new(
+            Why::NoOplog,
+            "is Azure Cosmos DB: it has no oplog, and nothing tells how long it keeps history",
+        ));
+    }
     if text(&reply, "msg") == Some("isdbgrid") {
         return Err(ReadError::new(
             Why::Sharded,
-            "is a router of a sharded cluster: shards' oplogs cannot be read through it",
+            "is a router of a sharded cluster: shards' oplogs cannot be read through it; add a [mongodb.NAME.shards.SHARD] for each",
         ));
     }
     let Some(set_name) = text(&reply, "setName") else {
         return Err(ReadError::new(Why::NotReplicaSet, "is no member of an initiated replica set"));
     };
     let is = |key| reply.get_bool(key).unwrap_or(false);
+    let clock = reply.get_datetime("localTime").ok().map(|time| time.timestamp_millis() / 1000);
     let role = match (is("isWritablePrimary"), is("secondary"), is("arbiterOnly")) {
         (true, _, _) => Role::Primary,
         (_, true, _) => Role::Secondary,
@@ -127,7 +148,39 @@ pub(super) async fn hello(client: &Client, deadline: Duration) -> Result<Hello, 
             .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
             .collect(),
         wire_version: reply.get_i32("maxWireVersion").ok(),
+        local_time: clock.and_then(|seconds| u32::try_from(seconds).ok()),
+        product: Product::of(address, &reply),
     })
+}
+
+/// The shards that a router knows, and the set of each (`listShards`, of `clusterMonitor`).
+pub(super) async fn shards(
+    client: &Client,
+    deadline: Duration,
+) -> Result<BTreeMap<String, String>, ReadError> {
+    let command = doc! { "listShards": 1, "maxTimeMS": millis(deadline) };
+    let reply = client.database("admin").run_command(command).await.map_err(|error| {
+        let error = ReadError::from_driver(&error);
+        match error.why {
+            Why::OplogUnauthorized => ReadError::new(
+                Why::Sharded,
+                "may not say which shards there are: grant listShards on the cluster (part of clusterMonitor) at the router",
+            ),
+            _ => error,
+        }
+    })?;
+    let listed = reply.get_array("shards").map(Vec::as_slice).unwrap_or_default();
+    let shards: Option<BTreeMap<String, String>> = listed
+        .iter()
+        .map(|shard| {
+            let shard = shard.as_document()?;
+            let (set, _) = text(shard, "host")?.split_once('/')?;
+            Some((text(shard, "_id")?.to_owned(), set.to_owned()))
+        })
+        .collect();
+    shards
+        .filter(|shards| !shards.is_empty())
+        .ok_or_else(|| ReadError::new(Why::Sharded, "its list of shards cannot be understood"))
 }
 
 /// The oldest entry.
@@ -170,52 +223,15 @@ fn time_of(entry: &Document) -> Result<Timestamp, ReadError> {
     }
 }
 
-/// Size, maximum and retention; what may not be read stays unknown.
-pub(super) async fn sizes(client: &Client, deadline: Duration) -> OplogSizes {
-    let stats = doc! { "collStats": "oplog.rs", "maxTimeMS": millis(deadline) };
-    let stats = client
-        .database("local")
-        .run_command(stats)
-        .selection_criteria(any_member())
-        .await
-        .unwrap_or_default();
-    // Every section that can be left out is: the whole reply costs the server fourteen times as much.
-    let status = doc! {
-        "serverStatus": 1, "maxTimeMS": millis(deadline), "oplogTruncation": 1,
-        "metrics": 0, "wiredTiger": 0, "locks": 0, "tcmalloc": 0, "repl": 0, "opLatencies": 0, "network": 0, "connections": 0,
-        "globalLock": 0, "asserts": 0, "extra_info": 0, "flowControl": 0, "indexBulkBuilder": 0, "indexStats": 0,
-        "logicalSessionRecordCache": 0, "mirroredReads": 0, "opcounters": 0, "opcountersRepl": 0, "queryAnalyzers": 0,
-        "readConcernCounters": 0, "readPreferenceCounters": 0, "scramCache": 0, "security": 0, "storageEngine": 0,
-        "tenantMigrations": 0, "trafficRecording": 0, "transactions": 0, "transportSecurity": 0, "twoPhaseCommitCoordinator": 0,
-        "watchdog": 0, "batchedDeletes": 0, "catalogStats": 0, "collectionCatalog": 0, "defaultRWConcern": 0,
-        "electionMetrics": 0, "featureCompatibilityVersion": 0, "hedgingMetrics": 0, "internalTransactions": 0,
-    };
-    let status = client
-        .database("admin")
-        .run_command(status)
-        .selection_criteria(any_member())
-        .await
-        .unwrap_or_default();
-    let hours = status
-        .get_document("oplogTruncation")
-        .ok()
-        .and_then(|section| number(section, "oplogMinRetentionHours"));
-    OplogSizes {
-        size_bytes: number(&stats, "size").and_then(whole),
-        max_size_bytes: number(&stats, "maxSize").and_then(whole),
-        min_retention_seconds: hours.filter(|hours| *hours > 0.0).and_then(|hours| whole(hours * 3600.0)),
-    }
-}
-
 /// A number of whichever BSON type the server chose.
 #[expect(clippy::cast_precision_loss, reason = "sizes below 2^53")]
-fn number(document: &Document, key: &str) -> Option<f64> {
+pub(super) fn number(document: &Document, key: &str) -> Option<f64> {
     let value = document.get(key)?;
     value.as_f64().or_else(|| value.as_i64().map(|v| v as f64)).or_else(|| value.as_i32().map(f64::from))
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be in range")]
-fn whole(value: f64) -> Option<u64> {
+pub(super) fn whole(value: f64) -> Option<u64> {
     (0.0..9e15).contains(&value).then_some(value as u64)
 }
 
@@ -223,7 +239,7 @@ pub(super) fn millis(deadline: Duration) -> i64 {
     i64::try_from(deadline.as_millis()).unwrap_or(i64::MAX).max(1)
 }
 
-fn text<'a>(document: &'a Document, key: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(document: &'a Document, key: &str) -> Option<&'a str> {
     document.get_str(key).ok()
 }
 

@@ -2,7 +2,9 @@
 
 use super::collections::collections;
 use super::commands::{Hello, ReadError};
-use super::member::{FirstReading, LastReading, Member, bounded};
+use super::member::{FirstReading, LastReading, Manner, Member, bounded};
+use super::rights::{Right, lacking};
+use super::sharded::expected;
 use crate::clock::Clock;
 use crate::sources::{Access, Meter, summary};
 use futures_util::future::join_all;
@@ -13,6 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::time::Duration;
 use tokio::task::JoinHandle;
+
+/// A connection takes its time, TLS more so.
+const LEAST_PATIENCE: Duration = Duration::from_millis(250);
 
 /// How often names are resolved anew: an SRV record or an alias may come to lead elsewhere.
 pub(super) const RESOLVE_EVERY: Duration = Duration::from_secs(300);
@@ -51,7 +56,12 @@ pub struct DeploymentReader {
     /// Collections behind the watched namespaces, as of this pass.
     pub(super) collections: Collections,
     collections_overdue: Option<JoinHandle<()>>,
-    sizes_every: Duration,
+    /// Databases of which it may not be asked.
+    collections_lack: BTreeSet<Right>,
+    /// Of a router: the shards that it knows, with their sets, as of this pass.
+    pub(super) listed: Option<Result<BTreeMap<String, String>, ReadError>>,
+    pub(super) listed_overdue: Option<JoinHandle<()>>,
+    pub(super) sizes_every: Duration,
     /// Counts readings; its name is the deployment's.
     pub meter: Meter,
 }
@@ -78,6 +88,9 @@ impl DeploymentReader {
             refusal: None,
             collections: Collections::new(),
             collections_overdue: None,
+            collections_lack: BTreeSet::new(),
+            listed: None,
+            listed_overdue: None,
             sizes_every,
             meter: Meter::new("mongodb", name),
         }
@@ -110,7 +123,9 @@ impl DeploymentReader {
         self.first.clear();
         self.last.clear();
         let begun = clock.uptime();
-        self.refusal = self.dial_seeds(begun, deadline / 3).await.err();
+        // Less than what the first round has.
+        let patience = (deadline * 2 / 5).max(LEAST_PATIENCE);
+        self.refusal = self.dial_seeds(begun, deadline / 3, patience).await.err();
         if self.refusal.is_some() {
             self.meter.count(clock.uptime().saturating_sub(begun), false);
             return;
@@ -118,6 +133,7 @@ impl DeploymentReader {
         // The second round is for members that the first one has named: one that hangs must leave it time.
         for round in [deadline / 2, deadline] {
             let left = round.saturating_sub(clock.uptime().saturating_sub(begun));
+            let routes = self.has_ways_past();
             let (meter, done) = (&mut self.meter, &self.first);
             let unread = self.members.iter_mut().filter(|(address, _)| !done.contains_key(*address));
             let readings = join_all(unread.map(async |(address, member)| {
@@ -127,11 +143,13 @@ impl DeploymentReader {
             }))
             .await;
             for (address, took, reading) in readings {
-                meter.count(took, reading.as_ref().is_ok_and(|r| r.first.is_ok()));
+                let well = reading.as_ref().map_or_else(|e| expected(routes, e), |r| r.first.is_ok());
+                meter.count(took, well);
                 self.first.insert(address, reading);
             }
-            self.follow_the_set();
+            self.follow_the_set(patience);
         }
+        self.list_shards(deadline.saturating_sub(clock.uptime().saturating_sub(begun))).await;
     }
 
     /// The closing phase: the newest entry of each, and whether the same member is still primary.
@@ -172,17 +190,26 @@ impl DeploymentReader {
         let (_, collections) = futures_util::join!(members, async {
             match collections {
                 Some(reading) => bounded(overdue, deadline, reading).await.unwrap_or_default(),
-                None => Collections::new(),
+                None => Default::default(),
             }
         });
-        self.collections = collections;
+        (self.collections, self.collections_lack) = collections;
+        self.meter.lacking = lacking(&self.lacks());
+    }
+
+    /// Rights without which something that helps is not told.
+    fn lacks(&self) -> BTreeSet<Right> {
+        let members = self.members.values().flat_map(|member| member.lacks());
+        let by_status = self.first.values().flatten().any(|reading| reading.by_status);
+        let oplog = by_status.then_some(Right::FindOplog);
+        members.chain(&self.collections_lack).cloned().chain(oplog).collect()
     }
 
     fn collections_of_the_primary(
         &self,
         namespaces: &BTreeSet<String>,
         deadline: Duration,
-    ) -> Option<impl Future<Output = Result<Collections, ReadError>> + Send + use<>> {
+    ) -> Option<impl Future<Output = Result<(Collections, BTreeSet<Right>), ReadError>> + Send + use<>> {
         let is_primary = |address: &&String| {
             let reading = self.last.get(*address).and_then(|reading| reading.as_ref().ok());
             reading.is_some_and(|reading| reading.hello.role == Role::Primary)
@@ -194,7 +221,12 @@ impl DeploymentReader {
     }
 
     /// The first contact goes to the hosts of the connection string; one that leads to nobody is tried again.
-    async fn dial_seeds(&mut self, now: Duration, deadline: Duration) -> Result<(), ReadError> {
+    async fn dial_seeds(
+        &mut self,
+        now: Duration,
+        deadline: Duration,
+        patience: Duration,
+    ) -> Result<(), ReadError> {
         if self.resolved_at.is_none_or(|at| now.saturating_sub(at) >= RESOLVE_EVERY) {
             // One that works is not given up because DNS hiccups.
             match self.resolve(deadline).await {
@@ -204,9 +236,10 @@ impl DeploymentReader {
         }
         let Some(options) = &self.options else { return Ok(()) };
         let access = &self.accesses[self.active];
+        let manner = Manner { retention: access.retention, patience };
         for seed in self.seeds.iter().filter(|seed| access.may_dial(seed)) {
             if !self.members.contains_key(seed) && !self.leads_to.contains_key(seed) {
-                self.members.insert(seed.clone(), Member::new(options, seed)?);
+                self.members.insert(seed.clone(), Member::new(options, seed, manner)?);
             }
         }
         if self.members.is_empty() {
@@ -250,7 +283,7 @@ impl DeploymentReader {
     }
 
     /// Takes the set's own word for who its members are: dials new ones, leaves those that are gone.
-    fn follow_the_set(&mut self) {
+    fn follow_the_set(&mut self, patience: Duration) {
         self.refuse_strangers();
         let answered =
             || self.first.iter().filter_map(|(address, r)| Some((address, &r.as_ref().ok()?.hello)));
@@ -306,14 +339,15 @@ impl DeploymentReader {
             self.members.remove(&address);
             self.first.remove(&address);
         }
-        self.dial(&missing);
+        self.dial(&missing, patience);
         self.view = Some(view);
     }
 
-    fn dial(&mut self, addresses: &[String]) {
+    fn dial(&mut self, addresses: &[String], patience: Duration) {
         let (Some(options), access) = (&self.options, &self.accesses[self.active]) else { return };
+        let manner = Manner { retention: access.retention, patience };
         for address in addresses.iter().filter(|address| access.may_dial(address)) {
-            if let Ok(member) = Member::new(options, address) {
+            if let Ok(member) = Member::new(options, address, manner) {
                 self.members.insert(address.clone(), member);
             }
         }
@@ -348,10 +382,13 @@ impl DeploymentReader {
     }
 
     fn conclude(&mut self, clock: &Clock) {
+        let routes = self.has_ways_past();
         let mut problems: Vec<String> = self.refusal.iter().map(ToString::to_string).collect();
+        problems.extend(self.problem_with_shards());
         let mut refused = false;
         for (address, first) in self.first.iter().filter(|(address, _)| self.counts(address)) {
             let error = match (first, self.last.get(address)) {
+                (Err(error), _) if expected(routes, error) => continue,
                 (Err(error), _) | (_, Some(Err(error))) => error,
                 (Ok(FirstReading { first: Err(error), .. }), _)
                 | (_, Some(Ok(LastReading { last: Err(error), .. }))) => error,

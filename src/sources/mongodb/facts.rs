@@ -48,6 +48,7 @@ impl DeploymentReader {
         let telling = [
             Why::Contradictory,
             Why::Sharded,
+            Why::NoOplog,
             Why::NotReplicaSet,
             Why::MongodbUnauthenticated,
             Why::OplogUnauthorized,
@@ -73,6 +74,8 @@ impl DeploymentReader {
         };
         let aliases = self.leads_to.iter().filter(|(_, me)| **me == host).map(|(alias, _)| alias.clone());
         MemberFacts {
+            shard: None,
+            kept_by_time: self.accesses.get(self.active).is_some_and(|access| access.retention.is_some()),
             electable,
             addresses: aliases.chain([host.clone(), address.to_owned()]).collect(),
             role: hello.map_or(Role::Other, |hello| hello.role),

@@ -2,6 +2,7 @@
 
 use mongodb::bson::{Bson, Document};
 use mongodb_resume_token::{Timestamp, TokenDocument};
+use resumeguard_core::domain::DEBEZIUM_NAMES;
 use std::collections::BTreeMap;
 
 /// The stages that MongoDB documents for change streams; none of them writes, or reads another collection.
@@ -72,7 +73,17 @@ impl Question {
             hidden if hidden.contains("${") => Err(NoQuestion::Setting(key)),
             value => Ok(value),
         };
-        let (database, collection) = (value("database")?, value("collection")?);
+        let (database, collection) = match value("connector.class")? {
+            // Its pipeline only leaves events out: whether the token resumes does not depend on it.
+            class if DEBEZIUM_NAMES.contains(&class) => match value("capture.scope")? {
+                "" | "deployment" => ("", ""),
+                _ => {
+                    let target = value("capture.target")?;
+                    target.split_once('.').unwrap_or((target, ""))
+                }
+            },
+            _ => (value("database")?, value("collection")?),
+        };
         let mut options = Document::new();
         for (key, option) in [
             ("change.stream.full.document", "fullDocument"),

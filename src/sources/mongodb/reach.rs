@@ -1,6 +1,7 @@
 //! One deployment between two passes: what has to be known immediately before something is done.
 
 use super::commands::{self, ReadError};
+use super::server_status;
 use super::set::Deployments;
 use futures_util::future::join_all;
 use mongodb::Client;
@@ -25,6 +26,10 @@ impl Deployments {
         let reader = self.readers().iter().find(|reader| reader.meter.name == deployment);
         let reader = reader.ok_or(Why::NotReadYet)?;
         let members = reader.facts().members?;
+        if members.iter().any(|member| member.kept_by_time) {
+            // Nothing of ours fits what has no oplog.
+            return Err(Why::NoOplog);
+        }
         let client = |facts: &MemberFacts| {
             let known = facts.addresses.iter().find_map(|address| reader.members.get(address));
             known.map(super::member::Member::client)
@@ -38,8 +43,9 @@ impl Reachable {
     async fn read(&self, deadline: Duration) -> MemberFacts {
         let silent = |why| MemberFacts { first: Err(why), ..self.facts.clone() };
         let Some(client) = self.client.clone() else { return silent(Why::MemberUnreadable) };
+        let address = self.facts.host.clone();
         let read = async move {
-            let hello = commands::hello(&client, deadline).await?;
+            let hello = commands::hello(&client, &address, deadline).await?;
             let first = commands::first(&client, deadline).await.map_err(|error| error.why);
             Ok::<(commands::Hello, Observed<FirstEntry>), ReadError>((hello, first))
         };
@@ -107,7 +113,8 @@ pub async fn primary(members: &[Reachable], deadline: Duration) -> Option<Client
 
 /// How large a member's oplog may grow, now, bytes; `None` where that is not told.
 pub async fn max_size(client: Client, deadline: Duration) -> Option<u64> {
-    to_its_end(deadline, async move { commands::sizes(&client, deadline).await.max_size_bytes }).await?
+    to_its_end(deadline, async move { server_status::sizes(&client, deadline).await.0.max_size_bytes })
+        .await?
 }
 
 /// Waits for work with the driver no longer than the deadline, and leaves it to end: its futures must not be dropped (RUST-937).

@@ -34,17 +34,21 @@ impl Deployments {
         Self { readers: Vec::new(), leads_to: LeadsTo::default(), sizes_every }
     }
 
+    /// Sizes are read at another interval from now on.
+    pub fn reconfigure(&mut self, sizes_every: Duration) {
+        self.sizes_every = sizes_every;
+        self.readers.iter_mut().for_each(|reader| reader.sizes_every = sizes_every);
+    }
+
     /// Follows what is wanted now: new connection strings join the deployment they lead to, those that nobody wants
     /// any more are left.
     pub fn reconcile(&mut self, wanted: &[Access], now: Duration) {
         let mut unplaced: BTreeMap<&str, &Access> =
-            wanted.iter().map(|access| (access.uri.expose(), access)).collect();
+            wanted.iter().map(|access| (access.key(), access)).collect();
         for reader in &mut self.readers {
             reader.doubt(now);
             let mut kept = reader.accesses.clone();
-            kept.retain(|access| {
-                reader.is_led_to_by(access) && unplaced.remove(access.uri.expose()).is_some()
-            });
+            kept.retain(|access| reader.is_led_to_by(access) && unplaced.remove(access.key()).is_some());
             if kept.is_empty() {
                 reader.accesses.clear();
             } else if kept.len() != reader.accesses.len() {
@@ -130,14 +134,23 @@ impl Deployments {
         // The one that has read longer keeps its connections.
         self.readers.sort_by_key(|reader| std::cmp::Reverse(reader.passes));
         let mut merged: Vec<DeploymentReader> = Vec::with_capacity(self.readers.len());
+        // Who has reached a process already: however many there are, each is looked up and not compared with all others.
+        let mut reached: HashMap<String, Vec<usize>> = HashMap::new();
         for reader in self.readers.drain(..) {
-            let twin = merged.iter_mut().find(|other| {
+            let processes: Vec<String> = reader.processes().into_iter().map(str::to_owned).collect();
+            let others: BTreeSet<usize> =
+                processes.iter().filter_map(|process| reached.get(process)).flatten().copied().collect();
+            let twin = others.into_iter().find(|at| {
+                let other = &merged[*at];
                 other.set_name() == reader.set_name()
-                    && !other.processes().is_disjoint(&reader.processes())
                     && compatible(other.configured_name(), reader.configured_name())
             });
+            let at = twin.unwrap_or(merged.len());
+            for process in processes {
+                reached.entry(process).or_default().push(at);
+            }
             match twin {
-                Some(twin) => twin.absorb(reader),
+                Some(at) => merged[at].absorb(reader),
                 None => merged.push(reader),
             }
         }
@@ -162,7 +175,7 @@ impl Deployments {
         self.leads_to = LeadsTo::default();
         for (at, reader) in self.readers.iter().enumerate() {
             for access in &reader.accesses {
-                self.leads_to.0.entry(access.uri.expose().to_owned()).or_insert(at);
+                self.leads_to.0.entry(access.key().to_owned()).or_insert(at);
             }
         }
     }
@@ -176,14 +189,15 @@ impl Deployments {
     /// Name of the deployment that a connection string leads to.
     #[must_use]
     pub fn name_of(&self, access: &Access) -> Option<&str> {
-        let at = self.leads_to.0.get(access.uri.expose())?;
+        let at = self.leads_to.0.get(access.key())?;
         self.readers.get(*at).map(|reader| reader.meter.name.as_str())
     }
 
     /// What this pass has seen, by deployment.
     #[must_use]
     pub fn facts(&self) -> BTreeMap<String, DeploymentFacts> {
-        self.readers.iter().map(|reader| (reader.meter.name.clone(), reader.facts())).collect()
+        let whole = self.readers.iter().filter(|reader| reader.shard().is_none());
+        whole.map(|reader| (reader.meter.name.clone(), self.facts_of(reader))).collect()
     }
 }
 
@@ -199,7 +213,9 @@ mod tests {
 
     fn access(user: usize, hosts: &str, configured: Option<&str>) -> Access {
         let uri = Secret::from(format!("mongodb://user{user}:pw{user}@{hosts}/?appName=a{user}"));
-        Access { configured: configured.map(str::to_owned), uri, allowed: None }
+        let mut access = Access::of_a_stranger(uri, None);
+        access.configured = configured.map(str::to_owned);
+        access
     }
 
     #[test]

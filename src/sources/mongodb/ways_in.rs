@@ -20,8 +20,7 @@ impl DeploymentReader {
                 || self.leads_to.contains_key(host)
                 || self.proven.contains(host)
         };
-        let active =
-            self.accesses.get(self.active).is_some_and(|own| own.uri.expose() == access.uri.expose());
+        let active = self.accesses.get(self.active).is_some_and(|own| own.key() == access.key());
         active || access.hosts().iter().any(dials)
     }
 
@@ -77,8 +76,8 @@ impl DeploymentReader {
     }
 
     pub(super) fn set_accesses(&mut self, accesses: Vec<Access>) {
-        let active = self.accesses.get(self.active).map(|access| access.uri.expose().to_owned());
-        let kept = accesses.iter().position(|access| Some(access.uri.expose()) == active.as_deref());
+        let active = self.accesses.get(self.active).map(|access| access.key().to_owned());
+        let kept = accesses.iter().position(|access| Some(access.key()) == active.as_deref());
         // One that is meant for reading is preferred to a connector's own.
         let better = accesses.first().is_some_and(|access| access.configured.is_some());
         self.accesses = accesses;

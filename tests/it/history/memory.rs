@@ -21,6 +21,7 @@ fn connector(name: &str, tasks: Vec<TaskFacts>) -> ConnectorFacts {
         selection: Err(Why::UriInvalid),
         offset: Err(Why::NoPosition),
         key: None,
+        offsets_from: None,
         stale_keys: 0,
         failure: None,
         offset_age: Duration::ZERO,

@@ -44,7 +44,7 @@ pub(crate) fn sample() -> Status {
 pub(crate) fn room(desk: &Desk) -> Room {
     let board = Board::new(Clock::start(), Duration::from_secs(3600));
     board.put(published(&sample()));
-    Room { board, history: None, desk: desk.clone() }
+    Room { board, history: None, desk: desk.clone(), reloads: None }
 }
 
 impl Served {

@@ -83,6 +83,49 @@ async fn what_was_done_is_told_from_the_journal() {
     );
 }
 
+/// Where there is nothing to read, or nobody may read it, nobody says that nothing was done.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_is_not_there_is_no_empty_journal() {
+    let directory = tempfile::tempdir().unwrap();
+    let elsewhere = directory.path().join("nosuch");
+    for command in [&["recovery", "list"][..], &["recovery", "list", "--json"], &["recovery", "show", "a1"]] {
+        let asked = run(&elsewhere, command).await;
+        ended(&asked, 78, "there is no directory");
+        assert!(asked.stdout.is_empty() && asked.stderr.contains("--state DIR"), "{asked:?}");
+    }
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    assert_eq!(run(&file, &["recovery", "list"]).await.code, 69);
+    assert!(!elsewhere.exists(), "to ask makes nothing");
+}
+
+/// Recovery that was switched off has its story all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_done_is_told_though_recovery_is_off_by_now() {
+    let directory = tempfile::tempdir().unwrap();
+    let (at, config) = (directory.path(), directory.path().join("off.toml"));
+    std::fs::write(&config, "[recovery]\nmode = \"off\"\n").unwrap();
+    let off = |more: &[&'static str]| {
+        [&["--config", config.to_str().unwrap()], more]
+            .concat()
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let asked = async |more: &[&'static str]| {
+        let arguments = off(more);
+        run(at, &arguments.iter().map(String::as_str).collect::<Vec<_>>()).await
+    };
+    ended(&asked(&["recovery", "list"]).await, 0, "no recovery was attempted");
+    let journal = Journal::open(at, Clock::start()).await.unwrap();
+    for event in sample::events() {
+        journal.append(event).await.unwrap();
+    }
+    journal.close().await;
+    ended(&asked(&["recovery", "list"]).await, 0, "needs_person");
+    ended(&asked(&["recovery", "show", "a1"]).await, 0, "resumeguard recovery restore a1 --reason");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_daemon_there_is_no_plan_to_decide_on() {
     let directory = tempfile::tempdir().unwrap();

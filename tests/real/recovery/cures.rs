@@ -52,12 +52,27 @@ async fn a_collection_that_may_refuse_the_marker_is_left_alone() {
     let strict = doc! { "collMod": collection, "validator": { "n": { "$exists": true } } };
     shared.stack.mongod().client().database("shared").run_command(strict).await.unwrap();
     let before = settings(shared.connect(), &name).await;
-    let mut bench = Bench::new(shared.connect().url(), "allow_source_writes = true").await;
-    let attempt = bench.recover(&name, Strategy::TolerateErrors).await;
-    println!("{}", story(&attempt));
-    let (ended, says, _) = attempt.ended.clone().unwrap();
-    assert!(ended == Ended::PutBack && says.contains("validator"), "{}", story(&attempt));
-    assert_eq!(settings(shared.connect(), &name).await, before, "its tolerance is put back");
+    let proxy = Proxy::start(shared.connect().url()).await;
+    let mut bench = Bench::new(&proxy.url, "allow_source_writes = true").await;
+    let refused = async |bench: &mut Bench, says: &str| {
+        let attempt = bench.recover(&name, Strategy::TolerateErrors).await;
+        println!("{}", story(&attempt));
+        let (ended, told, _) = attempt.ended.clone().unwrap();
+        assert!(ended == Ended::PutBack && told.contains(says), "{}", story(&attempt));
+        assert!(!told.contains("mongodb://"), "{told}");
+        let changes = |call: &&String| !call.starts_with("GET") && !call.ends_with("/config/validate");
+        let calls = proxy.calls();
+        assert_eq!(calls.iter().filter(changes).count(), 0, "before anything was changed: {calls:?}");
+        calls.iter().filter(|call| call.ends_with("/config/validate")).count()
+    };
+    // Both configurations are Connect's to refuse, and are not; the collection would refuse the marker.
+    assert_eq!(refused(&mut bench, "validator").await, 2);
+    // What Connect would refuse is not begun either.
+    let error = json!({ "name": "connection.uri", "errors": ["Invalid value mongodb://u:p@h/"] });
+    let said = json!({ "name": "x", "error_count": 1, "configs": [{ "value": error }] }).to_string();
+    proxy.answer("PUT", "/config/validate", 1, 200, &said);
+    assert_eq!(refused(&mut bench, "for connection.uri").await, 1);
+    assert_eq!(settings(shared.connect(), &name).await, before);
 }
 
 /// Another unique index refuses the marker: that is no marker of ours that stands there.

@@ -3,7 +3,10 @@
 mod bench;
 mod cures;
 mod races;
+mod rebalance;
+mod room;
 mod salvage;
+mod standalone;
 mod topic;
 
 use crate::shared::{LONG, Shared};

@@ -22,8 +22,10 @@ const DOCS: &[&str] = &["doc", "--workspace", "--no-deps"];
 const PACKAGE: &[&str] = &["package", "--allow-dirty", "--package", DECODER];
 
 /// The fuzz targets, which the workspace does not know and nobody else would build.
-const FUZZ: &[&str] =
-    &["check", "--locked", "--manifest-path", "crates/mongodb-resume-token/fuzz/Cargo.toml"];
+const FUZZ: [&[&str]; 2] = [
+    &["check", "--locked", "--manifest-path", "crates/mongodb-resume-token/fuzz/Cargo.toml"],
+    &["check", "--locked", "--manifest-path", "crates/resumeguard-core/fuzz/Cargo.toml"],
+];
 
 /// What a published package must bring along.
 const PACKAGED: [&str; 4] = ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "src/lib.rs"];
@@ -35,7 +37,9 @@ pub(crate) async fn run(tests: test::Arguments) -> Result<ExitCode> {
     for check in BEFORE_TESTS {
         passed(check, &progress).await?;
     }
-    passed(FUZZ, &progress).await?;
+    for check in FUZZ {
+        passed(check, &progress).await?;
+    }
     passed(DOCS, &progress).await?;
     packaged().await?;
     passed(PACKAGE, &progress).await?;

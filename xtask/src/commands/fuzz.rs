@@ -1,4 +1,5 @@
-//! `cargo xtask fuzz`: random input to the decoder, for as long as one likes. `cargo test` replays what was found.
+//! `cargo xtask fuzz`: random input to the decoder and to the reader of offsets files, for as long as one likes. `cargo test`
+//! replays what was found.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,8 +10,12 @@ use xtask::{Cache, Progress, fuzzer};
 
 use super::cargo::{Cargo, DECODER, workspace};
 
-/// The targets of `crates/mongodb-resume-token/fuzz`.
-const TARGETS: [&str; 2] = ["decode", "text"];
+/// A package with a folder `fuzz`, one of its targets, and what that starts from.
+const TARGETS: [(&str, &str, &str); 3] = [
+    (DECODER, "decode", "fuzz-corpus.hex"),
+    (DECODER, "text", "fuzz-corpus.txt"),
+    ("resumeguard-core", "java_map", "java-map-corpus.hex"),
+];
 
 /// How long.
 #[derive(Debug, clap::Args)]
@@ -25,9 +30,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let tool = fuzzer(&Cache::from_environment()?.tools(), &progress).await?;
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths(std::iter::once(tool).chain(std::env::split_paths(&path)))?;
-    let package = workspace()?.join("crates").join(DECODER);
-    seed(&package)?;
-    for target in TARGETS {
+    for (package, target, corpus) in TARGETS {
+        let package = workspace()?.join("crates").join(package);
+        plant(&package, target, seeds(&package, corpus)?)?;
         progress.line(&format!("fuzz {target} for {} s", arguments.seconds));
         let mut command = Command::new("rustup");
         command.args(["run", "nightly", "cargo", "fuzz", "run", target, "--"]);
@@ -41,25 +46,18 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Starts from what earlier runs were found to reach most with, and from every form in which tokens are stored.
-fn seed(package: &Path) -> Result<()> {
-    let corpus = lines(package, "fuzz-corpus.hex")?;
-    let bytes = corpus.lines().map(|line| {
+/// What earlier runs were found to reach most with, and every form that is known, a line each: bytes in hex, or text.
+fn seeds(package: &Path, corpus: &str) -> Result<Vec<Vec<u8>>> {
+    let path = package.join("tests/data").join(corpus);
+    let lines = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    if !corpus.ends_with(".hex") {
+        return Ok(lines.lines().map(|line| line.as_bytes().to_vec()).collect());
+    }
+    let bytes = |line: &str| {
         let pair = |at| u8::from_str_radix(line.get(at..at + 2)?, 16).ok();
-        (0..line.len())
-            .step_by(2)
-            .map(pair)
-            .collect::<Option<Vec<u8>>>()
-            .context("fuzz-corpus.hex is not hex")
-    });
-    plant(package, "decode", bytes.collect::<Result<Vec<_>>>()?)?;
-    let corpus = lines(package, "fuzz-corpus.txt")?;
-    plant(package, "text", corpus.lines().map(|line| line.as_bytes().to_vec()).collect())
-}
-
-fn lines(package: &Path, name: &str) -> Result<String> {
-    let corpus = package.join("tests/data").join(name);
-    std::fs::read_to_string(&corpus).with_context(|| format!("cannot read {}", corpus.display()))
+        (0..line.len()).step_by(2).map(pair).collect::<Option<Vec<u8>>>()
+    };
+    lines.lines().map(|line| bytes(line).with_context(|| format!("{corpus} is not hex"))).collect()
 }
 
 fn plant(package: &Path, target: &str, seeds: Vec<Vec<u8>>) -> Result<()> {

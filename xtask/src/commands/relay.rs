@@ -66,11 +66,18 @@ struct Inner {
     hold: Mutex<Option<&'static str>>,
     held: watch::Sender<bool>,
     release: Notify,
+    /// Changes that are answered 400 and not carried out: method, and the end of the path.
+    refused: Mutex<Option<(Method, &'static str)>>,
 }
 
 impl Inner {
     fn changes(&self) -> MutexGuard<'_, Vec<Change>> {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refuses(&self, method: &Method, path: &str) -> bool {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.as_ref().is_some_and(|(verb, suffix)| verb == method && path.ends_with(suffix))
     }
 }
 
@@ -91,6 +98,7 @@ impl Relay {
             hold: Mutex::default(),
             held: watch::Sender::new(false),
             release: Notify::new(),
+            refused: Mutex::default(),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -115,6 +123,11 @@ impl Relay {
     /// Holds back the answer to the next change whose path ends like this, though it is carried out.
     pub(super) fn hold(&self, suffix: &'static str) {
         *self.inner.hold.lock().unwrap_or_else(PoisonError::into_inner) = Some(suffix);
+    }
+
+    /// From now on, refuses changes by this method whose path ends like this.
+    pub(super) fn refuse(&self, method: Method, suffix: &'static str) {
+        *self.inner.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some((method, suffix));
     }
 
     /// Waits until an answer is held back.
@@ -149,10 +162,13 @@ async fn answer(inner: &Inner, request: Request) -> Result<Response> {
     let (head, body) = request.into_parts();
     let path = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     let body = to_bytes(body, BODY_BYTES).await?;
-    let changes = head.method != Method::GET;
+    // A validation is a PUT that changes nothing.
+    let changes = head.method != Method::GET && !head.uri.path().ends_with("/config/validate");
     inner.calls.fetch_add(1, Ordering::Relaxed);
     let (status, answer) = if inner.version.is_some() && lacking(&head.method, head.uri.path()) {
         (StatusCode::METHOD_NOT_ALLOWED, Vec::new())
+    } else if inner.refuses(&head.method, head.uri.path()) {
+        (StatusCode::BAD_REQUEST, b"{\"error_code\": 400, \"message\": \"refused\"}".to_vec())
     } else {
         let mut asked = inner.http.request(head.method.clone(), format!("{}{path}", inner.target));
         if !body.is_empty() {

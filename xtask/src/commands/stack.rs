@@ -14,6 +14,9 @@ pub(crate) enum Order {
         /// The stack's name; several run side by side.
         #[arg(default_value = "default")]
         name: String,
+        /// TLS everywhere, and nobody without credentials.
+        #[arg(long)]
+        secured: bool,
     },
     /// Stops a stack and removes its data.
     Down {
@@ -33,7 +36,7 @@ pub(crate) async fn run(order: Order) -> Result<ExitCode> {
     let cache = Cache::from_environment()?;
     sweep(&cache, &progress)?;
     match order {
-        Order::Up { name } => up(&cache, &name, &progress).await?,
+        Order::Up { name, secured } => up(&cache, &name, secured, &progress).await?,
         Order::Down { name, all: false } => down(&cache, &name, &progress)?,
         Order::Down { all: true, .. } => {
             for (name, _, book) in stacks(&cache)? {
@@ -52,13 +55,14 @@ pub(crate) async fn run(order: Order) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn up(cache: &Cache, name: &str, progress: &Progress) -> Result<()> {
+async fn up(cache: &Cache, name: &str, secured: bool, progress: &Progress) -> Result<()> {
     if let Some((_, _, book)) = stacks(cache)?.into_iter().find(|(other, ..)| other == name) {
         progress.line(&format!("{name} is up already"));
         print(name, &book);
         return Ok(());
     }
-    let stack = Stack::start(StackSpec::named(name), progress).await?;
+    let spec = StackSpec::named(name);
+    let stack = Stack::start(if secured { spec.secured() } else { spec }, progress).await?;
     stack.detach()?;
     print(name, &stack.book()?);
     Ok(())

@@ -1,7 +1,7 @@
 //! Bytes as type bits and a token, in both outer forms.
 #![no_main]
 
-#[path = "../../tests/invariants/mod.rs"]
+#[path = "../../tests/it/invariants/mod.rs"]
 mod invariants;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {

@@ -28,6 +28,31 @@ impl TokenDocument {
     }
 }
 
+impl TokenDocument {
+    /// The document as drivers write it in relaxed Extended JSON, one line, as
+    /// [`from_json`](TokenDocument::from_json) reads it.
+    ///
+    /// ```
+    /// # use mongodb_resume_token::TokenDocument;
+    /// let token = TokenDocument::from_hex("826275077A000000012B0229296E04");
+    /// assert_eq!(token.to_json(), r#"{"_data": "826275077A000000012B0229296E04"}"#);
+    /// # Ok::<(), mongodb_resume_token::Error>(())
+    /// ```
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let binary = |bytes: &[u8]| {
+            format!(r#"{{"$binary": {{"base64": "{}", "subType": "00"}}}}"#, base64::encode(bytes))
+        };
+        let data = match &self.data {
+            TokenData::Hex(digits) => serde_json::Value::from(digits.as_str()).to_string(),
+            TokenData::Binary(bytes) => binary(bytes),
+        };
+        let bits = self.type_bits.as_deref();
+        let bits = bits.map_or_else(String::new, |bits| format!(r#", "_typeBits": {}"#, binary(bits)));
+        format!(r#"{{"_data": {data}{bits}}}"#)
+    }
+}
+
 /// Without the byte order mark that some editors begin a text with.
 pub(crate) fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{FEFF}').unwrap_or(text)

@@ -1,7 +1,7 @@
 //! How the server's own answer enters a judgement: it confirms a loss, it speaks where no oplog can be read, and it never
 //! makes a connector `safe` unless a margin was proven.
 
-use super::judge::{Judgement, after_a_refusal, without_a_token};
+use super::judge::{Judgement, after_a_refusal, from_an_end};
 use super::thresholds::Thresholds;
 use crate::domain::{
     Basis, ConnectorFacts, ConnectorReport, Facts, FailureClass, FirstEntry, OnRestart, Position, Probe,
@@ -67,7 +67,7 @@ pub(super) fn instead_of_the_oplog(
     match probe.answer {
         // The server resumes after a drop and delivers the invalidate that ends the stream: accepted is not well.
         ProbeAnswer::Resumes | ProbeAnswer::NotContradicted if ends => {
-            known(Verdict::Critical, without_a_token(connector, None))
+            known(Verdict::Critical, from_an_end(connector, None))
         }
         ProbeAnswer::Resumes => {
             known(with_margin(probe.margin_seconds, connector, thresholds), OnRestart::Resumes)

@@ -391,6 +391,10 @@ impl Look<'_> {
             // One that is lost again moves on behind the oplog's back: nothing is decided yet.
             _ if self.judgement.verdict == Verdict::Lost && !restarted => None,
             Some(stream) if carried_over(stream, stand.position, lost_since) => Some(Outcome::Rescued),
+            // It may have taken a new snapshot by itself, which is not all that was lost, and more than nothing.
+            Some(_) | None if restarted && self.connector.settings.debezium.is_some() => {
+                Some(Outcome::MaybeLost)
+            }
             Some(_) | None if restarted => Some(Outcome::Lost(cause)),
             Some(_) | None => Some(Outcome::MaybeLost),
         }

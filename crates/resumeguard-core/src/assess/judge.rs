@@ -2,6 +2,7 @@
 
 use super::asked;
 use super::collection::{Behind, ended_since};
+use super::debezium;
 use super::forecast::{OplogTrack, PositionTrack, forecast};
 use super::memory::ConnectorMemory;
 use super::oplogs::Oplogs;
@@ -9,7 +10,7 @@ use super::thresholds::Thresholds;
 use crate::domain::{
     Basis, ConnectorFacts, Facts, Failure, FailureClass, FirstEntry, LiveKey, MemberFacts, Observed,
     OnRestart, Position, Probe, ProbeAnswer, Role, Selection, StartupMode, StoredOffset, TaskState,
-    Timestamp, TokenKind, Tolerance, Verdict, Why,
+    Timestamp, TokenKind, Tolerance, Verdict, Why, major_and_minor,
 };
 use std::cmp::Reverse;
 
@@ -106,6 +107,22 @@ pub(crate) fn judge(
     memory: &ConnectorMemory,
     oplogs: &Oplogs,
 ) -> Judgement {
+    let judgement = judged(connector, facts, thresholds, memory, oplogs);
+    match &connector.settings.debezium {
+        Some(debezium) if judgement.on_restart == OnRestart::Resumes => {
+            Judgement { on_restart: debezium::from_a_good_position(debezium), ..judgement }
+        }
+        Some(_) | None => judgement,
+    }
+}
+
+fn judged(
+    connector: &ConnectorFacts,
+    facts: &Facts,
+    thresholds: &Thresholds,
+    memory: &ConnectorMemory,
+    oplogs: &Oplogs,
+) -> Judgement {
     let binding = binding(connector, facts, oplogs);
     let floor = binding.as_ref().ok().map(|binding| binding.first);
     let position = match readable_position(connector, facts, floor) {
@@ -146,19 +163,48 @@ fn readable_position<'a>(
     match &connector.offset {
         Ok(StoredOffset::Token(position)) => Ok(position),
         // With another start-up mode than the copy's its position is no token, and the stream begins without one.
-        Ok(StoredOffset::Copying) => unknown(Why::Copying, without_a_token(connector, floor)),
+        Ok(StoredOffset::Copying) => unknown(Why::Copying, from_a_copy(connector, floor)),
         // `BsonDocument.parse` throws on what is no document; what is one goes to the server, whose refusal the
         // connector swallows in a loop (both seen on the real connector).
+        Ok(StoredOffset::Malformed { .. }) if connector.settings.debezium.is_some() => {
+            unknown(Why::PositionMalformed, from_a_refused_position(connector, floor))
+        }
         Ok(StoredOffset::Malformed { parses: false }) => unknown(Why::PositionMalformed, OnRestart::Fails),
         Ok(StoredOffset::Malformed { parses: true }) => unknown(Why::PositionMalformed, OnRestart::Stalls),
-        Ok(StoredOffset::Opaque) => unknown(Why::PositionOpaque, OnRestart::Unknown),
+        Ok(StoredOffset::DocumentDb(_) | StoredOffset::Opaque) => {
+            unknown(Why::PositionOpaque, OnRestart::Unknown)
+        }
         Err(Why::NoPosition) => unknown(Why::NoPosition, without_a_token(connector, floor)),
         Err(why) => unknown(*why, OnRestart::Unknown),
     }
 }
 
+/// A restart while existing data is copied.
+fn from_a_copy(connector: &ConnectorFacts, floor: Option<FirstEntry>) -> OnRestart {
+    match &connector.settings.debezium {
+        Some(debezium) => debezium::from_a_copy(debezium, version(connector)),
+        None => without_a_token(connector, floor),
+    }
+}
+
+fn version(connector: &ConnectorFacts) -> Option<(u32, u32)> {
+    major_and_minor(connector.version.as_deref()?)
+}
+
+/// A restart from the token of an event at which the stream has ended.
+pub(super) fn from_an_end(connector: &ConnectorFacts, floor: Option<FirstEntry>) -> OnRestart {
+    match &connector.settings.debezium {
+        // It resumes after the event, which the server refuses (260).
+        Some(_) => from_a_refused_position(connector, floor),
+        None => without_a_token(connector, floor),
+    }
+}
+
 /// Where a start without a stored token begins.
 pub(super) fn without_a_token(connector: &ConnectorFacts, floor: Option<FirstEntry>) -> OnRestart {
+    if let Some(debezium) = &connector.settings.debezium {
+        return debezium::without_a_position(debezium);
+    }
     match connector.settings.startup_mode {
         _ if connector.settings.hidden.startup => OnRestart::Unknown,
         StartupMode::Latest => OnRestart::Skips,
@@ -181,6 +227,9 @@ fn at_the_start_time(connector: &ConnectorFacts, floor: Option<FirstEntry>) -> O
 /// What a restart from a position that the server refuses for good does. The tolerated path never copies again,
 /// whatever the start-up mode says (mongo-kafka `StartedMongoSourceTask.tryRecreateCursor`).
 fn from_a_refused_position(connector: &ConnectorFacts, floor: Option<FirstEntry>) -> OnRestart {
+    if let Some(debezium) = &connector.settings.debezium {
+        return debezium::from_a_refused_position(debezium, version(connector));
+    }
     let hidden = connector.settings.hidden;
     match (connector.settings.tolerance, connector.settings.startup_mode) {
         _ if hidden.tolerance => OnRestart::Unknown,
@@ -199,6 +248,10 @@ fn binding<'a>(connector: &ConnectorFacts, facts: &'a Facts, oplogs: &'a Oplogs)
     let selection = connector.selection.as_ref().map_err(|why| *why)?;
     let candidates = selection.candidates(members);
     let complete = candidates.now.iter().try_for_each(|member| member.first.map(|_| ()));
+    if candidates.unserved && !candidates.now.is_empty() {
+        // A shard without anybody to be selected may be the one that holds least.
+        return Err(Why::NoPrimary);
+    }
     let firsts = || candidates.now.iter().filter_map(|member| Some((*member, member.first.ok()?)));
     let Some((member, first)) = firsts().max_by_key(least_held) else {
         let primary = members.iter().any(|member| member.role == Role::Primary);
@@ -267,7 +320,7 @@ fn against(
     match (binding.member.last, binding.last) {
         (Ok(_), _) if ends && position.time <= binding.newest_read.unwrap_or(position.time) => {
             // In the window, and yet the next restart opens without a token (seen on the real connector).
-            let on_restart = without_a_token(connector, Some(binding.first));
+            let on_restart = from_an_end(connector, Some(binding.first));
             numbers(binding, position, Verdict::Critical, on_restart)
         }
         (Ok(own), _) if position.time <= own => {
@@ -382,11 +435,14 @@ pub(super) fn after_a_refusal(
         // 136 is of an open cursor; from a start on it is 286.
         FailureClass::HistoryLost => Some(from_a_refused_position(connector, floor)),
         // 260 at start is swallowed whatever the tolerance: the stream is opened again without a token.
-        FailureClass::WrongStream if failure.code == Some(260) => Some(without_a_token(connector, floor)),
+        FailureClass::WrongStream if failure.code == Some(260) => Some(from_an_end(connector, floor)),
         FailureClass::WrongStream | FailureClass::EventTooLarge => {
             Some(from_a_refused_position(connector, floor))
         }
         // The server's refusal at start is swallowed in a loop.
+        FailureClass::TokenMalformed if connector.settings.debezium.is_some() => {
+            Some(from_a_refused_position(connector, floor))
+        }
         FailureClass::TokenMalformed => Some(OnRestart::Stalls),
         FailureClass::Unauthorized | FailureClass::Transient | FailureClass::Other => None,
     }

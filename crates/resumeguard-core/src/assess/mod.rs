@@ -6,6 +6,7 @@
 mod asked;
 mod collection;
 mod continuity;
+mod debezium;
 mod evidence;
 mod findings;
 pub mod forecast;
@@ -99,7 +100,13 @@ fn report(case: &Case<'_>, forecast: Option<Forecast>) -> ConnectorReport {
     let Case { connector, judgement, .. } = case;
     let position = match &connector.offset {
         Ok(StoredOffset::Token(position)) => Some(position.clone()),
-        Ok(StoredOffset::Copying | StoredOffset::Malformed { .. } | StoredOffset::Opaque) | Err(_) => None,
+        Ok(
+            StoredOffset::Copying
+            | StoredOffset::Malformed { .. }
+            | StoredOffset::DocumentDb(_)
+            | StoredOffset::Opaque,
+        )
+        | Err(_) => None,
     };
     let Judgement { verdict, basis, on_restart, headroom_seconds, headroom_ratio, lag_seconds, .. } =
         **judgement;
@@ -111,10 +118,11 @@ fn report(case: &Case<'_>, forecast: Option<Forecast>) -> ConnectorReport {
         state: connector.state.ok(),
         tasks: connector.tasks.clone(),
         deployment: connector.deployment.clone().ok(),
-        mongodb_namespace: connector.settings.namespace.clone(),
+        mongodb_namespace: connector.settings.watched().to_owned(),
         verdict,
         basis,
         on_restart,
+        offsets_from: connector.offsets_from,
         position,
         headroom_seconds,
         headroom_ratio,
@@ -147,7 +155,7 @@ fn oplogs<'a>(
     let members: &[MemberFacts] = deployment.members.as_deref().unwrap_or_default();
     members.iter().map(move |member| OplogReport {
         deployment: name.to_owned(),
-        shard: None,
+        shard: member.shard.clone(),
         member: member.host.clone(),
         role: member.role,
         first: member.first.ok().map(|first| first.time),

@@ -36,7 +36,7 @@ fn any_connector(
         2 => Ok(StoredOffset::Malformed { parses: true }),
         _ => token(t, i),
     };
-    let preference = |preference| Selection::Preference { preference, tag_sets: vec![] };
+    let preference = |preference| Selection::Preference { preference, tag_sets: vec![], max_staleness: None };
     let mut connector = connector(offset);
     connector.offset_age = Duration::from_secs(age);
     connector.settings.tolerance = if tolerant { Tolerance::All } else { Tolerance::None };

@@ -14,6 +14,8 @@ pub(crate) fn now(uptime: u64) -> Now {
 
 pub(crate) fn member(host: &str, role: Role, first: u32) -> MemberFacts {
     MemberFacts {
+        shard: None,
+        kept_by_time: false,
         host: host.into(),
         addresses: std::collections::BTreeSet::from([host.to_owned()]),
         role,
@@ -43,7 +45,7 @@ pub(crate) fn token(t: u32, i: u32) -> Observed<StoredOffset> {
 }
 
 pub(crate) fn primary_reads() -> Selection {
-    Selection::Preference { preference: ReadPreference::Primary, tag_sets: vec![] }
+    Selection::Preference { preference: ReadPreference::Primary, tag_sets: vec![], max_staleness: None }
 }
 
 pub(crate) fn connector(offset: Observed<StoredOffset>) -> ConnectorFacts {
@@ -59,6 +61,7 @@ pub(crate) fn connector(offset: Observed<StoredOffset>) -> ConnectorFacts {
         selection: Ok(primary_reads()),
         offset,
         key: None,
+        offsets_from: None,
         stale_keys: 0,
         offset_age: Duration::ZERO,
         probe: None,
@@ -179,7 +182,11 @@ fn j3_the_worst_member_that_can_be_selected_decides() {
     let members = vec![member("a:1", Role::Primary, FIRST), member("b:1", Role::Secondary, FIRST + 50_000)];
     let mut reader = connector(token(FIRST + 49_000, 0));
     check(&facts(reader.clone(), members.clone()), Verdict::Safe, OnRestart::Resumes);
-    reader.selection = Ok(Selection::Preference { preference: ReadPreference::Nearest, tag_sets: vec![] });
+    reader.selection = Ok(Selection::Preference {
+        preference: ReadPreference::Nearest,
+        tag_sets: vec![],
+        max_staleness: None,
+    });
     check(&facts(reader.clone(), members.clone()), Verdict::Lost, OnRestart::Fails);
     reader.selection = Ok(Selection::Direct("c:1".into()));
     check(&facts(reader.clone(), members), Verdict::Unknown(Why::NoMemberSelected), OnRestart::Unknown);
@@ -193,7 +200,11 @@ fn j3_the_worst_member_that_can_be_selected_decides() {
 fn j3_a_member_that_cannot_be_read_leaves_it_unknown_unless_another_proves_the_loss() {
     let mut members = vec![member("a:1", Role::Primary, FIRST), member("b:1", Role::Secondary, FIRST)];
     members[1].first = Err(Why::MemberUnreadable);
-    let nearest = Ok(Selection::Preference { preference: ReadPreference::Nearest, tag_sets: vec![] });
+    let nearest = Ok(Selection::Preference {
+        preference: ReadPreference::Nearest,
+        tag_sets: vec![],
+        max_staleness: None,
+    });
     let inside = ConnectorFacts { selection: nearest.clone(), ..connector(token(FIRST + 60_000, 0)) };
     check(&facts(inside, members.clone()), Verdict::Unknown(Why::MemberUnreadable), OnRestart::Unknown);
     let outside = ConnectorFacts { selection: nearest, ..connector(token(FIRST - 1, 0)) };
@@ -203,8 +214,11 @@ fn j3_a_member_that_cannot_be_read_leaves_it_unknown_unless_another_proves_the_l
 #[test]
 fn j3_a_fallback_member_lowers_to_critical_and_does_not_lose() {
     let members = vec![member("a:1", Role::Primary, FIRST), member("b:1", Role::Secondary, FIRST + 90_000)];
-    let selection =
-        Ok(Selection::Preference { preference: ReadPreference::PrimaryPreferred, tag_sets: vec![] });
+    let selection = Ok(Selection::Preference {
+        preference: ReadPreference::PrimaryPreferred,
+        tag_sets: vec![],
+        max_staleness: None,
+    });
     let reader = ConnectorFacts { selection, ..connector(token(FIRST + 80_000, 0)) };
     let report = check(&facts(reader, members.clone()), Verdict::Critical, OnRestart::Resumes);
     assert_eq!(rules(&report), ["RG013"]);

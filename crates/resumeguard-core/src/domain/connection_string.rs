@@ -149,6 +149,16 @@ impl ConnectionString {
         if direct.unwrap_or(alone) {
             return Selection::Direct(with_port(&self.hosts[0]));
         }
+        self.preference()
+    }
+
+    /// The same where the hosts are routers of a sharded cluster: they select members, whoever connects to how many of them.
+    #[must_use]
+    pub fn selection_by_routers(&self) -> Selection {
+        if self.options_are_hidden { Selection::Hidden } else { self.preference() }
+    }
+
+    fn preference(&self) -> Selection {
         let preference = match self.option("readpreference").map(str::to_ascii_lowercase).as_deref() {
             Some("primarypreferred") => ReadPreference::PrimaryPreferred,
             Some("secondary") => ReadPreference::Secondary,
@@ -162,7 +172,9 @@ impl ConnectionString {
             .filter(|(key, _)| key == "readpreferencetags")
             .map(|(_, value)| tag_set(value))
             .collect();
-        Selection::Preference { preference, tag_sets }
+        // -1 is written for none.
+        let max_staleness = self.option("maxstalenessseconds").and_then(|seconds| seconds.parse().ok());
+        Selection::Preference { preference, tag_sets, max_staleness }
     }
 
     /// The same string with allow-listed options only, for reading with the connector's own credentials.
@@ -198,6 +210,38 @@ impl ConnectionString {
         }
         let query = if passed.is_empty() { String::new() } else { format!("?{}", passed.join("&")) };
         Ok(format!("{scheme}://{userinfo}{}/{database}{query}", self.hosts.join(",")))
+    }
+
+    /// An operator's string with a user and more options; everything else stays as it is written.
+    /// The result holds the password: treat it as a secret.
+    ///
+    /// # Errors
+    /// What stands in the string already: the name of an option, or `the user`.
+    pub fn amended(text: &str, user: Option<(&str, &str)>, more: &[(&str, &str)]) -> Result<String, String> {
+        let encoded = |text: &str| {
+            percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+        };
+        let (scheme, rest) = text.split_once("://").unwrap_or(("mongodb", text));
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let authority = match user {
+            Some(_) if authority.contains('@') => return Err("the user".to_owned()),
+            Some((user, password)) => format!("{}:{}@{authority}", encoded(user), encoded(password)),
+            None => authority.to_owned(),
+        };
+        let given = options(query);
+        let mut query: Vec<String> = (!query.is_empty()).then(|| query.to_owned()).into_iter().collect();
+        for (key, value) in more {
+            let same = |name: &str| name.eq_ignore_ascii_case(key) || *key == "tls" && name == "ssl";
+            match given.iter().find(|(name, _)| same(name)) {
+                // That it is switched on may be said twice.
+                Some((_, said)) if *key == "tls" && said == value => {}
+                Some(_) => return Err((*key).to_owned()),
+                None => query.push(format!("{key}={}", encoded(value))),
+            }
+        }
+        let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
+        Ok(format!("{scheme}://{authority}/{path}{query}"))
     }
 
     fn option(&self, key: &str) -> Option<&str> {
@@ -316,7 +360,11 @@ mod tests {
     #[test]
     fn selection_follows_read_preference_tags_and_direct_connection() {
         let selection = |uri: &str| ConnectionString::parse(uri).unwrap().selection();
-        let primary = Selection::Preference { preference: ReadPreference::Primary, tag_sets: vec![] };
+        let primary = Selection::Preference {
+            preference: ReadPreference::Primary,
+            tag_sets: vec![],
+            max_staleness: None,
+        };
         assert_eq!(selection("mongodb://h/?replicaSet=rs0"), primary);
         assert_eq!(selection("mongodb://h,i/"), primary);
         assert_eq!(selection("mongodb+srv://h/"), primary);
@@ -327,12 +375,14 @@ mod tests {
             "as the Java driver has it"
         );
         assert_eq!(selection("mongodb://h,i/?directConnection=true"), Selection::Direct("h:27017".into()));
-        let tagged =
-            "mongodb://h,i/?readPreference=secondary&readPreferenceTags=dc%3Any,rack:1&readPreferenceTags=";
-        let Selection::Preference { preference, tag_sets } = selection(tagged) else {
+        let tagged = "mongodb://h,i/?readPreference=secondary&maxStalenessSeconds=120&readPreferenceTags=dc%3Any,rack:1&readPreferenceTags=";
+        let Selection::Preference { preference, tag_sets, max_staleness } = selection(tagged) else {
             panic!("a preference")
         };
-        assert_eq!(preference, ReadPreference::Secondary);
+        assert_eq!((preference, max_staleness), (ReadPreference::Secondary, Some(120)));
+        let by_routers = |uri: &str| ConnectionString::parse(uri).unwrap().selection_by_routers();
+        assert_eq!(by_routers("mongodb://h/"), selection("mongodb://h,i/"));
+        assert_eq!(by_routers("mongodb://h/?${env:OPTIONS}"), Selection::Hidden);
         assert_eq!(tag_sets.len(), 2);
         assert_eq!(tag_sets[0].get("dc").map(String::as_str), Some("ny"));
         assert!(tag_sets[1].is_empty());
@@ -356,6 +406,25 @@ mod tests {
         });
         use ReadPreference::{Nearest, Primary, PrimaryPreferred, Secondary, SecondaryPreferred};
         assert_eq!(read, [Primary, PrimaryPreferred, Secondary, SecondaryPreferred, Nearest, Primary]);
+    }
+
+    #[test]
+    fn an_operators_string_is_amended_and_nothing_is_said_twice() {
+        let user = Some(("me", "p@ss/w:rd"));
+        let more = [("tls", "true"), ("tlsCAFile", "/etc/a b.pem")];
+        let amended = |text: &str, user| ConnectionString::amended(text, user, &more);
+        assert_eq!(
+            amended("mongodb://h,i", user).unwrap(),
+            "mongodb://me:p%40ss%2Fw%3Ard@h,i/?tls=true&tlsCAFile=%2Fetc%2Fa%20b%2Epem"
+        );
+        assert_eq!(
+            amended("mongodb+srv://h/x?replicaSet=rs&ssl=true", None).unwrap(),
+            "mongodb+srv://h/x?replicaSet=rs&ssl=true&tlsCAFile=%2Fetc%2Fa%20b%2Epem"
+        );
+        assert_eq!(amended("mongodb://u:p@h/", user), Err("the user".to_owned()));
+        assert_eq!(amended("mongodb://h/?tlscafile=/x", None), Err("tlsCAFile".to_owned()));
+        assert_eq!(amended("mongodb://h/?tls=false", None), Err("tls".to_owned()));
+        assert_eq!(ConnectionString::amended("mongodb://h", None, &[]).unwrap(), "mongodb://h/");
     }
 
     #[test]

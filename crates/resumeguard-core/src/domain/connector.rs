@@ -1,6 +1,6 @@
 //! A connector's states and the settings that decide what a restart does.
 
-use super::StreamEnd;
+use super::{Debezium, SnapshotMode, StreamEnd, debezium};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -128,6 +128,8 @@ pub struct Settings {
     pub heartbeat_ms: u64,
     /// Which of these nobody knows: REST shows a placeholder such as `${file:…}`.
     pub hidden: HiddenSettings,
+    /// What Debezium's connector does instead; `None` for MongoDB's own.
+    pub debezium: Option<Debezium>,
 }
 
 /// Settings whose value is a placeholder. What stands in [`Settings`] for them is the connector's default.
@@ -154,9 +156,45 @@ impl Settings {
         }
     }
 
-    /// Reads them from a connector's configuration as REST shows it (`MongoSourceConfig` in mongo-kafka).
+    /// What it watches, for people: its namespace, or what Debezium's include lists let through of everything.
+    #[must_use]
+    pub fn watched(&self) -> &str {
+        let includes = self.debezium.as_ref().map_or("", |debezium| debezium.includes.as_str());
+        if self.namespace.is_empty() { includes } else { &self.namespace }
+    }
+
+    /// Debezium's own settings decide what it does; `errors.tolerance` does not concern its change stream.
+    fn of_debezium(debezium: Debezium, config: &BTreeMap<String, String>) -> Self {
+        let mode = debezium.snapshot_mode;
+        let heartbeat = config.get("heartbeat.interval.ms").map_or("", |value| value.trim());
+        Self {
+            tolerance: Tolerance::None,
+            startup_mode: match mode {
+                SnapshotMode::NoData | SnapshotMode::Other => StartupMode::Latest,
+                SnapshotMode::Always
+                | SnapshotMode::Initial
+                | SnapshotMode::InitialOnly
+                | SnapshotMode::WhenNeeded => StartupMode::CopyExisting,
+            },
+            start_at: None,
+            namespace: debezium::scope(config),
+            heartbeat_ms: heartbeat.parse().unwrap_or(0),
+            hidden: HiddenSettings {
+                tolerance: false,
+                startup: mode == SnapshotMode::Other || debezium.starts_at_a_time,
+                heartbeat: heartbeat.contains("${"),
+            },
+            debezium: Some(debezium),
+        }
+    }
+
+    /// Reads them from a connector's configuration as REST shows it (`MongoSourceConfig` in mongo-kafka, and
+    /// [`Debezium`]).
     #[must_use]
     pub fn from_config(config: &BTreeMap<String, String>) -> Self {
+        if let Some(debezium) = Debezium::from_config(config) {
+            return Self::of_debezium(debezium, config);
+        }
         let value = |key: &str| config.get(key).map(|v| v.trim()).filter(|v| !v.is_empty());
         let tolerance = value("mongo.errors.tolerance").or_else(|| value("errors.tolerance"));
         let is_hidden = |value: Option<&str>| value.is_some_and(|value| value.contains("${"));
@@ -190,6 +228,7 @@ impl Settings {
             namespace,
             heartbeat_ms: value("heartbeat.interval.ms").and_then(|v| v.parse().ok()).unwrap_or(0),
             hidden,
+            debezium: None,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What one pass has seen. No conclusion stands here.
 
 use super::{
-    ConnectorState, Failure, LiveKey, MemberFacts, Observed, Probe, Selection, Settings, StreamEnd,
-    TaskState, Timestamp, TokenKind, Why,
+    ConnectorState, Failure, LiveKey, MemberFacts, Observed, OffsetsFrom, Probe, Selection, Settings,
+    StreamEnd, TaskState, Timestamp, TokenKind, Why,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -72,6 +72,9 @@ pub enum StoredOffset {
         /// The text is a document.
         parses: bool,
     },
+    /// A token of Amazon DocumentDB's, with the time that it is seen to hold; that is documented nowhere. It counts where an
+    /// operator has said that the deployment is one of these.
+    DocumentDb(Position),
     /// A token of a product that keeps no (documented) time in it.
     Opaque,
 }
@@ -118,6 +121,8 @@ pub struct ConnectorFacts {
     pub offset: Observed<StoredOffset>,
     /// How the live key was found.
     pub key: Option<LiveKey>,
+    /// Where its stored entries were read from; `None` where they are not known.
+    pub offsets_from: Option<OffsetsFrom>,
     /// How many positions are stored under other keys.
     pub stale_keys: usize,
     /// How long before the judgement the offset was read; zero for a reading of this pass.
@@ -142,7 +147,7 @@ pub type Collections = BTreeMap<String, Option<[u8; 16]>>;
 /// One source with its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFacts {
-    /// Kind: `connect`, `offsets`, `status_topic`, `mongodb`, `probe` or `history`.
+    /// Kind: `connect`, `offsets`, `offsets_topic`, `offsets_file`, `status_topic`, `mongodb`, `probe` or `history`.
     pub source: &'static str,
     /// Which one.
     pub name: String,
@@ -177,9 +182,13 @@ impl ConnectorFacts {
     pub fn position(&self) -> Option<&Position> {
         match &self.offset {
             Ok(StoredOffset::Token(position)) => Some(position),
-            Ok(StoredOffset::Copying | StoredOffset::Malformed { .. } | StoredOffset::Opaque) | Err(_) => {
-                None
-            }
+            Ok(
+                StoredOffset::Copying
+                | StoredOffset::Malformed { .. }
+                | StoredOffset::DocumentDb(_)
+                | StoredOffset::Opaque,
+            )
+            | Err(_) => None,
         }
     }
 
@@ -187,6 +196,35 @@ impl ConnectorFacts {
     #[must_use]
     pub fn token_time(&self) -> Option<Timestamp> {
         self.position().map(|position| position.time)
+    }
+
+    /// Its Connect cluster cannot be read now, and its position can, in another place: nothing is known of what it does.
+    #[must_use]
+    pub fn beside(self) -> Self {
+        Self { state: Err(Why::ConnectUnreadable), failure: None, tasks: Vec::new(), ..self }
+    }
+
+    /// A connector that was never listed, and has a position in a worker's file.
+    #[must_use]
+    pub fn never_listed(id: ConnectorId, class: &str, offsets_from: OffsetsFrom) -> Self {
+        let unknown = Why::ConnectUnreadable;
+        Self {
+            id,
+            class: class.to_owned(),
+            version: None,
+            state: Err(unknown),
+            failure: None,
+            tasks: Vec::new(),
+            settings: Settings::from_config(&BTreeMap::new()),
+            deployment: Err(unknown),
+            selection: Err(unknown),
+            offset: Err(unknown),
+            key: None,
+            offsets_from: Some(offsets_from),
+            stale_keys: 0,
+            offset_age: Duration::ZERO,
+            probe: None,
+        }
     }
 
     /// A connector that was seen before and whose Connect cluster cannot be read now: it keeps its name, and nothing
@@ -198,6 +236,7 @@ impl ConnectorFacts {
             failure: None,
             tasks: Vec::new(),
             offset: Err(Why::ConnectUnreadable),
+            offsets_from: None,
             probe: None,
             ..self.clone()
         }

@@ -92,10 +92,12 @@ const REPLY_MARK: &str = "\"code\": ";
 /// `MongoSourceTask.createSourceRecord`: `Exception creating Source record for: Key=%s Value=%s`).
 const DOCUMENT_MARKS: [&str; 2] = [" Key=", " Value="];
 
-/// Texts without any code, with what they mean (mongo-kafka, the Java driver, Kafka's client).
-const TEXT_MARKS: [(&str, FailureClass); 13] = [
+/// Texts without any code, with what they mean (mongo-kafka, Debezium, the Java driver, Kafka's client).
+const TEXT_MARKS: [(&str, FailureClass); 14] = [
     ("ResumeToken not found. Cannot create a change stream cursor", FailureClass::HistoryLost),
     ("resume point may no longer be in the oplog", FailureClass::HistoryLost),
+    // Debezium asks the server at its start and keeps the code to itself (`MongoDbConnectorTask.validate`).
+    ("but this is no longer available on the server", FailureClass::HistoryLost),
     ("the resume token was not found", FailureClass::WrongStream),
     ("BSONObjectTooLarge", FailureClass::EventTooLarge),
     ("org.bson.json.JsonParseException", FailureClass::TokenMalformed),

@@ -1,6 +1,7 @@
-//! The value that a MongoDB source connector stores: a flat map whose `_id` is a token document as JSON text.
+//! The value that a MongoDB source connector stores: a flat map whose `_id` is a token document as JSON text; Debezium's
+//! keeps it elsewhere ([`super::debezium`]).
 
-use super::{Position, StoredOffset};
+use super::{Position, StoredOffset, Timestamp, debezium};
 use mongodb_resume_token::{Event, Format, Token, TokenDocument};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -44,6 +45,9 @@ pub enum StreamEnd {
 #[must_use]
 pub fn parse_offset(offset: &Map<String, Value>, stored_at: Option<i64>) -> StoredOffset {
     let Some(Value::String(text)) = offset.get("_id") else {
+        if let Some(other) = debezium::parse(offset, stored_at).filter(|_| !offset.contains_key("_id")) {
+            return other;
+        }
         return StoredOffset::Malformed { parses: false };
     };
     let Ok(Value::Object(document)) = serde_json::from_str(text) else {
@@ -59,27 +63,33 @@ fn is_true(value: &Value) -> bool {
     value.as_bool() == Some(true) || value.as_str() == Some("true")
 }
 
-fn token(text: &str, stored_at: Option<i64>) -> StoredOffset {
+pub(super) fn token(text: &str, stored_at: Option<i64>) -> StoredOffset {
     let Ok(document) = TokenDocument::from_json(text) else {
         return StoredOffset::Malformed { parses: true };
     };
     match document.decode() {
         Ok(token) => match (token.format, token.cluster_time) {
-            // DocumentDB keeps a time where nobody has documented it: not enough to judge by.
             (Format::BinData | Format::V0 | Format::V1 | Format::V2, Some(time)) => {
-                StoredOffset::Token(Position {
-                    token: text.to_owned(),
-                    time,
-                    kind: kind(&token),
-                    ends: ends(&token),
-                    collection: token.uuid.map(|uuid| uuid.0),
-                    type_bits_missing: token.type_bits_missing,
-                    stored_at,
-                })
+                StoredOffset::Token(position(text, &token, time, stored_at))
+            }
+            (Format::DocumentDb, Some(time)) => {
+                StoredOffset::DocumentDb(position(text, &token, time, stored_at))
             }
             _ => StoredOffset::Opaque,
         },
         Err(_) => StoredOffset::Malformed { parses: true },
+    }
+}
+
+fn position(text: &str, token: &Token, time: Timestamp, stored_at: Option<i64>) -> Position {
+    Position {
+        token: text.to_owned(),
+        time,
+        kind: kind(token),
+        ends: ends(token),
+        collection: token.uuid.map(|uuid| uuid.0),
+        type_bits_missing: token.type_bits_missing,
+        stored_at,
     }
 }
 
@@ -100,7 +110,6 @@ fn ends(token: &Token) -> StreamEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Timestamp;
 
     #[track_caller]
     fn parse(offset: &str) -> StoredOffset {
@@ -128,7 +137,8 @@ mod tests {
         let garbled = r#"{"_id":"{\"_data\": \"826B03B4EA000000082B042C0100296E5A1004BBCF\"}"}"#;
         assert_eq!(parse(garbled), StoredOffset::Malformed { parses: true });
         let document_db = r#"{"_id":"{\"_data\": \"016353A45900000001010000000100000000\"}"}"#;
-        assert_eq!(parse(document_db), StoredOffset::Opaque);
+        let StoredOffset::DocumentDb(position) = parse(document_db) else { panic!("none of DocumentDB's") };
+        assert_eq!(position.time, Timestamp { t: 0x6353_A459, i: 1 });
     }
 
     #[test]

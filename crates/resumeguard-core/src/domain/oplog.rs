@@ -100,6 +100,8 @@ impl ChangeStream {
 pub struct MemberFacts {
     /// `host:port` as the replica set knows it.
     pub host: String,
+    /// The shard that it is of, in a sharded cluster.
+    pub shard: Option<String>,
     /// Every address that is known to lead to it, that one included.
     pub addresses: BTreeSet<String>,
     /// Its role when `first` was read.
@@ -112,6 +114,8 @@ pub struct MemberFacts {
     pub tags: Observed<BTreeMap<String, String>>,
     /// `maxWireVersion`: 13 and above is MongoDB 5.0 and newer.
     pub wire_version: Option<i32>,
+    /// It has no oplog: what it keeps is bounded by time alone (Amazon DocumentDB).
+    pub kept_by_time: bool,
     /// Oldest entry.
     pub first: Observed<FirstEntry>,
     /// Newest entry's time.
@@ -129,6 +133,27 @@ pub struct MemberFacts {
 const EQUALITY_RESUMES_SINCE: i32 = 13;
 
 impl MemberFacts {
+    /// The same member in another role, without its streams.
+    #[must_use]
+    pub fn in_role(&self, role: Role) -> Self {
+        Self {
+            host: self.host.clone(),
+            shard: self.shard.clone(),
+            addresses: self.addresses.clone(),
+            role,
+            hidden: self.hidden,
+            electable: self.electable,
+            tags: self.tags.clone(),
+            wire_version: self.wire_version,
+            kept_by_time: self.kept_by_time,
+            first: self.first,
+            last: self.last,
+            term: self.term,
+            sizes: self.sizes,
+            streams: None,
+        }
+    }
+
     /// A position at exactly the oldest entry resumes; of a member whose version is not known, it does not.
     #[must_use]
     pub fn resumes_at_the_oldest(&self) -> bool {
@@ -180,6 +205,8 @@ pub enum Selection {
         preference: ReadPreference,
         /// `readPreferenceTags`, in order.
         tag_sets: Vec<BTreeMap<String, String>>,
+        /// `maxStalenessSeconds`: secondaries that lag more are not selected.
+        max_staleness: Option<u32>,
     },
     /// A placeholder hides it: any member that holds data.
     Hidden,
@@ -190,45 +217,88 @@ pub enum Selection {
 pub struct Candidates<'a> {
     /// As things stand.
     pub now: Vec<&'a MemberFacts>,
-    /// Only after a change of roles: the fallback of a mode that prefers.
+    /// Only after a change of roles: the fallback of a mode that prefers, and members that are neither primary nor
+    /// secondary yet.
     pub later: Vec<&'a MemberFacts>,
+    /// A shard, or the set if there are none, has nobody to be selected now.
+    pub unserved: bool,
 }
+
+/// The interval of a driver's heartbeat, by which staleness is estimated (server selection specification).
+const HEARTBEAT_SECONDS: u32 = 10;
 
 impl Selection {
     /// Sorts the members. One that does not answer counts as a secondary that the connector may still reach, and
-    /// matches whatever tags are asked for.
+    /// matches whatever tags are asked for; one that says that it is no secondary yet does not. In a sharded cluster the
+    /// router selects in every shard.
     #[must_use]
     pub fn candidates<'a>(&self, members: &'a [MemberFacts]) -> Candidates<'a> {
-        let of =
-            |wanted: &dyn Fn(&MemberFacts) -> bool| members.iter().filter(|m| wanted(m)).collect::<Vec<_>>();
-        let (preference, tag_sets) = match self {
+        let shards: BTreeSet<Option<&str>> = members.iter().map(|member| member.shard.as_deref()).collect();
+        let mut all = Candidates { unserved: shards.is_empty(), ..Candidates::default() };
+        for shard in shards {
+            let of_this = members.iter().filter(|member| member.shard.as_deref() == shard).collect();
+            let Candidates { now, later, .. } = self.within(of_this);
+            all.unserved |= now.is_empty();
+            all.now.extend(now);
+            all.later.extend(later);
+        }
+        all
+    }
+
+    /// The members of one set.
+    fn within<'a>(&self, members: Vec<&'a MemberFacts>) -> Candidates<'a> {
+        let of = |wanted: &dyn Fn(&MemberFacts) -> bool| {
+            members.iter().copied().filter(|m| wanted(m)).collect::<Vec<_>>()
+        };
+        let only = |now| Candidates { now, ..Candidates::default() };
+        let (preference, tag_sets, max_staleness) = match self {
             Self::Direct(host) => {
-                let leads =
-                    |m: &MemberFacts| m.addresses.iter().any(|address| address.eq_ignore_ascii_case(host));
-                return Candidates { now: of(&leads), later: Vec::new() };
+                return only(of(&|m| m.addresses.iter().any(|address| address.eq_ignore_ascii_case(host))));
             }
-            Self::Hidden => return Candidates { now: of(&|m| m.role != Role::Arbiter), later: Vec::new() },
-            Self::Preference { preference, tag_sets } => (*preference, tag_sets.as_slice()),
+            Self::Hidden => return only(of(&|m| m.role != Role::Arbiter)),
+            Self::Preference { preference, tag_sets, max_staleness } => {
+                (*preference, tag_sets.as_slice(), *max_staleness)
+            }
         };
         let primary = of(&|m| m.role == Role::Primary && !m.hidden);
-        let secondaries = of(&|m| matches!(m.role, Role::Secondary | Role::Other) && !m.hidden);
-        let (now, later) = match preference {
-            ReadPreference::Primary => (primary, Vec::new()),
-            ReadPreference::PrimaryPreferred if primary.is_empty() => {
-                (tagged(secondaries, tag_sets), Vec::new())
+        // Starting, recovering or in its initial synchronisation: it says so itself.
+        let comes = of(&|m| m.role == Role::Other && m.tags.is_ok() && !m.hidden);
+        let secondaries = of(&may_be_a_secondary);
+        let newest = members.iter().filter_map(|m| Some((m.role == Role::Primary, m.last.ok()?))).max();
+        let is_stale = |m: &MemberFacts| {
+            let lag = newest.and_then(|(_, newest)| Some(newest.t.saturating_sub(m.last.ok()?.t)));
+            lag.zip(max_staleness).is_some_and(|(lag, most)| lag.saturating_add(HEARTBEAT_SECONDS) > most)
+        };
+        let (stale, fresh) = secondaries.into_iter().partition::<Vec<_>, _>(|m| is_stale(m));
+        let (secondaries, mut later) = (tagged(fresh, tag_sets), tagged([stale, comes].concat(), tag_sets));
+        let now = match preference {
+            ReadPreference::Primary => return only(primary),
+            ReadPreference::PrimaryPreferred if primary.is_empty() => secondaries,
+            ReadPreference::PrimaryPreferred => {
+                later.splice(0..0, secondaries);
+                primary
             }
-            ReadPreference::PrimaryPreferred => (primary, tagged(secondaries, tag_sets)),
-            ReadPreference::Secondary => (tagged(secondaries, tag_sets), Vec::new()),
-            ReadPreference::SecondaryPreferred => match tagged(secondaries, tag_sets) {
-                none if none.is_empty() => (primary, Vec::new()),
-                some => (some, primary),
-            },
+            ReadPreference::SecondaryPreferred if secondaries.is_empty() => primary,
+            ReadPreference::SecondaryPreferred => {
+                later.splice(0..0, primary);
+                secondaries
+            }
+            ReadPreference::Secondary => secondaries,
+            // The tag sets are looked through over primary and secondaries together.
             ReadPreference::Nearest => {
-                (tagged(of(&|m| m.role != Role::Arbiter && !m.hidden), tag_sets), Vec::new())
+                let eligible =
+                    of(&|m| m.role == Role::Primary && !m.hidden || may_be_a_secondary(m) && !is_stale(m));
+                tagged(eligible, tag_sets)
             }
         };
-        Candidates { now, later }
+        Candidates { now, later, unserved: false }
     }
+}
+
+/// Selectable as a secondary, as far as that is known.
+fn may_be_a_secondary(member: &MemberFacts) -> bool {
+    let secondary = member.role == Role::Secondary || member.role == Role::Other && member.tags.is_err();
+    secondary && !member.hidden
 }
 
 /// Those that match the first tag set which matches any (server selection specification), and those whose tags are not
@@ -252,12 +322,14 @@ mod tests {
     fn member(host: &str, role: Role, dc: &str) -> MemberFacts {
         MemberFacts {
             host: host.into(),
+            shard: None,
             addresses: BTreeSet::from([host.to_owned()]),
             role,
             hidden: false,
             electable: true,
             tags: Ok(BTreeMap::from([("dc".to_owned(), dc.to_owned())])),
             wire_version: Some(17),
+            kept_by_time: false,
             first: Ok(FirstEntry { time: Timestamp { t: 100, i: 1 }, initiating: false }),
             last: Ok(Timestamp { t: 300, i: 1 }),
             term: Some(1),
@@ -281,7 +353,7 @@ mod tests {
             hidden,
         ];
         let tag_sets = tags.iter().map(|dc| BTreeMap::from([("dc".to_owned(), (*dc).to_owned())])).collect();
-        let selection = Selection::Preference { preference, tag_sets };
+        let selection = Selection::Preference { preference, tag_sets, max_staleness: None };
         let candidates = selection.candidates(&members);
         let hosts = |members: &[&MemberFacts]| members.iter().map(|m| m.host.clone()).collect::<Vec<_>>();
         assert_eq!((hosts(&candidates.now), hosts(&candidates.later)), (hosts_of(now), hosts_of(later)));
@@ -309,8 +381,8 @@ mod tests {
     fn a_preferred_role_that_nobody_has_leaves_the_other() {
         let hosts = |preference, members: Vec<&MemberFacts>| {
             let members: Vec<_> = members.into_iter().cloned().collect();
-            let selection = Selection::Preference { preference, tag_sets: vec![] };
-            let Candidates { now, later } = selection.candidates(&members);
+            let selection = Selection::Preference { preference, tag_sets: vec![], max_staleness: None };
+            let Candidates { now, later, .. } = selection.candidates(&members);
             [now, later].map(|members| members.iter().map(|m| m.host.clone()).collect::<Vec<_>>().join(" "))
         };
         let (primary, secondary) = (member("a:1", Role::Primary, "ny"), member("b:1", Role::Secondary, "ny"));
@@ -319,6 +391,61 @@ mod tests {
         assert_eq!(hosts(PrimaryPreferred, vec![&primary]), ["a:1", ""]);
         assert_eq!(hosts(SecondaryPreferred, vec![&primary]), ["a:1", ""]);
         assert_eq!(hosts(SecondaryPreferred, vec![&primary, &secondary]), ["b:1", "a:1"]);
+    }
+
+    fn hosts(selection: &Selection, members: &[MemberFacts]) -> [String; 2] {
+        let Candidates { now, later, .. } = selection.candidates(members);
+        [now, later].map(|members| members.iter().map(|m| m.host.clone()).collect::<Vec<_>>().join(" "))
+    }
+
+    fn preferring(preference: ReadPreference, max_staleness: Option<u32>) -> Selection {
+        Selection::Preference { preference, tag_sets: vec![], max_staleness }
+    }
+
+    /// `hello` of a member in STARTUP2 or RECOVERING: it answers, and is neither.
+    #[test]
+    fn a_member_that_is_no_secondary_yet_is_selected_later() {
+        let mut comes = member("c:1", Role::Other, "ny");
+        comes.first = Err(Why::MemberUnreadable);
+        let members = [member("a:1", Role::Primary, "ny"), member("b:1", Role::Secondary, "ny"), comes];
+        use ReadPreference::{Nearest, Primary, Secondary, SecondaryPreferred};
+        assert_eq!(hosts(&preferring(Secondary, None), &members), ["b:1", "c:1"]);
+        assert_eq!(hosts(&preferring(SecondaryPreferred, None), &members), ["b:1", "a:1 c:1"]);
+        assert_eq!(hosts(&preferring(Nearest, None), &members), ["a:1 b:1", "c:1"]);
+        assert_eq!(hosts(&preferring(Primary, None), &members), ["a:1", ""]);
+    }
+
+    #[test]
+    fn a_secondary_that_lags_more_than_allowed_is_selected_later() {
+        let mut delayed = member("d:1", Role::Secondary, "ny");
+        delayed.last = Ok(Timestamp { t: 219, i: 1 });
+        let mut silent = member("s:1", Role::Other, "?");
+        (silent.tags, silent.last) = (Err(Why::MemberUnreadable), Err(Why::MemberUnreadable));
+        let members = [member("a:1", Role::Primary, "ny"), delayed, silent];
+        use ReadPreference::{Nearest, Primary, Secondary};
+        // 81 s behind, and 10 s of a heartbeat.
+        assert_eq!(hosts(&preferring(Secondary, Some(90)), &members), ["s:1", "d:1"]);
+        assert_eq!(hosts(&preferring(Secondary, Some(91)), &members), ["d:1 s:1", ""]);
+        assert_eq!(hosts(&preferring(Nearest, Some(90)), &members), ["a:1 s:1", "d:1"]);
+        assert_eq!(hosts(&preferring(Primary, Some(90)), &members), ["a:1", ""]);
+    }
+
+    #[test]
+    fn a_router_selects_in_every_shard_and_one_without_anybody_leaves_it_unserved() {
+        let of = |shard: &str, member: MemberFacts| MemberFacts { shard: Some(shard.to_owned()), ..member };
+        let mut members = vec![
+            of("s0", member("a:1", Role::Primary, "ny")),
+            of("s0", member("b:1", Role::Secondary, "ny")),
+            of("s1", member("c:1", Role::Primary, "ny")),
+        ];
+        use ReadPreference::{Primary, Secondary, SecondaryPreferred};
+        assert_eq!(hosts(&preferring(Primary, None), &members), ["a:1 c:1", ""]);
+        assert_eq!(hosts(&preferring(SecondaryPreferred, None), &members), ["b:1 c:1", "a:1"]);
+        assert!(preferring(Secondary, None).candidates(&members).unserved);
+        assert!(!preferring(Primary, None).candidates(&members).unserved);
+        members[2].role = Role::Secondary;
+        assert!(preferring(Primary, None).candidates(&members).unserved);
+        assert!(preferring(Primary, None).candidates(&[]).unserved);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which of the stored keys a connector will look up: the live key.
 
-use super::{ConnectionString, Observed, StoredOffset, Why};
+use super::{ConnectionString, Observed, StoredBytes, StoredOffset, Why};
 
 /// What decides a connector's live key. It holds the URI: no `Debug`.
 #[derive(Clone)]
@@ -41,6 +41,8 @@ pub struct StoredEntry {
     pub offset: StoredOffset,
     /// `_id` as it is stored, whatever it is: the connector sends it to the server if it is a document.
     pub text: Option<String>,
+    /// How it is stored, where the source tells (REST does not).
+    pub bytes: Option<StoredBytes>,
 }
 
 impl std::fmt::Debug for StoredEntry {
@@ -136,19 +138,19 @@ mod tests {
         }
     }
 
+    fn entry(ns: &str) -> StoredEntry {
+        StoredEntry { ns: ns.to_owned(), offset: StoredOffset::Copying, text: None, bytes: None }
+    }
+
     #[track_caller]
     fn check(query: &LiveKeyQuery<'_>, keys: &[&str], expected: Observed<(usize, LiveKey)>) {
-        let entries: Vec<_> = keys
-            .iter()
-            .map(|ns| StoredEntry { ns: (*ns).to_owned(), offset: StoredOffset::Copying, text: None })
-            .collect();
+        let entries: Vec<_> = keys.iter().map(|ns| entry(ns)).collect();
         assert_eq!(pick_live(query, &entries), expected);
     }
 
     #[test]
     fn debug_shows_no_key() {
-        let ns = "mongodb://u:hunter2@h/db.c".to_owned();
-        let shown = format!("{:?}", StoredEntry { ns, offset: StoredOffset::Copying, text: None });
+        let shown = format!("{:?}", entry("mongodb://u:hunter2@h/db.c"));
         assert_eq!(shown, "StoredEntry { offset: Copying, .. }");
     }
 

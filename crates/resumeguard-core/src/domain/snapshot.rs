@@ -4,8 +4,8 @@ use crate::assess::LossCounts;
 use crate::assess::forecast::{NoForecast, Range};
 
 use super::{
-    Basis, ConnectorId, ConnectorState, Discontinuity, FailureCounts, OplogSizes, Position, Role,
-    SourceFacts, TaskFacts, TaskState,
+    Basis, ConnectorId, ConnectorState, Discontinuity, FailureCounts, OffsetsFrom, OplogSizes, Position,
+    Role, SourceFacts, TaskFacts, TaskState,
 };
 use super::{Timestamp, Why};
 use serde::{Deserialize, Serialize};
@@ -240,6 +240,8 @@ pub struct ConnectorReport {
     pub basis: Option<Basis>,
     /// What a restart would do.
     pub on_restart: OnRestart,
+    /// Where its stored entries were read from, where that is known.
+    pub offsets_from: Option<OffsetsFrom>,
     /// What is stored, where known.
     pub position: Option<Position>,
     /// Position minus first, seconds of oplog time; negative once lost.

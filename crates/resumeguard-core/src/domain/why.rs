@@ -61,15 +61,17 @@ pub enum Why {
     Election,
     /// The connection string selects no member at all (read preference, tags, direct connection).
     NoMemberSelected,
-    /// A sharded cluster: its shards' oplogs cannot be read through a router.
+    /// A sharded cluster: its shards' oplogs cannot be read through a router, and there is no way past it to each.
     Sharded,
+    /// A product that is no MongoDB and has no oplog.
+    NoOplog,
     /// Not a replica set: there is no oplog.
     NotReplicaSet,
 }
 
 impl Why {
     /// Every value, in the order of declaration.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::NotReadYet,
         Self::ConnectUnreadable,
         Self::OffsetsUnreadable,
@@ -97,6 +99,7 @@ impl Why {
         Self::Election,
         Self::NoMemberSelected,
         Self::Sharded,
+        Self::NoOplog,
         Self::NotReplicaSet,
     ];
 
@@ -131,6 +134,7 @@ impl Why {
             Self::Election => "election",
             Self::NoMemberSelected => "no_member_selected",
             Self::Sharded => "sharded",
+            Self::NoOplog => "no_oplog",
             Self::NotReplicaSet => "not_replica_set",
         }
     }
@@ -193,7 +197,12 @@ impl Why {
             Self::NoMemberSelected => {
                 "the connection string's host, read preference or tags select no member that was reached"
             }
-            Self::Sharded => "a sharded cluster: its shards' oplogs cannot be read through the router",
+            Self::Sharded => {
+                "a sharded cluster: its shards' oplogs cannot be read through the router; add a [mongodb.NAME.shards.SHARD] for each"
+            }
+            Self::NoOplog => {
+                "Azure Cosmos DB, or Amazon DocumentDB without mongodb.NAME.retention: how long history is kept is not known"
+            }
             Self::NotReplicaSet => "not a replica set: without an oplog there are no change streams",
         }
     }

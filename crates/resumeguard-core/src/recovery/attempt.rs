@@ -176,9 +176,14 @@ impl Attempt {
         let partition = self.changed().find_map(|taken| taken.step.partition().map(str::to_owned));
         let config = self.config_before();
         let stopped = self.changed().any(|taken| taken.step == Step::Stop);
+        // Whoever stopped it: it is waited for until it is up again.
+        let worker = self.plan.steps.contains(&Step::StopWorker);
         if let Some(partition) = partition {
-            steps.push(Step::Stop);
+            steps.push(if worker { Step::StopWorker } else { Step::Stop });
             steps.push(Step::RestoreOffset { partition });
+        }
+        if worker && self.reached(&Step::StopWorker) {
+            steps.push(Step::StartWorker);
         }
         if !config.is_empty() {
             steps.push(Step::Configure { to: config });
@@ -187,6 +192,10 @@ impl Attempt {
             steps.extend(Step::back_to(self.plan.expects.state));
         }
         steps
+    }
+
+    fn reached(&self, step: &Step) -> bool {
+        self.taken.iter().any(|taken| taken.phase == Phase::Forward && taken.step == *step)
     }
 
     /// Keys that this attempt has changed, with what they were.
@@ -261,7 +270,8 @@ impl Attempt {
         };
         // A live stream has delivered everything until it was stopped, and nothing after that.
         let from = if self.plan.loses == Loses::Nothing && self.plan.trigger == Trigger::LostWhileRunning {
-            self.taken.iter().filter(done).find(|taken| taken.step == Step::Stop).and_then(reached)
+            let stops = |taken: &&Taken| matches!(taken.step, Step::Stop | Step::StopWorker);
+            self.taken.iter().filter(done).find(stops).and_then(reached)
         } else {
             self.plan.expects.token.as_ref().and_then(|token| token.time)
         };
@@ -302,12 +312,15 @@ impl Attempt {
         if same && to.is_empty() {
             return Err("nothing is to be put back: offset and settings are as they were saved".to_owned());
         }
+        let worker = self.plan.steps.contains(&Step::StopWorker);
         let mut steps = vec![Step::Save];
         if let Some(partition) = partition.clone().filter(|_| !same) {
-            steps.extend([Step::Stop, Step::RestoreOffset { partition }]);
+            let stop = if worker { Step::StopWorker } else { Step::Stop };
+            steps.extend([stop, Step::RestoreOffset { partition }]);
+            steps.extend(worker.then_some(Step::StartWorker));
         }
         steps.extend((!to.is_empty()).then_some(Step::Configure { to }));
-        if !same {
+        if !same && !worker {
             steps.extend(Step::back_to(state));
         }
         let token = stored.and_then(|stored| {
@@ -328,11 +341,25 @@ impl Attempt {
     /// It has stopped the connector and not started it again.
     #[must_use]
     pub fn leaves_it_stopped(&self) -> bool {
-        let last = self.taken.iter().rev().find(|taken| {
-            matches!(taken.step, Step::Stop | Step::Resume | Step::Pause) && taken.may_have_changed()
-        });
-        last.is_some_and(|taken| taken.step == Step::Stop)
+        matches!(self.last_order(), Some(Step::Stop | Step::StopWorker))
             && self.plan.expects.state != ConnectorState::Stopped
+    }
+
+    /// The last state that it has asked for.
+    fn last_order(&self) -> Option<&Step> {
+        let order = |taken: &&Taken| {
+            matches!(
+                taken.step,
+                Step::Stop | Step::StopWorker | Step::Resume | Step::Pause | Step::StartWorker
+            )
+        };
+        let last = self.taken.iter().rev().filter(order).find(|taken| taken.may_have_changed());
+        last.map(|taken| &taken.step)
+    }
+
+    /// It has asked for it to run, or to be paused, and not to be stopped since.
+    pub(super) fn has_told_it_to_start(&self) -> bool {
+        matches!(self.last_order(), Some(Step::Resume | Step::Pause | Step::StartWorker))
     }
 
     pub(super) fn took(&self, step: &Step) -> bool {

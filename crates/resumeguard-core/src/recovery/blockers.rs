@@ -1,6 +1,6 @@
 //! Why a plan is not carried out, and what clears that.
 
-use super::{Around, Ledger, ManagedBy, Mode, Plan, Policies, Situation, Strategy, Trigger};
+use super::{Around, Ledger, Loses, ManagedBy, Mode, Plan, Policies, Situation, Strategy, Trigger};
 use crate::domain::{FailureClass, LiveKey, Verdict, Why};
 use serde::{Deserialize, Serialize};
 
@@ -101,11 +101,23 @@ pub enum Blocker {
         /// Which.
         key: String,
     },
+    /// It was recovered again and again, and lost history each time: what brings that about goes on.
+    KeepsLosing {
+        /// So often within a day.
+        recoveries: usize,
+    },
+    /// What policy wants cannot be done here; this plan is another.
+    StrategyUnfit {
+        /// What it wants.
+        wanted: Strategy,
+    },
+    /// Debezium's connector: what it stores is in a form of its own, and its settings are others.
+    Debezium,
 }
 
 impl Blocker {
     /// Every word of [`Blocker::code`].
-    pub const CODES: [&'static str; 27] = [
+    pub const CODES: [&'static str; 30] = [
         "off",
         "plan_only",
         "new_journal",
@@ -133,6 +145,9 @@ impl Blocker {
         "never_automatic",
         "removed_before",
         "setting_hidden",
+        "keeps_losing",
+        "strategy_unfit",
+        "debezium",
     ];
 
     /// The word that metrics and JSON carry.
@@ -166,6 +181,9 @@ impl Blocker {
             Self::NeverAutomatic => "never_automatic",
             Self::RemovedBefore => "removed_before",
             Self::SettingHidden { .. } => "setting_hidden",
+            Self::KeepsLosing { .. } => "keeps_losing",
+            Self::StrategyUnfit { .. } => "strategy_unfit",
+            Self::Debezium => "debezium",
         }
     }
 
@@ -201,6 +219,9 @@ impl Blocker {
             Self::NeverAutomatic => format!("policy does not do this without a person: resumeguard recovery approve {id} --reason …"),
             Self::RemovedBefore => format!("this offset was removed once already; look at resumeguard recovery list, then choose another strategy for {connector}"),
             Self::SettingHidden { key } => format!("its {key} is a placeholder, which would be lost; change it by hand"),
+            Self::KeepsLosing { recoveries } => format!("it was recovered {recoveries} times within a day and lost history each time; find what brings that about (an oplog too small, no heartbeat, outages), then: resumeguard recovery acknowledge {connector} --reason …"),
+            Self::StrategyUnfit { wanted } => format!("policy wants {}, which cannot be done here; a person may approve this instead: resumeguard recovery approve {id} --reason …", wanted.code()),
+            Self::Debezium => "what Debezium stores is not changed; by hand: snapshot.mode = when_needed (since 2.6) makes it copy existing data anew at a restart, so does deleting its offsets while it is stopped, with snapshot.mode = initial".to_owned(),
         }
     }
 
@@ -209,7 +230,11 @@ impl Blocker {
     pub fn yields_to_approval(&self) -> bool {
         matches!(
             self,
-            Self::AwaitsApproval | Self::NeverAutomatic | Self::MassFailure { .. } | Self::Discarded { .. }
+            Self::AwaitsApproval
+                | Self::NeverAutomatic
+                | Self::MassFailure { .. }
+                | Self::Discarded { .. }
+                | Self::StrategyUnfit { .. }
         )
     }
 }
@@ -233,11 +258,20 @@ pub fn blockers(plan: &Plan, situation: &Situation<'_>, around: &Surroundings<'_
     all.extend(blockers_of_history(plan, around.all.ledger, around.all.policies, around.all.now_ms));
     all.extend(of_cluster(situation, around));
     all.extend(super::strategy::blockers(plan, situation, around.all.policies));
-    if around.all.ledger.approval(&plan.id, around.all.now_ms, around.all.policies.approval_expires).is_some()
-    {
+    if is_approved(plan, around.all) {
         all.retain(|blocker| !blocker.yields_to_approval());
     }
     all
+}
+
+fn is_approved(plan: &Plan, all: &Around<'_>) -> bool {
+    all.ledger.approval(&plan.id, all.now_ms, all.policies.approval_expires).is_some()
+}
+
+/// The plan that stands in for the one that policy wants is a person's to approve.
+pub(super) fn unfit(chosen: &Plan, all: &Around<'_>) -> Option<Blocker> {
+    let wanted = all.policies.rule(&chosen.connector, chosen.trigger).strategy?;
+    (wanted != chosen.strategy && !is_approved(chosen, all)).then_some(Blocker::StrategyUnfit { wanted })
 }
 
 fn of_mode(plan: &Plan, situation: &Situation<'_>, around: &Surroundings<'_>) -> Vec<Blocker> {
@@ -310,11 +344,16 @@ pub fn blockers_of_history(plan: &Plan, ledger: &Ledger, policies: &Policies, no
     let connector = &plan.connector;
     let mut all = Vec::new();
     let failures = ledger.failures(connector);
-    let exhausted = failures >= usize::try_from(policies.attempts).unwrap_or(usize::MAX);
+    let limit = usize::try_from(policies.attempts).unwrap_or(usize::MAX);
+    let exhausted = failures >= limit;
     // A restart is harmless: its waits grow, and it is never given up.
     let restarts = plan.strategy == Strategy::Restart;
     if ledger.needs_person(connector) || (exhausted && !restarts) {
         all.push(Blocker::Latched { failures });
+    }
+    let recoveries = ledger.losing_recoveries(connector, now_ms);
+    if plan.loses != Loses::Nothing && recoveries >= limit {
+        all.push(Blocker::KeepsLosing { recoveries });
     }
     let until = if restarts {
         ledger.restart_again_at(connector, now_ms)

@@ -71,6 +71,14 @@ fn forward(
         Step::Save => first_look(attempt, world, state),
         Step::Stop if state == ConnectorState::Stopped => stopped_already(attempt),
         Step::Stop => go(),
+        Step::StopWorker if world.down => not_needed("its worker is down"),
+        Step::StopWorker => go(),
+        // What comes after that is for a worker that is down, and for no other.
+        Step::WriteMark { .. } | Step::RemoveOffset { .. } | Step::RestoreOffset { .. }
+            if needs_worker_down(attempt) && !world.down =>
+        {
+            refuse("its worker is up again: somebody has started it too early")
+        }
         Step::WriteMark { partition, mark } => {
             write_mark(attempt, partition, *mark, world, state, margin_seconds)
         }
@@ -93,6 +101,7 @@ fn forward(
             Check::Ends(Outcome::Over { says: "no task stands failed any more".to_owned() })
         }
         Step::Resume
+        | Step::StartWorker
         | Step::Pause
         | Step::RestartTasks
         | Step::InsertMarker { .. }
@@ -101,6 +110,10 @@ fn forward(
         | Step::Verify
         | Step::ResizeOplog { .. } => go(),
     }
+}
+
+fn needs_worker_down(attempt: &Attempt) -> bool {
+    attempt.plan.steps.contains(&Step::StopWorker)
 }
 
 /// Before anything is changed: is this still what the plan was made for?
@@ -131,6 +144,9 @@ fn first_look(attempt: &Attempt, world: &World, state: ConnectorState) -> Check 
 fn stopped_already(attempt: &Attempt) -> Check {
     let ours =
         attempt.taken.iter().any(|taken| taken.step == Step::Stop && taken.acted && taken.outcome.is_some());
+    if ours && attempt.has_told_it_to_start() {
+        return go();
+    }
     if ours || attempt.plan.expects.state == ConnectorState::Stopped {
         return not_needed("it is stopped");
     }
@@ -256,11 +272,19 @@ fn start_at_oldest(partition: &str, world: &World, margin_seconds: u32) -> Check
 
 fn back(attempt: &Attempt, step: &Step, world: &World, state: ConnectorState) -> Check {
     match step {
-        Step::Stop if state == ConnectorState::Stopped && world.tasks.is_empty() => {
+        // One that was told to start and that nobody holds at the moment shows STOPPED, and Connect knows better.
+        Step::Stop
+            if state == ConnectorState::Stopped
+                && world.tasks.is_empty()
+                && !attempt.has_told_it_to_start() =>
+        {
             not_needed("it is stopped")
         }
         // It was stopped to put an offset back; where none has to be, whoever started it meanwhile is left alone.
         Step::Stop if !holds_ours(attempt, world) => not_needed("what is stored there is none of ours"),
+        Step::StopWorker if world.down => not_needed("its worker is down"),
+        Step::StopWorker if !holds_ours(attempt, world) => not_needed("what is stored there is none of ours"),
+        Step::StartWorker if !world.down => not_needed("its worker is up"),
         Step::RestoreOffset { partition } => restore_offset(attempt, partition, world, state),
         Step::Configure { to } => configure_back(attempt, to, world),
         Step::Resume if runs(world, state) => not_needed("it runs"),
@@ -273,6 +297,8 @@ fn back(attempt: &Attempt, step: &Step, world: &World, state: ConnectorState) ->
         }
         Step::Save
         | Step::Stop
+        | Step::StopWorker
+        | Step::StartWorker
         | Step::WriteMark { .. }
         | Step::RemoveOffset { .. }
         | Step::StartAtOldest { .. }
@@ -300,6 +326,9 @@ fn restore_offset(attempt: &Attempt, partition: &str, world: &World, state: Conn
             Some(time) if world.holds(time) => not_needed("a newer position was stored: it stays"),
             _ => refuse("another offset was stored by somebody: it is left to them"),
         };
+    }
+    if needs_worker_down(attempt) && !world.down {
+        return refuse("its worker is up: its file would be written over by it");
     }
     if let Err(check) = is_still(world, state) {
         return check;
@@ -357,7 +386,8 @@ pub fn resolve(attempt: &Attempt, taken: &Taken, world: &World) -> Option<Outcom
     };
     match &taken.step {
         Step::Stop if state == ConnectorState::Stopped && world.tasks.is_empty() => done("it is stopped"),
-        Step::Resume if runs(world, state) => done("it runs"),
+        Step::StopWorker if world.down => done("its worker is down"),
+        Step::Resume | Step::StartWorker if runs(world, state) => done("it runs"),
         Step::Pause if state == ConnectorState::Paused => done("it is paused"),
         Step::WriteMark { partition, .. } | Step::RestoreOffset { partition } => {
             let stored = world.text_under(partition);
@@ -367,6 +397,8 @@ pub fn resolve(attempt: &Attempt, taken: &Taken, world: &World) -> Option<Outcom
         }
         Step::RestartTasks if !has_failed(world, state) => done("no task stands failed any more"),
         Step::RemoveOffset { partition } if world.under(partition).is_none() => done("the offset is removed"),
+        // A file is edited at once or not at all.
+        Step::RemoveOffset { .. } if needs_worker_down(attempt) => None,
         // Whether a removal is still under way cannot be seen: it is asked for once.
         Step::RemoveOffset { .. } => Some(Outcome::Failed {
             says: "whether the removal was asked for is not known, and the offset is still there: it is not asked for again".to_owned(),
@@ -389,6 +421,8 @@ pub fn resolve(attempt: &Attempt, taken: &Taken, world: &World) -> Option<Outcom
         }
         Step::Save
         | Step::Stop
+        | Step::StopWorker
+        | Step::StartWorker
         | Step::Resume
         | Step::Pause
         | Step::RestartTasks

@@ -1,7 +1,7 @@
 //! From the journal's entries to attempts, words and waits. Total: any sequence of entries gives a state.
 
 use super::attempt::{Attempt, Taken};
-use super::{Actor, AttemptId, Ended, Entry, Event, Lost, Outcome, Plan, PlanId, Step, Strategy};
+use super::{Actor, AttemptId, Ended, Entry, Event, Lost, Outcome, Plan, PlanId, Step, Strategy, Tally};
 use crate::domain::ConnectorId;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,6 +32,10 @@ pub struct Ledger {
     pub frozen: Option<(Actor, String)>,
     /// When the journal was begun, milliseconds since 1970.
     pub opened_ms: Option<i64>,
+    /// How many attempts are not in the journal any more.
+    pub forgotten: BTreeMap<Strategy, Tally>,
+    /// When the last of those succeeded, milliseconds since 1970.
+    pub last_forgotten_success_ms: Option<i64>,
 }
 
 impl Ledger {
@@ -56,6 +60,12 @@ impl Ledger {
             }
             Event::Frozen { by, reason } => self.frozen = Some((by.clone(), reason.clone())),
             Event::Unfrozen { .. } => self.frozen = None,
+            Event::Forgotten { attempts, last_success_ms } => {
+                for (strategy, tally) in attempts {
+                    self.forgotten.entry(*strategy).or_default().add(*tally);
+                }
+                self.last_forgotten_success_ms = self.last_forgotten_success_ms.max(*last_success_ms);
+            }
             Event::Begun { attempt, plan, by, reason } => {
                 // An approval is for one attempt.
                 self.words.remove(&plan.id);
@@ -166,6 +176,21 @@ impl Ledger {
         self.endings(connector, |_| true).last().is_some_and(|(ended, _)| ended == Ended::NeedsPerson)
     }
 
+    /// How often a connector was recovered within the last day and lost history by it, since a person last acknowledged. Each of
+    /// these succeeded; together they say that the trouble comes again. What a person has restored is not counted.
+    #[must_use]
+    pub fn losing_recoveries(&self, connector: &ConnectorId, now_ms: i64) -> usize {
+        const DAY_MS: i64 = 86_400_000;
+        let since = self.acknowledged.get(connector).copied().unwrap_or(i64::MIN);
+        let losing = |attempt: &&Attempt| attempt.plan.restores.is_none() && attempt.lost != Lost::Nothing;
+        let recent = |at_ms: i64| at_ms > since && now_ms.saturating_sub(at_ms) < DAY_MS;
+        self.attempts_at(connector)
+            .filter(losing)
+            .filter_map(|attempt| attempt.ended.as_ref())
+            .filter(|(ended, _, at_ms)| *ended == Ended::Recovered && recent(*at_ms))
+            .count()
+    }
+
     /// Until when the cooldown after the last attempt at a connector lasts, milliseconds since 1970; a restart begins none.
     #[must_use]
     pub fn cooldown_until(&self, connector: &ConnectorId, cooldown: Duration) -> Option<i64> {
@@ -217,6 +242,17 @@ impl Ledger {
     #[must_use]
     pub fn last_success_ms(&self) -> Option<i64> {
         let ended = self.attempts.iter().filter_map(|attempt| attempt.ended.as_ref());
-        ended.filter(|(ended, _, _)| *ended == Ended::Recovered).map(|(_, _, at_ms)| *at_ms).max()
+        let known =
+            ended.filter(|(ended, _, _)| *ended == Ended::Recovered).map(|(_, _, at_ms)| *at_ms).max();
+        known.max(self.last_forgotten_success_ms)
+    }
+
+    /// How many attempts were made by this strategy, and failed, those that are forgotten included.
+    #[must_use]
+    pub fn tally(&self, strategy: Strategy) -> Tally {
+        let mut tally = self.forgotten.get(&strategy).copied().unwrap_or_default();
+        let known = self.attempts.iter().filter(|attempt| attempt.plan.strategy == strategy);
+        known.for_each(|attempt| tally.add(Tally::of(attempt)));
+        tally
     }
 }

@@ -197,6 +197,23 @@ impl Plan {
         Self { id, ..self }
     }
 
+    /// Every configuration that a connector configured like this is given on the way, and what it is put back to: none where
+    /// nothing is configured.
+    #[must_use]
+    pub fn configurations(&self, config: &BTreeMap<String, String>) -> Vec<BTreeMap<String, String>> {
+        let mut all = Vec::new();
+        for step in &self.steps {
+            let before = all.last().unwrap_or(config);
+            all.extend(step.configured(before));
+        }
+        if !all.is_empty() {
+            all.push(config.clone());
+        }
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
     /// Whether its steps are those that its name stands for.
     #[must_use]
     pub fn is_intact(&self) -> bool {

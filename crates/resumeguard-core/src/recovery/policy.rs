@@ -1,5 +1,6 @@
 //! What somebody has allowed.
 
+use super::strategy::suited;
 use super::{Mode, Strategy, Trigger};
 use crate::domain::ConnectorId;
 use std::time::Duration;
@@ -16,7 +17,7 @@ pub struct Policy {
     pub on: Vec<Trigger>,
     /// What may be done.
     pub mode: Option<Mode>,
-    /// How; `None`: what loses least.
+    /// How, in trouble that it is made for; `None`, and in other trouble: what loses least.
     pub strategy: Option<Strategy>,
     /// [`Trigger::LowHeadroom`] below this.
     pub threshold: Option<Duration>,
@@ -38,7 +39,8 @@ pub struct Policies {
     pub policies: Vec<Policy>,
     /// Between two attempts at one connector.
     pub cooldown: Duration,
-    /// Attempts at one connector that failed, before a person has to acknowledge.
+    /// Attempts at one connector that failed, or lost history within a day though they succeeded, before a person has to
+    /// acknowledge.
     pub attempts: u32,
     /// So many connectors of one Connect cluster that lost their position at once are somebody else's trouble.
     pub mass_failure: usize,
@@ -79,7 +81,7 @@ impl Default for Policies {
 pub struct Rule {
     /// What may be done.
     pub mode: Mode,
-    /// How, where somebody said so.
+    /// How, where somebody said so of this trouble.
     pub strategy: Option<Strategy>,
 }
 
@@ -92,7 +94,7 @@ impl Policies {
         let policy = self.policies.iter().find(fits);
         Rule {
             mode: policy.and_then(|policy| policy.mode).unwrap_or(self.mode),
-            strategy: policy.and_then(|policy| policy.strategy),
+            strategy: policy.and_then(|policy| policy.strategy).filter(|how| suited(trigger).contains(how)),
         }
     }
 

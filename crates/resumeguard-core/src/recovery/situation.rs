@@ -1,7 +1,9 @@
 //! Everything that a plan is made from.
 
 use super::{ManagedBy, Mode};
-use crate::domain::{ConnectorFacts, ConnectorReport, LiveStream, Timestamp, major_and_minor};
+use crate::domain::{
+    ConnectorFacts, ConnectorReport, ConnectorState, LiveStream, Timestamp, major_and_minor,
+};
 use std::collections::BTreeMap;
 
 /// What a Connect cluster can do, by its version.
@@ -41,6 +43,17 @@ pub struct ConnectFacts {
     pub managed_by: Option<ManagedBy>,
     /// How many MongoDB source connectors it runs.
     pub connectors: usize,
+    /// The standalone worker whose file may be edited while it is down; `None` where there is none, or it may not.
+    pub worker: Option<WorkerFacts>,
+}
+
+/// A standalone worker with its offsets file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WorkerFacts {
+    /// Its file is edited even where REST could alter offsets.
+    pub always: bool,
+    /// There are commands that stop and start it; else a person does.
+    pub commands: bool,
 }
 
 /// The oplog that the connector must resume from.
@@ -80,6 +93,16 @@ pub struct Situation<'a> {
 }
 
 impl Situation<'_> {
+    /// The worker whose file is edited, since its REST cannot alter offsets, or is not to. One that a person has stopped in it
+    /// would not stay so: a standalone worker starts all its connectors.
+    #[must_use]
+    pub fn by_file(&self) -> Option<WorkerFacts> {
+        let version = self.connect.version.as_deref()?;
+        let worker = self.connect.worker?;
+        let needed = worker.always || !Capabilities::of(version).alter_offsets;
+        (needed && self.report.state != Some(ConnectorState::Stopped)).then_some(worker)
+    }
+
     /// A setting, where it is there and not empty.
     #[must_use]
     pub fn setting(&self, key: &str) -> Option<&str> {

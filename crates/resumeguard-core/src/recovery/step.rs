@@ -1,6 +1,6 @@
 //! What can be done: the closed list that executor, journal and restore know.
 
-use super::strategy::PARTITION;
+use super::strategy::{PARTITION, START_AT, STARTUP_MODE};
 use crate::domain::ConnectorState;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -23,6 +23,10 @@ pub enum Step {
     Save,
     /// `PUT /connectors/NAME/stop`, and waits until no task is left.
     Stop,
+    /// Has a standalone worker stopped, and waits until nothing can write its file any more. Everything that it runs stops.
+    StopWorker,
+    /// Has it started again, and waits until the connector's task runs.
+    StartWorker,
     /// Stores a high-water mark under the live key of the stopped connector. A newer position inside the window that was
     /// stored meanwhile makes it needless.
     WriteMark {
@@ -99,6 +103,8 @@ impl Step {
         match self {
             Self::Save => "save",
             Self::Stop => "stop",
+            Self::StopWorker => "stop_worker",
+            Self::StartWorker => "start_worker",
             Self::WriteMark { .. } => "write_mark",
             Self::RemoveOffset { .. } => "remove_offset",
             Self::Configure { .. } => "configure",
@@ -119,6 +125,43 @@ impl Step {
     #[must_use]
     pub fn renames_its_key(&self) -> bool {
         matches!(self, Self::Configure { to } if to.contains_key(PARTITION))
+    }
+
+    /// The configuration after it, where it changes one that is this. Where it begins is known only when it is taken; any time
+    /// stands for that.
+    pub(super) fn configured(&self, config: &BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
+        let some = |value: &str| Some(value.to_owned());
+        let to = match self {
+            Self::Configure { to } => to.clone(),
+            Self::StartAtOldest { partition } => BTreeMap::from([
+                (PARTITION.to_owned(), some(partition)),
+                (STARTUP_MODE.to_owned(), some("timestamp")),
+                (START_AT.to_owned(), some("1")),
+            ]),
+            Self::Save
+            | Self::Stop
+            | Self::StopWorker
+            | Self::StartWorker
+            | Self::WriteMark { .. }
+            | Self::RemoveOffset { .. }
+            | Self::Resume
+            | Self::Pause
+            | Self::RestartTasks
+            | Self::InsertMarker { .. }
+            | Self::RemoveMarker { .. }
+            | Self::AwaitStored
+            | Self::Verify
+            | Self::RestoreOffset { .. }
+            | Self::ResizeOplog { .. } => return None,
+        };
+        let mut config = config.clone();
+        for (key, value) in to {
+            match value {
+                Some(value) => config.insert(key, value),
+                None => config.remove(&key),
+            };
+        }
+        Some(config)
     }
 
     /// The connector has no offset after it: the one under its key is removed, or its new key has none.
@@ -150,6 +193,8 @@ impl Step {
             | Self::RestoreOffset { partition } => Some(partition),
             Self::Save
             | Self::Stop
+            | Self::StopWorker
+            | Self::StartWorker
             | Self::Configure { .. }
             | Self::StartAtOldest { .. }
             | Self::Resume
@@ -175,13 +220,15 @@ impl Step {
         match self {
             Self::Save => "save its offsets and configuration in the journal".to_owned(),
             Self::Stop => "stop it (PUT …/stop) and wait until no task is left".to_owned(),
+            Self::StopWorker => "have its standalone worker stopped, with all that it runs, and wait until it is down".to_owned(),
+            Self::StartWorker => "have its worker started again, and wait until its task runs".to_owned(),
             Self::WriteMark { mark: Mark::OldestSurviving, .. } => {
-                "read its offset again, and store a high-water mark at the oldest surviving entry (PATCH …/offsets)".to_owned()
+                "read its offset again, and store a high-water mark at the oldest surviving entry (PATCH …/offsets, or in the file of the worker that is down)".to_owned()
             }
             Self::WriteMark { mark: Mark::OwnTime, .. } => {
                 "store a high-water mark at its token's own time (PATCH …/offsets)".to_owned()
             }
-            Self::RemoveOffset { .. } => "remove the offset under its live key (PATCH …/offsets with null)".to_owned(),
+            Self::RemoveOffset { .. } => "remove the offset under its live key (PATCH …/offsets with null, or in the file of the worker that is down)".to_owned(),
             Self::Configure { to } => format!("configure {}", settings(to)),
             Self::StartAtOldest { partition } => format!(
                 "configure offset.partition.name={partition} and startup.mode=timestamp at the oldest surviving entry"
@@ -193,7 +240,7 @@ impl Step {
             Self::RemoveMarker { namespace } => format!("remove the marker document from {namespace}"),
             Self::AwaitStored => "wait until a newer token is stored".to_owned(),
             Self::Verify => "verify: RUNNING, its token inside the window, stable".to_owned(),
-            Self::RestoreOffset { .. } => "put the saved offset back (PATCH …/offsets)".to_owned(),
+            Self::RestoreOffset { .. } => "put the saved offset back (PATCH …/offsets, or in the file of the worker that is down)".to_owned(),
             Self::ResizeOplog { size_mb } => format!("let the oplog grow to {size_mb} MB (replSetResizeOplog)"),
         }
     }

@@ -69,6 +69,9 @@ pub struct World {
     pub config: BTreeMap<String, String>,
     /// All of its stored offsets.
     pub offsets: Vec<RawOffset>,
+    /// Its standalone worker is down: it is as good as stopped, its configuration is what it was, and its offsets are those of
+    /// the worker's file.
+    pub down: bool,
     /// The oldest entry of the oplog that it must resume from: the greatest over the members that it may select.
     pub oldest: Observed<Timestamp>,
 }
@@ -77,6 +80,7 @@ impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("World")
             .field("state", &self.state)
+            .field("down", &self.down)
             .field("oldest", &self.oldest)
             .finish_non_exhaustive()
     }

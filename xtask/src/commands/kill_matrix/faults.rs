@@ -10,6 +10,7 @@ use rustix::process::Signal;
 use xtask::{Seen, wait_until};
 
 use super::super::relay::Change;
+use super::group::worker_dies;
 use super::journal::python;
 use super::rows::Trouble;
 use super::scene::{LONG, Lane, Scene, file_in, killed};
@@ -20,7 +21,7 @@ const STILL: Duration = Duration::from_secs(60);
 /// For so long nothing may be asked of Connect while nothing can be written down: three passes, and the journal's own wait.
 const QUIET: Duration = Duration::from_secs(8);
 
-const MODE: &str = "mode = \"approve\"\n";
+pub(super) const MODE: &str = "mode = \"approve\"\n";
 
 type Act = for<'a> fn(&'a Lane) -> Pin<Box<dyn Future<Output = Result<String>> + 'a>>;
 
@@ -32,14 +33,15 @@ pub(super) struct Fault {
 }
 
 /// All of them.
-pub(super) const FAULTS: [Fault; 4] = [
+pub(super) const FAULTS: [Fault; 5] = [
+    Fault { name: "worker-dies-in-mid-attempt", act: |lane| Box::pin(worker_dies(lane)) },
     Fault { name: "stands-still-for-a-minute", act: |lane| Box::pin(stands_still(lane)) },
     Fault { name: "disk-full-in-mid-attempt", act: |lane| Box::pin(disk_full(lane)) },
     Fault { name: "disk-read-only", act: |lane| Box::pin(read_only(lane)) },
     Fault { name: "journal-of-a-newer-version", act: |lane| Box::pin(newer(lane)) },
 ];
 
-fn salvage(name: &str) -> [&str; 7] {
+pub(super) fn salvage(name: &str) -> [&str; 7] {
     ["recovery", "run", name, "--strategy", "salvage", "--reason", "kill matrix"]
 }
 
@@ -165,7 +167,7 @@ async fn refused(scene: &Scene<'_>, why: &str) -> Result<()> {
     Ok(())
 }
 
-fn carried_out(scene: &Scene<'_>, kind: &str) -> usize {
+pub(super) fn carried_out(scene: &Scene<'_>, kind: &str) -> usize {
     scene.relay.changes().iter().filter(|change| change.took_effect() && change.kind() == kind).count()
 }
 

@@ -60,7 +60,7 @@ pub(super) async fn run(lane: &Lane, row: &Row) -> Result<Shown> {
 
 fn settings(row: &Row) -> String {
     let mode = if row.auto { "auto" } else { "approve" };
-    let strategy = if matches!(row.trouble, Trouble::LowHeadroom) {
+    let strategy = if matches!(row.trouble, Trouble::LowHeadroom | Trouble::Running) {
         "threshold = \"300d\"\n".to_owned()
     } else {
         format!("strategy = \"{}\"\n", row.strategy)
@@ -89,12 +89,15 @@ async fn check(scene: &Scene<'_>, row: &Row, told: &Told, changes: &[Change], kn
     ensure!(markers <= 1, "{markers} markers were written");
     match row.trouble {
         Trouble::Failed if row.ends() == "put_back" => scene.is_failed_again().await?,
-        Trouble::Failed | Trouble::OldConnect | Trouble::PutBack | Trouble::Outage => scene.is_well().await?,
+        Trouble::Failed | Trouble::OldConnect | Trouble::PutBack | Trouble::Running | Trouble::Outage => {
+            scene.is_well().await?
+        }
+        Trouble::Refused => scene.is_started().await?,
         Trouble::Paused => {
             scene.is_paused().await?;
             scene.is_inside().await?;
         }
-        Trouble::Salvaged => {
+        Trouble::Salvaged | Trouble::Rejected => {
             scene.is_paused().await?;
             scene.is_put_back().await?;
         }

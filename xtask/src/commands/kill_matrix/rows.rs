@@ -39,8 +39,21 @@ pub(super) enum Trouble {
     PutBack,
     /// Well, with less headroom than policy wants.
     LowHeadroom,
+    /// Well and running, with less headroom than policy wants.
+    Running,
+    /// Failed, and its collection refuses the marker: what was changed until then is put back.
+    Refused,
+    /// Paused, its position lost, and Connect refuses the mark: it is put back.
+    Rejected,
     /// Failed while its deployment was away for a moment, its position whole.
     Outage,
+}
+
+impl Trouble {
+    /// The attempt must fail: steps of the way back are walked.
+    fn leads_back(self) -> bool {
+        matches!(self, Self::PutBack | Self::Refused | Self::Rejected)
+    }
 }
 
 /// One row.
@@ -67,12 +80,12 @@ impl Row {
     /// lost position is put back to fails as it did before.
     pub(super) fn ends(&self) -> &'static str {
         let unknown_removal = self.step == "remove_offset" && self.point == Point::AfterIntent;
-        if unknown_removal || self.trouble == Trouble::PutBack { "put_back" } else { "recovered" }
+        if unknown_removal || self.trouble.leads_back() { "put_back" } else { "recovered" }
     }
 }
 
 /// Trouble, strategy, step, which of its kind, by policy.
-const STEPS: [(Trouble, &str, &str, u32, bool); 19] = [
+const STEPS: [(Trouble, &str, &str, u32, bool); 27] = [
     (Trouble::Failed, "salvage", "save", 1, true),
     (Trouble::Failed, "salvage", "stop", 1, true),
     (Trouble::Failed, "salvage", "write_mark", 1, true),
@@ -90,6 +103,14 @@ const STEPS: [(Trouble, &str, &str, u32, bool); 19] = [
     (Trouble::OldConnect, "salvage", "start_at_oldest", 1, false),
     (Trouble::Salvaged, "salvage", "restore_offset", 1, false),
     (Trouble::PutBack, "salvage", "restore_offset", 2, false),
+    (Trouble::PutBack, "salvage", "stop", 2, false),
+    (Trouble::PutBack, "salvage", "resume", 2, false),
+    (Trouble::Refused, "tolerate-errors", "remove_marker", 1, false),
+    (Trouble::Refused, "tolerate-errors", "configure", 2, false),
+    (Trouble::Rejected, "salvage", "pause", 1, false),
+    (Trouble::Running, "nudge", "insert_marker", 1, false),
+    (Trouble::Running, "nudge", "await_stored", 1, false),
+    (Trouble::Running, "nudge", "remove_marker", 1, false),
     (Trouble::LowHeadroom, "extend-oplog", "resize_oplog", 1, false),
     (Trouble::Outage, "restart", "restart_tasks", 1, true),
 ];
@@ -108,7 +129,7 @@ pub(super) fn rows() -> Vec<Row> {
         |(trouble, strategy, step, nth, auto): &(Trouble, &'static str, &'static str, u32, bool)| {
             let (trouble, strategy, step, nth, auto) = (*trouble, *strategy, *step, *nth, *auto);
             Point::ALL.map(|point| Row {
-                name: name(strategy, step, nth, point),
+                name: name(strategy, (trouble, step), nth, point),
                 trouble,
                 strategy,
                 step,
@@ -121,9 +142,10 @@ pub(super) fn rows() -> Vec<Row> {
     STEPS.iter().flat_map(of_step).collect()
 }
 
-fn name(strategy: &str, step: &str, nth: u32, point: Point) -> String {
+fn name(strategy: &str, (trouble, step): (Trouble, &str), nth: u32, point: Point) -> String {
+    let way = if trouble.leads_back() { "back-" } else { "" };
     let nth = if nth > 1 { format!("-{nth}") } else { String::new() };
-    format!("{strategy}-{step}{nth}-{}", point.code()).replace('_', "-")
+    format!("{strategy}-{way}{step}{nth}-{}", point.code()).replace('_', "-")
 }
 
 #[cfg(test)]
@@ -135,7 +157,7 @@ mod tests {
     fn every_row_has_a_name_of_its_own_and_the_short_form_has_four() {
         let rows = rows();
         let names: BTreeSet<&str> = rows.iter().map(|row| row.name.as_str()).collect();
-        assert_eq!((names.len(), rows.len()), (57, 57));
+        assert_eq!((names.len(), rows.len()), (81, 81));
         assert_eq!(rows.iter().filter(|row| row.short).count(), SHORT.len());
         assert!(
             names

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use axum::http::Method;
 use mongodb::bson::{Timestamp, doc};
 use serde_json::{Value, json};
 use xtask::{
@@ -38,6 +39,8 @@ pub(super) struct Lane {
     pub(super) parts: Parts,
     pub(super) set: ReplicaSet,
     pub(super) binary: PathBuf,
+    /// Kafka's.
+    pub(super) bootstrap: String,
     /// Rows so far.
     pub(super) rows: AtomicU32,
 }
@@ -101,21 +104,38 @@ impl<'a> Scene<'a> {
             connect.wait_until(&self.name, LONG, failed).await?;
             self.set().start_member(0).await?;
         }
-        if !matches!(trouble, Trouble::LowHeadroom | Trouble::Outage) {
+        if !matches!(trouble, Trouble::LowHeadroom | Trouble::Running | Trouble::Outage) {
             connect.pause(&self.name).await?;
             connect.wait_until(&self.name, LONG, |status| status.all("PAUSED")).await?;
             mongo.roll_oplog_past(mongo.last().await?).await?;
         }
-        let stays = [Trouble::LowHeadroom, Trouble::Outage, Trouble::Paused, Trouble::Salvaged];
-        if !stays.contains(&trouble) {
+        let failed =
+            [Trouble::Failed, Trouble::OldConnect, Trouble::PutBack, Trouble::Refused].contains(&trouble);
+        if failed {
             connect.restart(&self.name).await?;
             connect.wait_until(&self.name, LONG, |status| status.all("PAUSED")).await?;
             connect.resume(&self.name).await?;
             connect.wait_until(&self.name, LONG, |status| status.failed_with(286)).await?;
         }
+        if trouble == Trouble::Refused {
+            self.refuses_the_marker().await?;
+        } else if trouble == Trouble::Rejected {
+            self.relay.refuse(Method::PATCH, "/offsets");
+        }
         self.before = connect.config(&self.name).await?;
         self.stored = self.text().await?;
         Ok(())
+    }
+
+    /// No second document may have the note of a marker.
+    async fn refuses_the_marker(&self) -> Result<()> {
+        let namespace = self.namespace();
+        let (database, collection) = namespace.split_once('.').context("no namespace")?;
+        let database = self.set().mongo().client().database(database);
+        let key = doc! { "key": { "note": 1 }, "name": "note", "unique": true, "sparse": true };
+        database.run_command(doc! { "createIndexes": collection, "indexes": [key] }).await?;
+        let taken = doc! { "of": &self.name, "note": "written by resumeguard, and removed again" };
+        self.set().mongo().insert(&namespace, taken).await
     }
 
     pub(super) fn set(&self) -> &ReplicaSet {
@@ -235,7 +255,17 @@ impl<'a> Scene<'a> {
 
     /// Waits until so many attempts have ended. Meanwhile things happen in its namespace: without, a stream has nothing to store.
     pub(super) async fn ends(&self, daemon: &Daemon, attempts: usize) -> Result<Told> {
-        wait_until("the attempt to end", ATTEMPT_LIMIT, async || {
+        self.ends_within(daemon, attempts, ATTEMPT_LIMIT).await
+    }
+
+    /// The same with another limit.
+    pub(super) async fn ends_within(
+        &self,
+        daemon: &Daemon,
+        attempts: usize,
+        limit: Duration,
+    ) -> Result<Told> {
+        wait_until("the attempt to end", limit, async || {
             ensure!(daemon.is_alive(), "the daemon died:\n{}", self.lane.roster.log_end(ROLE));
             self.set().mongo().insert(&self.namespace(), doc! { "of": &self.name }).await?;
             let told = self.told().await?;
@@ -274,6 +304,12 @@ impl<'a> Scene<'a> {
     pub(super) async fn is_failed_again(&self) -> Result<()> {
         self.lane.connect.wait_until(&self.name, LONG, |status| status.failed_with(286)).await?;
         self.is_put_back().await
+    }
+
+    /// It was started again, and runs or fails as it did before: who has put it back cannot know what was stored meanwhile.
+    pub(super) async fn is_started(&self) -> Result<()> {
+        let started = |status: &ConnectorStatus| status.all("RUNNING") || status.failed_with(286);
+        self.lane.connect.wait_until(&self.name, LONG, started).await.map(drop)
     }
 
     /// It is paused. Connect gives one that was stopped no task before it is resumed.

@@ -333,6 +333,34 @@ fn rg013_an_electable_member_that_begins_later() {
     assert_eq!(rules(&one(&direct)), Vec::<&str>::new(), "it reads from that one whoever is primary");
 }
 
+/// What a connector that reads from secondaries would read after an election, and not who becomes primary, decides.
+#[test]
+fn rg013_for_readers_of_secondaries() {
+    let reader = |short: &str, dc: Option<&str>| {
+        let first = |host: &str| if host == short { FIRST + 60_001 } else { FIRST };
+        let of = |host: &str, role, dc: &str| MemberFacts {
+            tags: Ok([("dc".to_owned(), dc.to_owned())].into()),
+            ..member(host, role, first(host))
+        };
+        let members = vec![
+            of("a:1", Role::Primary, "ny"),
+            of("b:1", Role::Secondary, "ny"),
+            of("c:1", Role::Secondary, "sf"),
+        ];
+        let tag_sets = dc.map(|dc| [("dc".to_owned(), dc.to_owned())].into()).into_iter().collect();
+        let mut facts = facts(connector(token(FIRST + 60_000, 5)), members);
+        facts.connectors[0].selection = Ok(Selection::Preference {
+            preference: ReadPreference::Secondary,
+            tag_sets,
+            max_staleness: None,
+        });
+        rules(&one(&facts))
+    };
+    assert_eq!(reader("a:1", None), ["RG013"], "the old primary would be read");
+    assert_eq!(reader("a:1", Some("sf")), Vec::<&str>::new(), "its tags keep it away");
+    assert_eq!(reader("c:1", Some("ny")), Vec::<&str>::new(), "whoever becomes primary");
+}
+
 /// After an election the cursor stays where it was opened, on what is a secondary now.
 #[test]
 fn rg006_looks_at_every_member() {

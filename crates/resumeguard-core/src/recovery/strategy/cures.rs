@@ -1,7 +1,7 @@
 //! The documented cures, and the one that copies everything anew. All of them drop what is still in the oplog.
 
 use super::salvage::renamed;
-use super::{OWN_TOLERANCE, OWN_TOPIC, PARTITION, STARTUP_MODE, TOLERANCE, set};
+use super::{OWN_TOLERANCE, OWN_TOPIC, PARTITION, STARTUP_MODE, TOLERANCE, set, worker};
 use crate::domain::{StartupMode, Tolerance, major_and_minor};
 use crate::recovery::{Blocker, Loses, Plan, Policies, Situation, Step, Trigger};
 
@@ -65,12 +65,21 @@ pub(super) fn useless_marker(situation: &Situation<'_>) -> Option<Blocker> {
 
 /// The stored offset is removed, under its live key and no other.
 pub(super) fn reset(plan: Plan, situation: &Situation<'_>) -> Option<Plan> {
-    let mut steps = vec![Step::Save, Step::Stop];
     let mut effects = Vec::new();
     let loses = without_an_offset(&plan, situation);
-    steps.push(removal(&plan, situation, &mut effects)?);
-    steps.extend(Step::back_to(plan.expects.state));
-    steps.push(Step::Verify);
+    let steps = match situation.by_file() {
+        Some(_) => {
+            let partition = plan.expects.partition.clone()?;
+            effects.extend(worker::effects(&plan));
+            worker::steps(&plan, Step::RemoveOffset { partition })
+        }
+        None => {
+            let mut steps = vec![Step::Save, Step::Stop, removal(&plan, situation, &mut effects)?];
+            steps.extend(Step::back_to(plan.expects.state));
+            steps.push(Step::Verify);
+            steps
+        }
+    };
     effects.extend(where_it_begins(situation));
     if situation.facts.settings.heartbeat_ms == 0 {
         effects.push(

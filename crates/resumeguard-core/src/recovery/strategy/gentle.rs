@@ -1,6 +1,6 @@
 //! What loses nothing: one write, a restart, a resume, more room.
 
-use crate::domain::OnRestart;
+use crate::domain::{ConnectorState, OnRestart};
 use crate::recovery::{Loses, Plan, Policies, Situation, Step};
 
 /// MB in which `replSetResizeOplog` counts, and the least that it accepts (990).
@@ -30,10 +30,13 @@ pub(super) fn restart(plan: Plan, situation: &Situation<'_>) -> Plan {
     Plan { steps: vec![Step::Save, Step::RestartTasks, Step::Verify], loses, effects, ..plan }
 }
 
-pub(super) fn resume(plan: Plan, situation: &Situation<'_>) -> Plan {
+pub(super) fn resume(plan: Plan, situation: &Situation<'_>) -> Option<Plan> {
+    if !matches!(plan.expects.state, ConnectorState::Paused | ConnectorState::Stopped) {
+        return None;
+    }
     let mut effects = vec!["somebody has paused or stopped it, and may have had a reason".to_owned()];
     let loses = of_a_restart(situation, &mut effects);
-    Plan { steps: vec![Step::Save, Step::Resume, Step::AwaitStored], loses, effects, ..plan }
+    Some(Plan { steps: vec![Step::Save, Step::Resume, Step::AwaitStored], loses, effects, ..plan })
 }
 
 /// What judgement says a restart would do.

@@ -3,12 +3,13 @@
 mod cures;
 mod gentle;
 mod salvage;
+mod worker;
 
 use super::{
     Blocker, Expects, Fingerprint, Loses, Plan, PlanId, Policies, Situation, Step, StoredToken, Strategy,
     Trigger,
 };
-use crate::domain::{ConnectorState, LiveKey, OnRestart, Timestamp};
+use crate::domain::{LiveKey, OnRestart, Timestamp};
 use std::collections::BTreeMap;
 
 /// Keys of the settings that strategies change.
@@ -21,11 +22,11 @@ pub(super) const OWN_TOLERANCE: &str = "mongo.errors.tolerance";
 /// A connector's own offsets topic: on an exactly-once worker a removal of offsets hangs there (Kafka 3.8 to 4.2).
 const OWN_TOPIC: &str = "offsets.storage.topic";
 
-/// Every plan that applies to this trouble, the one that loses least first.
-fn candidates(situation: &Situation<'_>, trigger: Trigger, policies: &Policies) -> Vec<Plan> {
-    let of = |strategy| draft(strategy, situation, trigger, policies);
-    let strategies: &[Strategy] = match trigger {
-        Trigger::HistoryLost => {
+/// Every strategy that is made for this trouble, the one that loses least first.
+#[must_use]
+pub fn suited(trigger: Trigger) -> &'static [Strategy] {
+    match trigger {
+        Trigger::HistoryLost | Trigger::WrongStream | Trigger::TokenMalformed => {
             &[Strategy::Salvage, Strategy::TolerateErrors, Strategy::ResetOffsets, Strategy::Resnapshot]
         }
         Trigger::LostWhileRunning => &[
@@ -37,17 +38,18 @@ fn candidates(situation: &Situation<'_>, trigger: Trigger, policies: &Policies) 
         ],
         Trigger::LostWhileStopped => &[Strategy::Salvage, Strategy::ResetOffsets, Strategy::Resnapshot],
         Trigger::TransientFailure => &[Strategy::Restart],
-        Trigger::WrongStream | Trigger::TokenMalformed => {
-            &[Strategy::Salvage, Strategy::TolerateErrors, Strategy::ResetOffsets, Strategy::Resnapshot]
-        }
-        Trigger::LowHeadroom => match situation.report.state {
-            Some(ConnectorState::Paused | ConnectorState::Stopped) => {
-                &[Strategy::Resume, Strategy::ExtendOplog]
-            }
-            _ => &[Strategy::Nudge, Strategy::ExtendOplog],
-        },
-    };
-    strategies.iter().filter_map(|strategy| of(*strategy)).map(Plan::named).collect()
+        Trigger::LowHeadroom => &[Strategy::Resume, Strategy::Nudge, Strategy::ExtendOplog],
+    }
+}
+
+/// Every plan that applies to this trouble, the one that loses least first.
+fn candidates(situation: &Situation<'_>, trigger: Trigger, policies: &Policies) -> Vec<Plan> {
+    let of = |strategy| draft(strategy, situation, trigger, policies);
+    // The others write what MongoDB's own connector stores, or its settings.
+    let debezium = situation.facts.settings.debezium.is_some();
+    let theirs = [Strategy::ResetOffsets, Strategy::Restart, Strategy::ExtendOplog];
+    let fits = |strategy: &&Strategy| !debezium || theirs.contains(strategy);
+    suited(trigger).iter().filter(fits).filter_map(|strategy| of(*strategy)).map(Plan::named).collect()
 }
 
 /// The plan that policy chooses, and the others that would apply.
@@ -74,7 +76,7 @@ fn draft(
         Strategy::Resnapshot => cures::resnapshot(base, situation),
         Strategy::Nudge => gentle::nudge(base, situation, policies),
         Strategy::Restart => Some(gentle::restart(base, situation)),
-        Strategy::Resume => Some(gentle::resume(base, situation)),
+        Strategy::Resume => gentle::resume(base, situation),
         Strategy::ExtendOplog => gentle::extend_oplog(base, situation),
     }
 }
@@ -108,11 +110,12 @@ fn base(strategy: Strategy, situation: &Situation<'_>, trigger: Trigger) -> Opti
 pub(super) fn blockers(plan: &Plan, situation: &Situation<'_>, policies: &Policies) -> Vec<Blocker> {
     let can = situation.capabilities();
     let lacks = |lacks: &str| Blocker::ConnectTooOld { lacks: lacks.to_owned() };
+    let by_file = plan.steps.contains(&Step::StopWorker);
     let mut all = Vec::new();
     for step in &plan.steps {
         match step {
             Step::Stop if !can.stop => all.push(lacks("PUT /connectors/…/stop (it came with 3.5)")),
-            Step::WriteMark { .. } | Step::RemoveOffset { .. } if !can.alter_offsets => {
+            Step::WriteMark { .. } | Step::RemoveOffset { .. } if !can.alter_offsets && !by_file => {
                 all.push(lacks("PATCH /connectors/…/offsets (it came with 3.6)"));
             }
             Step::Configure { to } => all.extend(to.keys().filter_map(|key| hidden(key, situation))),
@@ -120,6 +123,8 @@ pub(super) fn blockers(plan: &Plan, situation: &Situation<'_>, policies: &Polici
             Step::InsertMarker { .. } => all.extend(cures::useless_marker(situation)),
             Step::Save
             | Step::Stop
+            | Step::StopWorker
+            | Step::StartWorker
             | Step::WriteMark { .. }
             | Step::RemoveOffset { .. }
             | Step::StartAtOldest { .. }
@@ -133,11 +138,14 @@ pub(super) fn blockers(plan: &Plan, situation: &Situation<'_>, policies: &Polici
             | Step::ResizeOplog { .. } => {}
         }
     }
+    let harmless = matches!(plan.strategy, Strategy::Restart | Strategy::Resume | Strategy::ExtendOplog);
+    if situation.facts.settings.debezium.is_some() && !harmless {
+        all.push(Blocker::Debezium);
+    }
     if plan.strategy.may_be_automatic() && needs_a_person(plan, situation) {
         all.push(Blocker::NeverAutomatic);
     }
-    let compares = !matches!(plan.strategy, Strategy::Restart | Strategy::Resume | Strategy::ExtendOplog);
-    if compares && situation.oplog.is_none() {
+    if !harmless && situation.oplog.is_none() {
         all.push(Blocker::OplogUnread);
     }
     let moves_a_position = plan
@@ -158,7 +166,9 @@ fn needs_a_person(plan: &Plan, situation: &Situation<'_>) -> bool {
         && cures::begins_elsewhere(situation);
     let not_in_this_stream = matches!(plan.trigger, Trigger::WrongStream | Trigger::TokenMalformed);
     let restarts = plan.strategy == Strategy::Restart && situation.report.on_restart != OnRestart::Resumes;
-    elsewhere || not_in_this_stream || restarts
+    let by_hand = plan.steps.contains(&Step::StopWorker)
+        && !situation.connect.worker.is_some_and(|worker| worker.commands);
+    elsewhere || not_in_this_stream || restarts || by_hand
 }
 
 fn hidden(key: &str, situation: &Situation<'_>) -> Option<Blocker> {

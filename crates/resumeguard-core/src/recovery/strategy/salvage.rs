@@ -1,6 +1,6 @@
 //! Resume at the oldest surviving entry: only what MongoDB itself has deleted is lost.
 
-use super::{HEARTBEAT, START_AT, STARTUP_MODE, bytes_from, set};
+use super::{HEARTBEAT, START_AT, STARTUP_MODE, bytes_from, set, worker};
 use crate::domain::ConnectorState;
 use crate::recovery::{Loses, Mark, Plan, Policies, Situation, Step, Trigger};
 
@@ -9,15 +9,25 @@ pub(super) fn draft(plan: Plan, situation: &Situation<'_>, policies: &Policies) 
     let mark = if found_nowhere { Mark::OwnTime } else { Mark::OldestSurviving };
     let can = situation.capabilities();
     // Without a known version the usual form is planned, and a blocker says what is missing.
-    let by_config =
-        situation.connect.version.is_some() && !can.alter_offsets && mark == Mark::OldestSurviving;
-    let steps = if by_config {
+    let by_file = situation.by_file().is_some();
+    let by_config = situation.connect.version.is_some()
+        && !can.alter_offsets
+        && mark == Mark::OldestSurviving
+        && !by_file;
+    let steps = if by_file {
+        let partition = plan.expects.partition.clone().unwrap_or_default();
+        worker::steps(&plan, Step::WriteMark { partition, mark })
+    } else if by_config {
         by_configuration(&plan, situation)
     } else {
         by_offset(&plan, situation, mark, policies)
     };
     let (loses, from) = loses(&plan, situation, mark);
     let mut effects = effects(&plan, situation, mark);
+    if by_file {
+        effects.extend(worker::effects(&plan));
+    }
+    effects.extend(soon_again(&plan, situation, policies));
     if by_config {
         effects.push(
             "its offset.partition.name stays changed: Kafka Connect before 3.6 cannot alter stored offsets"
@@ -31,6 +41,13 @@ pub(super) fn draft(plan: Plan, situation: &Situation<'_>, policies: &Policies) 
         effects,
         ..plan
     })
+}
+
+/// Idle, nothing newer is stored: the mark leaves the oplog as its position has.
+fn soon_again(plan: &Plan, situation: &Situation<'_>, policies: &Policies) -> Option<String> {
+    let idle = plan.trigger == Trigger::LostWhileRunning && situation.facts.settings.heartbeat_ms == 0;
+    let says = "it has no heartbeat: as long as nothing happens in its namespace, its position is lost again once the oplog has rolled on by a window; set recovery.set_heartbeat, or its heartbeat.interval.ms";
+    (idle && policies.set_heartbeat.is_none()).then(|| says.to_owned())
 }
 
 fn by_offset(plan: &Plan, situation: &Situation<'_>, mark: Mark, policies: &Policies) -> Vec<Step> {

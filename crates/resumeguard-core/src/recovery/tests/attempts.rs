@@ -42,7 +42,7 @@ pub(super) fn fail(scene: &mut Scene, times: usize) {
 }
 
 /// Walks an attempt: what each step is answered with is up to `answer`; gives the steps in order, those back in brackets.
-fn walk(plan: Plan, mut answer: impl FnMut(&str, u32) -> Outcome) -> (Vec<String>, Ended) {
+pub(super) fn walk(plan: Plan, mut answer: impl FnMut(&str, u32) -> Outcome) -> (Vec<String>, Ended) {
     let mut scene = Scene::lost();
     let id = open(&mut scene, plan);
     let mut steps = Vec::new();
@@ -74,7 +74,7 @@ fn walk(plan: Plan, mut answer: impl FnMut(&str, u32) -> Outcome) -> (Vec<String
     unreachable!("no end: {steps:?}")
 }
 
-fn done() -> Outcome {
+pub(super) fn done() -> Outcome {
     Outcome::Done { says: String::new(), reached: None }
 }
 

@@ -272,3 +272,31 @@ fn an_approval_of_a_loss_is_none_of_another_kind_of_loss() {
     marked.policies.tolerate.marker = Some(serde_json::json!({ "type": "marker" }));
     assert_ne!(marked.by(Strategy::TolerateErrors).id, before);
 }
+
+/// What Connect is asked about before anything is changed: each configuration once, and the one that it is put back to.
+#[test]
+fn every_configuration_on_the_way_is_known_before() {
+    let scene = Scene::lost();
+    let config = &scene.details.config;
+    let of = |strategy| {
+        let all = scene.by(strategy).configurations(config);
+        let differs = |one: &BTreeMap<String, String>| {
+            let changed = one.iter().filter(|(key, value)| config.get(*key) != Some(*value));
+            changed.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ")
+        };
+        all.iter().map(differs).collect::<Vec<_>>()
+    };
+    assert_eq!(of(Strategy::Salvage), Vec::<String>::new(), "nothing is configured");
+    assert_eq!(of(Strategy::TolerateErrors), ["", "mongo.errors.tolerance=all"]);
+    let mut copies = of(Strategy::Resnapshot);
+    copies.sort_unstable();
+    assert_eq!(copies, ["", "startup.mode=copy_existing"]);
+    let mut old = Scene::lost();
+    old.details.connect.version = Some("3.4.1".into());
+    let all = old.by(Strategy::Salvage).configurations(config);
+    let renamed: Vec<_> = all.iter().filter(|one| one.get("startup.mode").is_some()).collect();
+    assert_eq!((all.len(), renamed.len()), (3, 1), "{all:?}");
+    assert!(
+        all.iter().any(|one| one.contains_key("offset.partition.name") && !one.contains_key("startup.mode"))
+    );
+}

@@ -1,9 +1,13 @@
 //! Plans, blockers and the fold together, on facts made by hand.
 
+mod again;
 mod attempts;
 mod caution;
 mod costs;
+mod debezium;
+mod forget;
 mod steps;
+mod worker;
 
 use super::*;
 
@@ -56,8 +60,12 @@ impl Scene {
         let mut primary = member("a:1", Role::Primary, FIRST);
         primary.sizes.size_bytes = Some(1_000_000);
         primary.sizes.max_size_bytes = Some(1 << 30);
-        let connect =
-            ConnectFacts { version: Some("4.1.0".into()), managed_by: Some(ManagedBy::None), connectors: 20 };
+        let connect = ConnectFacts {
+            version: Some("4.1.0".into()),
+            managed_by: Some(ManagedBy::None),
+            connectors: 20,
+            worker: None,
+        };
         let details = Details { config, partition: Some(NS.into()), stored: Some(STORED.into()), connect };
         Self {
             facts: facts(connector, vec![primary]),

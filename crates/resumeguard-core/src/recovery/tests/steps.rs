@@ -7,21 +7,22 @@ use crate::recovery::{Lost, Outcome, Strategy};
 use mongodb_resume_token::high_water_mark_v1;
 use serde_json::{Map, Value};
 
-fn offset(text: &str) -> RawOffset {
+pub(super) fn offset(text: &str) -> RawOffset {
     let map = |key: &str, value: &str| Map::from_iter([(key.to_owned(), Value::from(value))]);
     RawOffset { partition: map("ns", NS), offset: Some(map("_id", text)) }
 }
 
-fn mark(t: u32) -> String {
+pub(super) fn mark(t: u32) -> String {
     format!("{{\"_data\": \"{}\"}}", high_water_mark_v1(Timestamp { t, i: 1 }))
 }
 
-fn world(scene: &Scene) -> World {
+pub(super) fn world(scene: &Scene) -> World {
     World {
         state: Some(ConnectorState::Running),
         tasks: failed(Some(286), FailureClass::HistoryLost),
         config: scene.details.config.clone(),
         offsets: vec![offset(STORED)],
+        down: false,
         oldest: Ok(Timestamp { t: FIRST, i: 5 }),
     }
 }
@@ -31,7 +32,7 @@ fn stopped(scene: &Scene) -> World {
 }
 
 /// An attempt at `Scene::lost` whose state was saved.
-fn attempt(scene: &mut Scene, plan: Plan) -> AttemptId {
+pub(super) fn attempt(scene: &mut Scene, plan: Plan) -> AttemptId {
     let id = open(scene, plan);
     let saved = Saved {
         state: ConnectorState::Running,
@@ -46,7 +47,7 @@ fn attempt(scene: &mut Scene, plan: Plan) -> AttemptId {
     id
 }
 
-fn took(scene: &mut Scene, id: &AttemptId, step: Step, will: Will, outcome: Option<Outcome>) {
+pub(super) fn took(scene: &mut Scene, id: &AttemptId, step: Step, will: Will, outcome: Option<Outcome>) {
     let intent = Event::Intent { attempt: id.clone(), phase: Phase::Forward, index: 0, round: 0, step, will };
     let outcome = outcome.map(|outcome| Event::Outcome { attempt: id.clone(), outcome });
     for event in [Some(intent), outcome].into_iter().flatten() {
@@ -59,7 +60,7 @@ fn done() -> Option<Outcome> {
 }
 
 #[track_caller]
-fn ends(check: Check, expected: &str, words: &str) {
+pub(super) fn ends(check: Check, expected: &str, words: &str) {
     let Check::Ends(outcome) = check else { unreachable!("{check:?}") };
     assert_eq!(outcome.code(), expected, "{outcome:?}");
     assert!(outcome.says().contains(words), "{outcome:?}");
@@ -345,6 +346,30 @@ fn a_person_who_pauses_it_is_not_overruled() {
     let attempt = scene.ledger.attempt(&id).unwrap();
     ends(check(attempt, Phase::Forward, &Step::Resume, &paused, 0), "failed", "paused it");
     ends(check(attempt, Phase::Back, &Step::Resume, &paused, 0), "not_needed", "paused it");
+}
+
+/// What a dead worker held is nobody's for minutes: it shows STOPPED long after it was resumed, and Connect refuses to alter its
+/// offsets (seen on 4.1.1).
+#[test]
+fn who_was_told_to_start_is_told_to_stop_again_though_it_shows_stopped() {
+    let mut scene = Scene::lost();
+    let plan = scene.plan();
+    let id = attempt(&mut scene, plan);
+    let back = |scene: &Scene, phase| {
+        check(scene.ledger.attempt(&id).unwrap(), phase, &Step::Stop, &stopped(scene), 0)
+    };
+    took(&mut scene, &id, Step::Stop, Will::default(), done());
+    let marked = Will { text: Some(mark(FIRST)), ..Will::default() };
+    took(&mut scene, &id, write_mark(), marked, done());
+    ends(back(&scene, Phase::Back), "not_needed", "it is stopped");
+    ends(back(&scene, Phase::Forward), "not_needed", "it is stopped");
+    took(&mut scene, &id, Step::Resume, Will::default(), Some(Outcome::Failed { says: String::new() }));
+    assert!(matches!(back(&scene, Phase::Forward), Check::Go(_)));
+    let unsaved = World { offsets: vec![offset(&mark(FIRST))], ..stopped(&scene) };
+    let attempt = scene.ledger.attempt(&id).unwrap();
+    assert!(matches!(check(attempt, Phase::Back, &Step::Stop, &unsaved, 0), Check::Go(_)));
+    // Where nothing of ours stands there, nothing has to be put back.
+    ends(back(&scene, Phase::Back), "not_needed", "none of ours");
 }
 
 #[test]

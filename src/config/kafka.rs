@@ -1,0 +1,190 @@
+//! How Kafka is reached: brokers, encryption, credentials, and any other property of its client library.
+
+use super::Secret;
+use super::load::ConfigError;
+use super::security::secret;
+use rdkafka::config::ClientConfig;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What reading depends on is not the operator's to set, nor what runs other code in this process.
+const OURS: [&str; 16] = [
+    "allow.auto.create.topics",
+    "auto.offset.reset",
+    "bootstrap.servers",
+    "builtin.features",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.idempotence",
+    "enable.partition.eof",
+    "group.id",
+    "group.instance.id",
+    "group.protocol",
+    "isolation.level",
+    "metadata.broker.list",
+    "plugin.library.paths",
+    "statistics.interval.ms",
+    "transactional.id",
+];
+
+/// `[connect.NAME.kafka]`.
+#[derive(Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawKafka {
+    /// `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub security_protocol: Option<String>,
+    /// `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sasl_mechanism: Option<String>,
+    /// User.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// Password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    /// File that holds the password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<String>,
+    /// Certificates of those who may sign the brokers', PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+    /// Our own certificate, PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_file: Option<String>,
+    /// Its private key, PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<String>,
+    /// Password of the private key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_password: Option<Secret>,
+    /// File that holds the password of the private key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_password_file: Option<String>,
+    /// Any other property of librdkafka.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub properties: BTreeMap<String, Secret>,
+}
+
+/// How the brokers of one Connect cluster are reached.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kafka {
+    /// Brokers, `host:port` with commas.
+    pub bootstrap_servers: String,
+    /// Properties of librdkafka; every value counts as a secret, since some are.
+    properties: Vec<(String, Secret)>,
+}
+
+impl Kafka {
+    /// Brokers without encryption or credentials.
+    #[must_use]
+    pub fn plain(bootstrap_servers: &str) -> Self {
+        Self { bootstrap_servers: bootstrap_servers.to_owned(), properties: Vec::new() }
+    }
+
+    /// What every client of these brokers begins with.
+    #[must_use]
+    pub fn client(&self) -> ClientConfig {
+        let mut client = ClientConfig::new();
+        for (key, value) in &self.properties {
+            client.set(key, value.expose());
+        }
+        client.set("bootstrap.servers", &self.bootstrap_servers).set("client.id", "resumeguard");
+        client
+    }
+}
+
+/// `[connect.NAME.other_kafka.ANY]`.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawOtherKafka {
+    /// Brokers, as the connectors name them.
+    pub bootstrap_servers: String,
+    /// `[connect.NAME.other_kafka.ANY.kafka]`.
+    #[serde(default, skip_serializing_if = "RawKafka::is_default")]
+    pub kafka: RawKafka,
+}
+
+impl RawKafka {
+    /// Nothing is set.
+    pub(super) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What brokers and a table of their properties come to; `at` is the table above it.
+pub(super) fn kafka(at: &str, servers: Option<&str>, raw: &RawKafka) -> Result<Option<Kafka>, ConfigError> {
+    let key = |field: &str| format!("{at}.kafka.{field}");
+    let properties = properties(&key, raw)?;
+    let Some(servers) = servers else {
+        let unused = properties
+            .first()
+            .map(|_| ConfigError::at(&format!("{at}.kafka"), "needs kafka_bootstrap_servers"));
+        return unused.map_or(Ok(None), Err);
+    };
+    let kafka = Kafka { bootstrap_servers: servers.to_owned(), properties };
+    // The library's own error repeats the value, which may be a secret.
+    for (property, value) in &kafka.properties {
+        let mut alone = ClientConfig::new();
+        alone.set(property, value.expose());
+        if alone.create_native_config().is_err() {
+            let known = raw.properties.contains_key(property);
+            let at = if known { key(&format!("properties.{property}")) } else { key(field_of(property)) };
+            return Err(ConfigError::at(
+                &at,
+                "librdkafka does not know this property, or not this value of it",
+            ));
+        }
+    }
+    Ok(Some(kafka))
+}
+
+/// The comfortable key that sets a property.
+fn field_of(property: &str) -> &str {
+    match property {
+        "security.protocol" => "security_protocol",
+        "sasl.mechanism" => "sasl_mechanism",
+        "ssl.ca.location" => "ca_file",
+        "ssl.certificate.location" => "certificate_file",
+        "ssl.key.location" => "key_file",
+        other => other,
+    }
+}
+
+fn properties(key: &impl Fn(&str) -> String, raw: &RawKafka) -> Result<Vec<(String, Secret)>, ConfigError> {
+    let password = secret(&key("password"), raw.password.as_ref(), raw.password_file.as_deref())?;
+    let key_password =
+        secret(&key("key_password"), raw.key_password.as_ref(), raw.key_password_file.as_deref())?;
+    if password.is_some() != raw.username.is_some() {
+        let needs = if password.is_some() {
+            ("password", "needs username")
+        } else {
+            ("username", "needs password or password_file")
+        };
+        return Err(ConfigError::at(&key(needs.0), needs.1));
+    }
+    let text = |text: &Option<String>| text.clone().map(Secret::from);
+    let comfortable = [
+        ("security.protocol", text(&raw.security_protocol)),
+        ("sasl.mechanism", text(&raw.sasl_mechanism)),
+        ("sasl.username", text(&raw.username)),
+        ("sasl.password", password),
+        ("ssl.ca.location", text(&raw.ca_file)),
+        ("ssl.certificate.location", text(&raw.certificate_file)),
+        ("ssl.key.location", text(&raw.key_file)),
+        ("ssl.key.password", key_password),
+    ];
+    let mut properties: Vec<(String, Secret)> =
+        comfortable.into_iter().filter_map(|(property, value)| Some((property.to_owned(), value?))).collect();
+    for (property, value) in &raw.properties {
+        let at = key(&format!("properties.{property}"));
+        if OURS.contains(&property.as_str()) {
+            return Err(ConfigError::at(&at, "is set by resumeguard: what it reads depends on it"));
+        }
+        if properties.iter().any(|(set, _)| set == property) {
+            return Err(ConfigError::at(&at, format!("given twice: it is {} already", field_of(property))));
+        }
+        properties.push((property.clone(), value.clone()));
+    }
+    Ok(properties)
+}

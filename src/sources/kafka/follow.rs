@@ -1,0 +1,325 @@
+//! The thread behind a [`Tail`](super::tail::Tail): one consumer without a group, all partitions from the beginning, then live.
+
+use super::listener::Listener;
+use super::tail::{Fold, Record, Shared};
+use super::words::{Where, is_transient, words};
+use crate::config::KafkaTopic;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::{Offset, TopicPartitionList};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long one look at the topic may take before the thread sees whether something was asked.
+const POLL: Duration = Duration::from_millis(25);
+/// How long the brokers have to describe the topic.
+const METADATA: Duration = Duration::from_secs(5);
+/// Before reading begins anew.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Records that are folded under one lock: readers wait no longer than these take.
+const BATCH: usize = 1_000;
+
+/// Why reading begins anew.
+enum Trouble {
+    Kafka(Where, KafkaError),
+    /// The topic is not the one that was read.
+    Changed(&'static str),
+}
+
+/// Follows until nobody wants it any more.
+pub(super) fn follow<F: Fold>(shared: &Shared<F>, topic: &KafkaTopic, setting: &'static str) {
+    let listener = Listener::default();
+    while shared.is_wanted() {
+        let ended = Reader::begin(shared, topic, &listener).and_then(|mut reader| reader.run());
+        let error = match ended {
+            Ok(()) => return,
+            Err(Trouble::Kafka(at, error)) => words(&topic.topic, setting, at, &error, listener.said()),
+            Err(Trouble::Changed(how)) => {
+                format!("the topic `{}` {how}; it is read again from its beginning", topic.topic)
+            }
+        };
+        shared.fail(error);
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// One partition: offsets of its first record, of the next to be read, and of the one that has to be reached.
+#[derive(Debug, Clone, Copy)]
+struct Progress {
+    begin: i64,
+    next: i64,
+    target: i64,
+}
+
+impl Progress {
+    fn is_reached(self) -> bool {
+        self.next >= self.target
+    }
+}
+
+struct Reader<'a, F> {
+    shared: &'a Shared<F>,
+    topic: &'a str,
+    listener: &'a Listener,
+    consumer: BaseConsumer<Listener>,
+    partitions: BTreeMap<i32, Progress>,
+    /// Every partition has been read to its end once.
+    live: bool,
+    /// The question that was heard last, and whether it waits for its answer.
+    question: u64,
+    waits: bool,
+    ailing: bool,
+}
+
+impl<'a, F: Fold> Reader<'a, F> {
+    fn begin(shared: &'a Shared<F>, topic: &'a KafkaTopic, listener: &'a Listener) -> Result<Self, Trouble> {
+        let seeing = |error| Trouble::Kafka(Where::Describe, error);
+        let consumer = consumer(topic, listener).map_err(seeing)?;
+        let ids = partitions(&consumer, &topic.topic).map_err(seeing)?;
+        let begins = offsets(&consumer, &topic.topic, &ids, Offset::Beginning).map_err(seeing)?;
+        let ends = offsets(&consumer, &topic.topic, &ids, Offset::End).map_err(seeing)?;
+        let progress = |(id, begin): (&i32, &i64)| {
+            let target = ends.get(id).copied().unwrap_or(*begin);
+            (*id, Progress { begin: *begin, next: *begin, target })
+        };
+        let mut assigned = TopicPartitionList::new();
+        for (id, begin) in &begins {
+            assigned.add_partition_offset(&topic.topic, *id, Offset::Offset(*begin)).map_err(seeing)?;
+        }
+        consumer.assign(&assigned).map_err(seeing)?;
+        shared.set_progress(&topic.topic, 0);
+        Ok(Self {
+            shared,
+            topic: &topic.topic,
+            listener,
+            consumer,
+            partitions: begins.iter().map(progress).collect(),
+            live: false,
+            question: 0,
+            waits: false,
+            ailing: false,
+        })
+    }
+
+    fn run(&mut self) -> Result<(), Trouble> {
+        while self.shared.is_wanted() {
+            self.hear()?;
+            self.poll()?;
+            self.reach();
+        }
+        Ok(())
+    }
+
+    /// A new question: the ends of now are the next to be reached.
+    fn hear(&mut self) -> Result<(), Trouble> {
+        let asked = self.shared.asked();
+        if asked == self.question {
+            return Ok(());
+        }
+        self.question = asked;
+        if !self.live {
+            let behind = self.shared.set_progress(self.topic, self.percent());
+            self.shared.answer(asked, Err(behind));
+            return Ok(());
+        }
+        match self.aim() {
+            Ok(()) => {
+                self.well();
+                self.waits = true;
+                Ok(())
+            }
+            // Brokers that are away come back by themselves; what was folded is what it was.
+            Err(Trouble::Kafka(at, error)) if is_transient(&error) => {
+                self.ail(at, &error);
+                Ok(())
+            }
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    fn aim(&mut self) -> Result<(), Trouble> {
+        let seeing = |error| Trouble::Kafka(Where::Describe, error);
+        let ids = partitions(&self.consumer, self.topic).map_err(seeing)?;
+        if !ids.iter().eq(self.partitions.keys()) {
+            return Err(Trouble::Changed("has other partitions than before"));
+        }
+        let ends = offsets(&self.consumer, self.topic, &ids, Offset::End).map_err(seeing)?;
+        for (id, end) in ends {
+            let Some(progress) = self.partitions.get_mut(&id) else { continue };
+            if end < progress.next {
+                return Err(Trouble::Changed("ends before what was read of it, so it was made anew"));
+            }
+            progress.target = end;
+        }
+        Ok(())
+    }
+
+    fn poll(&mut self) -> Result<(), Trouble> {
+        let mut next = self.consumer.poll(POLL);
+        if next.is_none() {
+            self.pass_markers();
+            return Ok(());
+        }
+        let (partitions, consumer) = (&mut self.partitions, &self.consumer);
+        let mut error = None;
+        self.shared.fold(|fold| {
+            for _ in 0..BATCH {
+                match next.take() {
+                    Some(Ok(record)) => take(fold, partitions, &record),
+                    Some(Err(found)) => {
+                        error = Some(found);
+                        break;
+                    }
+                    None => break,
+                }
+                next = consumer.poll(Duration::ZERO);
+            }
+        });
+        // What was polled last when the batch was full.
+        if let Some(Ok(record)) = &next {
+            self.shared.fold(|fold| take(fold, &mut self.partitions, record));
+        } else if let Some(Err(found)) = next {
+            error = Some(found);
+        }
+        match error {
+            None => Ok(()),
+            // Nothing joins the group and nothing is committed: no right to it is needed.
+            Some(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed) => {
+                Ok(())
+            }
+            Some(error) if is_transient(&error) => {
+                self.ail(Where::Read, &error);
+                Ok(())
+            }
+            Some(error) => Err(Trouble::Kafka(Where::Read, error)),
+        }
+    }
+
+    /// Markers of transactions are no records, yet they have offsets: the client's own position has passed them.
+    fn pass_markers(&mut self) {
+        if self.partitions.values().all(|progress| progress.is_reached()) {
+            return;
+        }
+        let Ok(positions) = self.consumer.position() else { return };
+        for element in positions.elements() {
+            if let (Offset::Offset(next), Some(progress)) =
+                (element.offset(), self.partitions.get_mut(&element.partition()))
+            {
+                progress.next = progress.next.max(next);
+            }
+        }
+    }
+
+    fn reach(&mut self) {
+        if !self.partitions.values().all(|progress| progress.is_reached()) {
+            return;
+        }
+        if !self.live {
+            self.live = true;
+            self.listener.forget();
+            self.shared.set_live();
+            tracing::info!(topic = self.topic, "the topic has been read to its end");
+        }
+        if self.waits {
+            self.waits = false;
+            self.shared.answer(self.question, Ok(self.listener.held()));
+        }
+    }
+
+    fn ail(&mut self, at: Where, error: &KafkaError) {
+        let said = words(self.topic, "", at, error, self.listener.said());
+        self.ailing = true;
+        self.waits = false;
+        if self.live {
+            self.shared.set_trouble(Some(said.clone()));
+        }
+        self.shared.answer(self.question, Err(super::tail::Behind::Failed(said)));
+    }
+
+    fn well(&mut self) {
+        if std::mem::take(&mut self.ailing) {
+            self.listener.forget();
+            self.shared.set_trouble(None);
+        }
+    }
+
+    /// How much of what there was when reading began has been read.
+    fn percent(&self) -> u8 {
+        let sum = |of: fn(&Progress) -> i64| self.partitions.values().map(of).sum::<i64>();
+        let (read, all) = (sum(|p| p.next - p.begin), sum(|p| p.target - p.begin));
+        u8::try_from((read * 100).checked_div(all).unwrap_or(0).clamp(0, 99)).unwrap_or(0)
+    }
+}
+
+fn take<F: Fold>(fold: &mut F, partitions: &mut BTreeMap<i32, Progress>, record: &BorrowedMessage<'_>) {
+    let place = (record.partition(), record.offset());
+    if let Some(progress) = partitions.get_mut(&place.0) {
+        progress.next = place.1 + 1;
+    }
+    if let Some(key) = record.key() {
+        fold.record(&Record { place, key, value: record.payload(), at: record.timestamp().to_millis() });
+    }
+}
+
+/// Partitions of the topic.
+fn partitions(consumer: &BaseConsumer<Listener>, topic: &str) -> Result<Vec<i32>, KafkaError> {
+    let metadata = consumer.fetch_metadata(Some(topic), METADATA)?;
+    let found = metadata.topics().first();
+    if let Some(error) = found.and_then(|found| found.error()) {
+        return Err(KafkaError::MetadataFetch(error.into()));
+    }
+    let mut ids: Vec<i32> =
+        found.into_iter().flat_map(|found| found.partitions()).map(|partition| partition.id()).collect();
+    ids.sort_unstable();
+    if ids.is_empty() {
+        return Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopic));
+    }
+    Ok(ids)
+}
+
+/// Where the partitions begin or end. Transactions that are open count as not written.
+fn offsets(
+    consumer: &BaseConsumer<Listener>,
+    topic: &str,
+    ids: &[i32],
+    which: Offset,
+) -> Result<BTreeMap<i32, i64>, KafkaError> {
+    let mut wanted = TopicPartitionList::new();
+    for id in ids {
+        // The special offsets are the protocol's special times, one call a broker.
+        wanted.add_partition_offset(topic, *id, which)?;
+    }
+    let found = consumer.offsets_for_times(wanted, METADATA)?;
+    let found = found.elements().into_iter().map(|element| {
+        element.error()?;
+        match element.offset() {
+            Offset::Offset(offset) => Ok((element.partition(), offset)),
+            _ => Err(KafkaError::OffsetFetch(RDKafkaErrorCode::OffsetNotAvailable)),
+        }
+    });
+    found.collect()
+}
+
+fn consumer(topic: &KafkaTopic, listener: &Listener) -> Result<BaseConsumer<Listener>, KafkaError> {
+    let mut client = topic.kafka.client();
+    client
+        // Required by the library; nothing joins it and nothing is committed.
+        .set("group.id", "resumeguard")
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("isolation.level", "read_committed")
+        .set("allow.auto.create.topics", "false")
+        // An offset that is not there any more means another topic: never go on at its end.
+        .set("auto.offset.reset", "error")
+        .set("statistics.interval.ms", "1000");
+    // Defaults of ours that the operator may change. 64 MiB are read ahead otherwise; and a question about the topic waits
+    // behind the fetch that is under way on the same connection, half a second.
+    for (property, value) in [("queued.max.messages.kbytes", "16384"), ("fetch.wait.max.ms", "100")] {
+        if client.get(property).is_none() {
+            client.set(property, value);
+        }
+    }
+    client.create_with_context(listener.clone())
+}

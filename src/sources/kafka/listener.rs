@@ -1,0 +1,122 @@
+//! What librdkafka tells besides records: why a connection failed, and whether a transaction holds a partition back.
+
+use super::tail::Held;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::KafkaError;
+use rdkafka::statistics::Statistics;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A transaction that is open for this many statistics (seconds) hangs: a worker's own take milliseconds.
+const HANGS: u32 = 10;
+
+/// Keeps what was told last.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Listener(Arc<Mutex<Told>>);
+
+#[derive(Debug, Default)]
+struct Told {
+    said: Option<String>,
+    /// By partition: the offset at which an open transaction begins, and for how many statistics it has.
+    open: BTreeMap<i32, (i64, u32)>,
+}
+
+impl Listener {
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why a connection failed last, in the library's words.
+    pub(super) fn said(&self) -> Option<String> {
+        self.told().said.clone()
+    }
+
+    /// What was said is over.
+    pub(super) fn forget(&self) {
+        self.told().said = None;
+    }
+
+    /// Partitions with a transaction that hangs.
+    pub(super) fn held(&self) -> Held {
+        let told = self.told();
+        told.open.iter().filter(|(_, (_, seen))| *seen >= HANGS).map(|(partition, _)| *partition).collect()
+    }
+}
+
+impl Told {
+    /// `stable` is the offset up to which nothing is open, `end` that of the next record.
+    fn partition(&mut self, partition: i32, stable: i64, end: i64) {
+        if stable < 0 || stable >= end {
+            self.open.remove(&partition);
+            return;
+        }
+        let open = self.open.entry(partition).or_insert((stable, 0));
+        *open = if open.0 == stable { (stable, open.1 + 1) } else { (stable, 0) };
+    }
+}
+
+impl ConsumerContext for Listener {}
+
+impl ClientContext for Listener {
+    fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
+        tracing::debug!(target: "librdkafka", ?level, fac, message);
+        if matches!(
+            level,
+            RDKafkaLogLevel::Emerg
+                | RDKafkaLogLevel::Alert
+                | RDKafkaLogLevel::Critical
+                | RDKafkaLogLevel::Error
+        ) {
+            self.told().said = Some(shortened(message));
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(target: "librdkafka", %error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let mut told = self.told();
+        for (id, partition) in statistics.topics.values().flat_map(|topic| &topic.partitions) {
+            // Besides real ones there is -1, for what belongs to none.
+            if *id >= 0 {
+                told.partition(*id, partition.ls_offset, partition.hi_offset);
+            }
+        }
+    }
+}
+
+/// Without the thread's name, and without what changes from one time to the next.
+fn shortened(message: &str) -> String {
+    let message = message.split_once("]: ").map_or(message, |(_, rest)| rest);
+    message.split(" (after ").next().unwrap_or(message).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_each_time_is_left_out() {
+        let said = "[thrd:127.0.0.1:1/bootstrap]: 127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)";
+        assert_eq!(
+            shortened(said),
+            "127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused"
+        );
+    }
+
+    #[test]
+    fn a_transaction_that_moves_does_not_hang() {
+        let listener = Listener::default();
+        for second in 0..30 {
+            listener.told().partition(0, 100, 120);
+            listener.told().partition(1, second, 120);
+            listener.told().partition(2, 7, 7);
+        }
+        assert_eq!(listener.held(), Held::from([0]));
+        listener.told().partition(0, 120, 120);
+        assert_eq!(listener.held(), Held::new());
+    }
+}

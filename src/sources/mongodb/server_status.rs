@@ -1,0 +1,128 @@
+//! `serverStatus`: retention, and the oplog's bounds where `local` may not be read.
+
+use super::commands::{ReadError, any_member, millis, number, whole};
+use super::rights::Right;
+use mongodb::Client;
+use mongodb::bson::{Document, doc};
+use resumeguard_core::domain::{FirstEntry, OplogSizes, Timestamp, Why};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Every section that can be left out is: the whole reply costs the server fourteen times as much.
+async fn server_status(
+    client: &Client,
+    oplog: bool,
+    deadline: Duration,
+) -> Result<Document, mongodb::error::Error> {
+    let command = doc! {
+        "serverStatus": 1, "maxTimeMS": millis(deadline), "oplogTruncation": 1, "oplog": i32::from(oplog),
+        "metrics": 0, "wiredTiger": 0, "locks": 0, "tcmalloc": 0, "repl": 0, "opLatencies": 0, "network": 0, "connections": 0,
+        "globalLock": 0, "asserts": 0, "extra_info": 0, "flowControl": 0, "indexBulkBuilder": 0, "indexStats": 0,
+        "logicalSessionRecordCache": 0, "mirroredReads": 0, "opcounters": 0, "opcountersRepl": 0, "queryAnalyzers": 0,
+        "readConcernCounters": 0, "readPreferenceCounters": 0, "scramCache": 0, "security": 0, "storageEngine": 0,
+        "tenantMigrations": 0, "trafficRecording": 0, "transactions": 0, "transportSecurity": 0, "twoPhaseCommitCoordinator": 0,
+        "watchdog": 0, "batchedDeletes": 0, "catalogStats": 0, "collectionCatalog": 0, "defaultRWConcern": 0,
+        "electionMetrics": 0, "featureCompatibilityVersion": 0, "hedgingMetrics": 0, "internalTransactions": 0,
+    };
+    client.database("admin").run_command(command).selection_criteria(any_member()).await
+}
+
+/// Size, maximum and retention; what may not be read stays unknown, and is named.
+pub(super) async fn sizes(client: &Client, deadline: Duration) -> (OplogSizes, BTreeSet<Right>) {
+    let stats = doc! { "collStats": "oplog.rs", "maxTimeMS": millis(deadline) };
+    let stats = client.database("local").run_command(stats).selection_criteria(any_member()).await;
+    let status = server_status(client, false, deadline).await;
+    let missing = [
+        Right::CollStats.missing_in(stats.as_ref().err()),
+        Right::ServerStatus.missing_in(status.as_ref().err()),
+    ];
+    let (stats, status) = (stats.unwrap_or_default(), status.unwrap_or_default());
+    let hours = status
+        .get_document("oplogTruncation")
+        .ok()
+        .and_then(|section| number(section, "oplogMinRetentionHours"));
+    let sizes = OplogSizes {
+        size_bytes: number(&stats, "size").and_then(whole),
+        max_size_bytes: number(&stats, "maxSize").and_then(whole),
+        min_retention_seconds: hours.filter(|hours| *hours > 0.0).and_then(|hours| whole(hours * 3600.0)),
+    };
+    (sizes, missing.into_iter().flatten().collect())
+}
+
+/// What is said instead of the oplog's own entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bounds {
+    pub(super) first: FirstEntry,
+    pub(super) last: Timestamp,
+}
+
+/// The oplog's bounds where it may not be read itself. `refusal` is what came when it was read.
+///
+/// # Errors
+/// `refusal`, where the user may not do this either, or what is said proves nothing.
+pub(super) async fn bounds(
+    client: &Client,
+    deadline: Duration,
+    refusal: ReadError,
+) -> Result<Bounds, ReadError> {
+    match server_status(client, true, deadline).await {
+        Ok(status) => bounds_in(&status, refusal),
+        Err(_) => Err(refusal),
+    }
+}
+
+/// Two traps, both measured on 6.0.5 or read in the server's source. `earliestOptime` is the last entry that was truncated,
+/// not the first that is left, as soon as the running process has truncated anything; until then it is the first, and
+/// nobody tells whether an earlier process has truncated or nothing ever was. And a server that cannot look at once says
+/// `Timestamp(0, 0)`.
+fn bounds_in(status: &Document, refusal: ReadError) -> Result<Bounds, ReadError> {
+    let time = |key: &str| {
+        let time = status.get_document("oplog").ok()?.get_timestamp(key).ok()?;
+        Some(Timestamp { t: time.time, i: time.increment })
+    };
+    let truncated =
+        status.get_document("oplogTruncation").ok().and_then(|section| number(section, "truncateCount"));
+    match (time("earliestOptime"), time("latestOptime"), truncated) {
+        (Some(Timestamp { t: 0, .. }), _, _) | (_, Some(Timestamp { t: 0, .. }), _) => Err(ReadError::new(
+            Why::MemberUnreadable,
+            "was too busy to say where its oplog begins (serverStatus)",
+        )),
+        (Some(gone), Some(last), Some(count)) if count > 0.0 => {
+            let time = Timestamp { i: gone.i.saturating_add(1), ..gone };
+            Ok(Bounds { first: FirstEntry { time, initiating: false }, last })
+        }
+        _ => Err(refusal),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mongodb::bson::Timestamp as BsonTimestamp;
+
+    fn said(earliest: (u32, u32), truncated: Option<i64>) -> Result<Timestamp, Why> {
+        let time = |(time, increment)| BsonTimestamp { time, increment };
+        let mut status =
+            doc! { "oplog": { "earliestOptime": time(earliest), "latestOptime": time((300, 1)) } };
+        if let Some(count) = truncated {
+            status.insert("oplogTruncation", doc! { "truncateCount": count });
+        }
+        let refusal = ReadError::new(Why::OplogUnauthorized, "may not");
+        bounds_in(&status, refusal).map(|bounds| bounds.first.time).map_err(|error| error.why)
+    }
+
+    /// Measured: the first entry was (1795404234, 140), `earliestOptime` (1795404234, 139).
+    #[test]
+    fn the_entry_that_is_named_is_gone() {
+        assert_eq!(said((1_795_404_234, 139), Some(7)), Ok(Timestamp { t: 1_795_404_234, i: 140 }));
+    }
+
+    #[test]
+    fn what_proves_nothing_is_not_used() {
+        assert_eq!(said((0, 0), Some(7)), Err(Why::MemberUnreadable));
+        assert_eq!(said((100, 1), Some(0)), Err(Why::OplogUnauthorized));
+        assert_eq!(said((100, 1), None), Err(Why::OplogUnauthorized));
+        let nothing = bounds_in(&Document::new(), ReadError::new(Why::OplogUnauthorized, "may not"));
+        assert_eq!(nothing.unwrap_err().why, Why::OplogUnauthorized);
+    }
+}
