@@ -107,7 +107,10 @@ pub(super) fn since(text: &str, now: i64) -> Result<i64, String> {
     if let Ok(moment) = text.parse::<jiff::Timestamp>() {
         return Ok(moment.as_second());
     }
-    let ago = humantime::parse_duration(text).ok().and_then(|ago| i64::try_from(ago.as_secs()).ok());
+    // humantime takes a bare 0 as well; of what, nobody says.
+    let with_unit = text.bytes().any(|byte| byte.is_ascii_alphabetic());
+    let ago = humantime::parse_duration(text).ok().filter(|_| with_unit);
+    let ago = ago.and_then(|ago| i64::try_from(ago.as_secs()).ok());
     ago.map(|ago| now.saturating_sub(ago)).ok_or_else(|| {
         format!("since: `{text}` is no time; write for example 2026-01-31T00:00:00Z, or 24h for a day ago")
     })
@@ -178,6 +181,7 @@ mod tests {
     fn since_is_a_moment_or_a_span() {
         assert_eq!(since("1970-01-01T00:01:00Z", 7_200), Ok(60));
         assert_eq!(since("90m", 7_200), Ok(1_800));
+        assert!(since("0", 7_200).is_err() && since("0s", 7_200) == Ok(7_200));
         assert!(since("yesterday", 0).unwrap_err().starts_with("since: `yesterday` is no time"));
     }
 }

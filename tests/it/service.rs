@@ -1,6 +1,7 @@
 //! The daemon as a service: what it tells systemd, and its configuration read again while it runs.
 
 use crate::fake_connect::{Answer, FakeConnect, offsets};
+use crate::leaks::Leaks;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::net::UnixDatagram;
@@ -99,6 +100,10 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
+        if !std::thread::panicking() && matches!(self.child.try_wait(), Ok(None)) {
+            let log = self.log.lock().unwrap().clone();
+            Leaks::of_file(&self.directory.path().join("resumeguard.toml")).sweep(&self.address, &log);
+        }
         // Already ended where the test went well.
         self.child.kill().ok();
         self.child.wait().ok();

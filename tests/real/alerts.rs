@@ -217,6 +217,7 @@ async fn a_lost_token_reaches_the_pager_and_so_does_its_recovery() {
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     let said =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    crate::leaks::Leaks::of_file(&file).none_in("recovery run", &said);
     assert!(output.status.success(), "{said}");
     let recovered_at = clock.elapsed();
     pager.hears("ResumeguardFailedHistoryLost", name, "resolved").await;

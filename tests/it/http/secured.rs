@@ -186,12 +186,12 @@ async fn a_password_is_compared_once_and_guessing_ends_soon() {
     let fifty = begun.elapsed();
     println!("the first scrape took {first:?}, the next fifty {fifty:?}");
     assert!(fifty < first * 25, "{first:?} {fifty:?}");
+    // What is wrong counts faster than it is forgiven, however slow the machine.
     let mut statuses = Vec::new();
-    for _guess in 0..14 {
+    while statuses.last() != Some(&429) && statuses.len() < 100 {
         statuses.push(scrape("indifference").await.unwrap().status().as_u16());
     }
-    assert_eq!((statuses[0], statuses[9]), (401, 401));
-    assert_eq!(statuses.last(), Some(&429), "{statuses:?}");
+    assert!(statuses.starts_with(&[401; 10]) && statuses.last() == Some(&429), "{statuses:?}");
     // Whoever is known already goes on, from the same address.
     assert_eq!(scrape("difference").await.unwrap().status().as_u16(), 200);
 }
