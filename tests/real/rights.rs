@@ -118,6 +118,8 @@ async fn bounds_by_server_status(
     grant(set, without_find).await;
     set.mongo().roll_oplog_past(stored).await.unwrap();
     xtask::wait_until("the bounds by serverStatus", LONG, async || {
+        // A server counts a truncation when it has come to an end, which the first may not have for long.
+        set.mongo().roll_oplog_past(set.mongo().first().await?).await?;
         let (before, snapshot) = (set.mongo().first().await?, watch.pass().await);
         let after = set.mongo().first().await?;
         let (report, oplog) = (&snapshot.connectors[0], &snapshot.oplogs);
