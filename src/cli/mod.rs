@@ -233,7 +233,8 @@ fn dispatch(cli: &Cli) -> Result<Outcome, Failure> {
         }
         Command::Run(connect) => {
             let (_, config) = cli.watched(connect)?;
-            let ended = on_runtime(daemon::run(&config, clock))?;
+            let again = || cli.watched(connect).map(|(_, config)| config).map_err(|failure| failure.line);
+            let ended = on_runtime(daemon::run(config, &again, clock))?;
             ended
                 .map(|()| Outcome::Done)
                 .map_err(|error| Failure::new(Outcome::Unreachable, format!("{error:#}")))

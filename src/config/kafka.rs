@@ -67,7 +67,7 @@ pub struct RawKafka {
 }
 
 /// How the brokers of one Connect cluster are reached.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Kafka {
     /// Brokers, `host:port` with commas.
     pub bootstrap_servers: String,

@@ -8,7 +8,7 @@ use resumeguard_core::domain::OffsetsFrom;
 use std::path::PathBuf;
 
 /// Where positions may be read, in order of preference: what the first cannot tell, the next is asked for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Offsets {
     /// Never empty; one where the operator has chosen, what is there for `auto`.
     pub order: Vec<OffsetsFrom>,
@@ -28,7 +28,7 @@ impl Default for Offsets {
 }
 
 /// A topic in Kafka.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct KafkaTopic {
     /// How its brokers are reached.
     pub kafka: Kafka,

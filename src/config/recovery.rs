@@ -1,8 +1,10 @@
 //! `[recovery]`: what may be done about a connector in trouble, by whom, and what keeps it from being done.
 
+use super::ByteSize;
 use super::load::within;
 use super::raw::{HumanDuration, list};
 use super::{ConfigError, History, Hooks, Recovery};
+use crate::journal::Bounds;
 use resumeguard_core::recovery::{
     ManagedBy, Mode, Policies, Policy, Strategy, TolerateSettings, Trigger, suited,
 };
@@ -43,6 +45,10 @@ pub struct RawRecovery {
     /// Files beside `directory`'s `freeze` that freeze recovery while they exist.
     #[serde(deserialize_with = "list")]
     pub freeze_files: Vec<String>,
+    /// For how long attempts stay in the journal that nothing depends on.
+    pub journal_keep: HumanDuration,
+    /// Size of the journal beyond which they go earlier.
+    pub journal_max_size: ByteSize,
     /// Fields of the marker document, as JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub marker: Option<String>,
@@ -108,6 +114,8 @@ impl Default for RawRecovery {
             stable_for: HumanDuration(core.stable_for),
             freeze: false,
             freeze_files: Vec::new(),
+            journal_keep: HumanDuration(Bounds::default().keep),
+            journal_max_size: ByteSize(Bounds::default().max_size),
             marker: None,
             hooks: RawHooks::default(),
             policies: BTreeMap::new(),
@@ -136,7 +144,19 @@ pub(super) fn recovery(raw: &RawRecovery, history: Option<&History>) -> Result<R
         policies,
         freeze: raw.freeze,
         hooks: hooks(&raw.hooks)?,
+        journal: bounds(raw)?,
     })
+}
+
+/// Waits that the journal has to know of last a month at the most.
+fn bounds(raw: &RawRecovery) -> Result<Bounds, ConfigError> {
+    const LEAST: ByteSize = ByteSize(1 << 20);
+    let keep = within("recovery.journal_keep", raw.journal_keep.0, 31 * DAY, 3_650 * DAY)?;
+    if raw.journal_max_size < LEAST {
+        let problem = format!("{} is less than {LEAST}, which one attempt may take", raw.journal_max_size);
+        return Err(ConfigError::at("recovery.journal_max_size", problem));
+    }
+    Ok(Bounds { keep, max_size: raw.journal_max_size.0 })
 }
 
 fn policies(raw: &RawRecovery) -> Result<Policies, ConfigError> {

@@ -8,14 +8,14 @@ use resumeguard_core::domain::ConnectionString;
 use std::path::{Path, PathBuf};
 
 /// A secret as it is configured.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 enum Given {
     Inline { key: String, secret: Secret },
     File { key: String, path: PathBuf },
 }
 
 /// How a Connect cluster is reached, as it is configured.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ConnectSecurity {
     username: Option<String>,
     password: Option<Given>,
@@ -46,7 +46,7 @@ pub enum Authorization {
 }
 
 /// One way into MongoDB, as it is configured.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct EntranceSource {
     /// `mongodb.NAME`, or `mongodb.NAME.shards.SHARD`.
     key: String,

@@ -6,7 +6,7 @@ use super::recovery::Argv;
 use std::path::{Path, PathBuf};
 
 /// A standalone worker whose offsets file may be edited while it is down.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Worker {
     /// Its `offset.storage.file.filename`.
     pub file: PathBuf,

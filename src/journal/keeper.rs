@@ -2,7 +2,7 @@
 //! looks by itself, while it cannot write, whether it can again.
 
 use super::store::Store;
-use super::{Desk, JournalError};
+use super::{Bounds, Desk, JournalError};
 use crate::clock::Clock;
 use resumeguard_core::recovery::{AttemptId, Entry, Event, Ledger};
 use std::path::PathBuf;
@@ -21,6 +21,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, JournalError>>;
 pub(super) enum Job {
     Append(Box<Append>),
     Entries(AttemptId, Reply<Vec<Entry>>),
+    Forget(Bounds, Reply<bool>),
     /// Nothing: it looks whether it is to stop.
     Wake,
 }
@@ -66,6 +67,7 @@ impl Keeper {
             match jobs.recv_timeout(RETRY) {
                 Ok(Job::Append(append)) => self.append(&mut store, *append),
                 Ok(Job::Entries(attempt, reply)) => self.answer(&mut store, &attempt, reply),
+                Ok(Job::Forget(bounds, reply)) => self.forget(&mut store, bounds, reply),
                 Ok(Job::Wake) => {}
                 Err(RecvTimeoutError::Timeout) if self.desk.problem().is_some() => {
                     self.look_again(&mut store)
@@ -128,6 +130,16 @@ impl Keeper {
             let entries = self.ready(store).and_then(|()| store.entries_of(attempt));
             reply.send(entries).ok();
         }
+    }
+
+    fn forget(&self, store: &mut Store, bounds: Bounds, reply: Reply<bool>) {
+        if reply.is_closed() {
+            return;
+        }
+        let forgot = self.ready(store).and_then(|()| store.forget(bounds, self.now_ms()));
+        let read = forgot.and_then(|forgot| self.ready(store).map(|()| forgot));
+        self.desk.tell(read.as_ref().err());
+        reply.send(read).ok();
     }
 
     fn look_again(&self, store: &mut Store) {

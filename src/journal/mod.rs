@@ -3,6 +3,7 @@
 //! One thread owns the file. An entry is on the disk when [`Journal::append`] returns, or whoever wanted it does nothing.
 
 mod error;
+mod forget;
 mod keeper;
 mod schema;
 mod store;
@@ -10,6 +11,7 @@ mod store;
 mod tests;
 
 pub use error::JournalError;
+pub use forget::Bounds;
 
 use crate::clock::Clock;
 use arc_swap::ArcSwap;
@@ -121,6 +123,16 @@ impl Journal {
     #[must_use]
     pub fn problem(&self) -> Option<String> {
         self.desk.problem()
+    }
+
+    /// Forgets attempts that ended long ago, as far as nothing that is decided depends on them; whether there were any.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or written.
+    pub async fn forget(&self, bounds: Bounds) -> Result<bool, JournalError> {
+        let (reply, answer) = oneshot::channel();
+        self.hand_over(Job::Forget(bounds, reply))?;
+        self.answer(answer).await
     }
 
     /// The entries of one attempt, in order; none where there is no such attempt.

@@ -11,7 +11,7 @@ pub(super) const FORM: Form = Form { application_id: 0x5253_474A, steps: &STEPS 
 
 /// No `STRICT` tables and no `->>`: the `sqlite3` of a distribution that is some years old reads the file as well.
 /// The views show neither configurations nor tokens; those stand in `entry.json` alone, to be put back.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = ["
     -- Appended, numbered without gaps, never changed. `at_ms` is milliseconds since 1970 by our clock.
     CREATE TABLE entry (
         seq INTEGER PRIMARY KEY CHECK (seq > 0), at_ms INTEGER NOT NULL, event TEXT NOT NULL, attempt TEXT,
@@ -49,6 +49,15 @@ const STEPS: [&str; 1] = ["
             coalesce(json_extract(json, '$.by.person'), json_extract(json, '$.by')) AS by,
             json_extract(json, '$.reason') AS reason
         FROM entry WHERE event NOT IN ('saved', 'intent', 'outcome', 'skipped') ORDER BY seq;
+", "
+    -- Entries that were there: attempts that ended long ago. An entry 'forgotten' says how many. Nothing else is ever removed.
+    CREATE TABLE forgotten (first INTEGER NOT NULL, last INTEGER NOT NULL CHECK (first <= last), at_ms INTEGER NOT NULL);
+    CREATE TRIGGER forgotten_stays BEFORE DELETE ON forgotten BEGIN SELECT RAISE(ABORT, 'entries are never removed'); END;
+    CREATE TRIGGER forgotten_unchanged BEFORE UPDATE ON forgotten BEGIN SELECT RAISE(ABORT, 'entries are never changed'); END;
+    DROP TRIGGER entry_stays;
+    CREATE TRIGGER entry_stays BEFORE DELETE ON entry
+        WHEN NOT EXISTS (SELECT 1 FROM forgotten WHERE OLD.seq BETWEEN first AND last)
+        BEGIN SELECT RAISE(ABORT, 'entries are never removed'); END;
 "];
 
 /// How long a write waits for a reader of the same file.
@@ -88,6 +97,6 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))?;
     connection.execute_batch(
         "PRAGMA synchronous = EXTRA; PRAGMA fullfsync = ON; PRAGMA cell_size_check = ON;
-         PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;",
+         PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON;",
     )
 }

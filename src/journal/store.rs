@@ -1,5 +1,6 @@
 //! The open file: one transaction an entry.
 
+use super::forget::{after, forgotten};
 use super::{JournalError, schema};
 use crate::database::Claim;
 use resumeguard_core::domain::ConnectorId;
@@ -114,12 +115,45 @@ impl Store {
 
     /// The entries of one attempt.
     pub(super) fn entries_of(&mut self, attempt: &AttemptId) -> Result<Vec<Entry>, JournalError> {
+        self.with(|connection, path| read(connection, path, Some(attempt)))
+    }
+
+    /// Everything that the open file holds.
+    pub(super) fn entries(&mut self) -> Result<Vec<Entry>, JournalError> {
+        self.with(|connection, path| read(connection, path, None))
+    }
+
+    /// Bytes that are in use.
+    pub(super) fn bytes(&mut self) -> Result<u64, JournalError> {
+        const IN_USE: &str = "SELECT (page_count - freelist_count) * page_size
+            FROM pragma_page_count, pragma_freelist_count, pragma_page_size";
+        self.with(|connection, path| {
+            let bytes = connection.query_row(IN_USE, [], |row| row.get::<_, i64>(0));
+            let bytes = bytes.map_err(|cause| JournalError::sqlite(path, cause))?;
+            Ok(u64::try_from(bytes).unwrap_or(0))
+        })
+    }
+
+    /// Changes the file otherwise than by appending; what it holds is read anew after that.
+    pub(super) fn changed_by(
+        &mut self,
+        change: impl FnOnce(&mut Connection) -> rusqlite::Result<bool>,
+    ) -> Result<bool, JournalError> {
+        let Some(Open { mut connection, .. }) = self.open.take() else { return Err(JournalError::Closed) };
+        change(&mut connection).map_err(|cause| JournalError::sqlite(&self.claim.path, cause))
+    }
+
+    /// Reads; after a failure the file is opened anew.
+    fn with<T>(
+        &mut self,
+        look: impl FnOnce(&Connection, &Path) -> Result<T, JournalError>,
+    ) -> Result<T, JournalError> {
         let Some(Open { connection, .. }) = &self.open else { return Err(JournalError::Closed) };
-        let entries = read(connection, &self.claim.path, Some(attempt));
-        if entries.is_err() {
+        let seen = look(connection, &self.claim.path);
+        if seen.is_err() {
             self.open = None;
         }
-        entries
+        seen
     }
 
     fn changed(&self) -> JournalError {
@@ -127,7 +161,7 @@ impl Store {
     }
 }
 
-fn insert(
+pub(super) fn insert(
     transaction: &Transaction<'_>,
     entry: &Entry,
     connector: Option<&ConnectorId>,
@@ -191,15 +225,17 @@ fn read(
     let mut select = connection
         .prepare("SELECT seq, at_ms, event, json FROM entry WHERE ?1 IS NULL OR attempt = ?1 ORDER BY seq")
         .map_err(failed)?;
+    let forgotten = forgotten(connection).map_err(failed)?;
     let mut rows = select.query([attempt.map(|attempt| &attempt.0)]).map_err(failed)?;
-    let mut entries: Vec<Entry> = Vec::new();
+    let (mut entries, mut last) = (Vec::new(), 0_i64);
     while let Some(row) = rows.next().map_err(failed)? {
         let seq = row.get(0).map_err(failed)?;
         let raw = Raw::of(row).map_err(|cause| JournalError::entry(path, seq, cause))?;
-        let before = entries.last().map_or(0, |entry| entry.seq);
-        if attempt.is_none() && u64::try_from(seq) != Ok(before + 1) {
-            return Err(JournalError::entry(path, i64::try_from(before + 1).unwrap_or(seq), "it is missing"));
+        let next = after(&forgotten, last);
+        if attempt.is_none() && seq != next {
+            return Err(JournalError::entry(path, next, "it is missing"));
         }
+        last = seq;
         entries.push(raw.entry(path)?);
     }
     if attempt.is_none() && entries.is_empty() {

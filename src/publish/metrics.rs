@@ -17,11 +17,22 @@ pub struct Own {
     pub passes: u64,
     /// How long they took, seconds.
     pub durations: prometheus::Histogram,
+    /// How the configuration was last read; `None` before anybody has said.
+    pub reload: Option<Reload>,
+}
+
+/// How the configuration was last read, at the start or again.
+#[derive(Debug, Clone, Copy)]
+pub struct Reload {
+    /// Whether it could be used.
+    pub successful: bool,
+    /// When the one that holds was read, seconds since 1970.
+    pub at: i64,
 }
 
 impl Default for Own {
     fn default() -> Self {
-        Self { passes: 0, durations: Meter::new("", "").durations }
+        Self { passes: 0, durations: Meter::new("", "").durations, reload: None }
     }
 }
 
@@ -236,10 +247,14 @@ pub fn own<'a>(meters: impl Iterator<Item = &'a Meter>, own: &Own) -> Vec<u8> {
     pass.add_histogram(&[], &own.durations);
     let mut passes = Family::counter("passes_total", "Passes made since the daemon started.");
     passes.add(&[], count_as_f64(own.passes));
+    let mut reloaded = Family::gauge("config_last_reload_successful", "Whether the configuration could be used when it was last read, at the start or again.");
+    reloaded.add_known(&[], own.reload.map(|reload| one_if(reload.successful)));
+    let mut reloaded_at = Family::gauge("config_last_reload_success_timestamp_seconds", "When the configuration that holds was read, seconds since 1970.");
+    reloaded_at.add_known(&[], own.reload.map(|reload| as_f64(reload.at)));
     let mut build = Family::gauge("build_info", "The daemon's version and that of the librdkafka it was built with. Always 1.");
     let librdkafka = rdkafka::util::get_rdkafka_version().1;
     build.add(&[("version", env!("CARGO_PKG_VERSION")), ("librdkafka", &librdkafka)], 1.0);
-    encode(vec![up, reads, failures, success, durations, pass, passes, build])
+    encode(vec![up, reads, failures, success, durations, pass, passes, reloaded, reloaded_at, build])
 }
 
 /// Metrics of plans; they go stale with the pass that they were made after.
@@ -273,10 +288,9 @@ pub fn recovery(seen: &Seen<'_>) -> Vec<u8> {
     let mut attempts = Family::counter("recovery_attempts_total", "Attempts at recovering a connector that were begun, by strategy.");
     let mut failures = Family::counter("recovery_failures_total", "Attempts that failed, whether or not everything could be put back, by strategy.");
     for strategy in Strategy::ALL {
-        let of_it = || seen.ledger.attempts.iter().filter(|attempt| attempt.plan.strategy == strategy);
-        let failed = of_it().filter(|attempt| attempt.ended.as_ref().is_some_and(|(ended, _, _)| ended.is_failure()));
-        attempts.add(&[("strategy", strategy.code())], length_as_f64(of_it().count()));
-        failures.add(&[("strategy", strategy.code())], length_as_f64(failed.count()));
+        let tally = seen.ledger.tally(strategy);
+        attempts.add(&[("strategy", strategy.code())], count_as_f64(tally.attempts));
+        failures.add(&[("strategy", strategy.code())], count_as_f64(tally.failures));
     }
     let mut open = Family::gauge("recovery_in_progress", "Attempts that have been begun and have not ended.");
     open.add(&[], length_as_f64(seen.ledger.open_attempts().count()));

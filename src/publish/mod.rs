@@ -8,6 +8,7 @@ pub mod page;
 pub mod recovery;
 pub mod status;
 pub mod story;
+pub mod systemd;
 pub mod table;
 mod words;
 
@@ -17,7 +18,11 @@ pub(crate) use words::time;
 use crate::clock::Clock;
 use arc_swap::ArcSwapOption;
 use axum::body::Bytes;
+use axum::http::HeaderValue;
+use http::stream::Listeners;
+use status::{Status, Tokens};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// One pass, rendered.
@@ -29,10 +34,35 @@ pub struct Published {
     pub subjects: Bytes,
     /// Metrics of sources and of the daemon itself.
     pub own: Bytes,
-    /// `/api/v1/status`.
+    /// `/api/v1/status` as everybody may see it.
     pub status: Bytes,
+    /// Its ETag.
+    pub etag: HeaderValue,
+    /// The same with tokens and traces, to draw lists from.
+    pub seen: Arc<Status>,
     /// `/`.
     pub page: Bytes,
+}
+
+impl Published {
+    /// A pass at this uptime, with its metrics and its page. `seen` holds tokens and traces.
+    #[must_use]
+    pub fn new(at: Duration, seen: Status, subjects: Vec<u8>, own: Vec<u8>, page: String) -> Self {
+        let hidden = seen.clone().shown(Tokens::Hidden);
+        let status = serde_json::to_vec(&hidden).unwrap_or_else(|error| {
+            tracing::error!(%error, "the status could not be written as JSON");
+            Vec::new()
+        });
+        Self {
+            at,
+            subjects: subjects.into(),
+            own: own.into(),
+            etag: http::etag(&status),
+            status: status.into(),
+            seen: Arc::new(seen),
+            page: page.into(),
+        }
+    }
 }
 
 /// The newest rendering, shared with whoever serves it.
@@ -42,8 +72,14 @@ pub struct Board {
     clock: Clock,
     /// Uptime at which it was hung up.
     begun: Duration,
-    /// Older than this, nothing is said of connectors any more.
-    stale_after: Duration,
+    /// Older than this, nothing is said of connectors any more; milliseconds.
+    stale_after: Arc<AtomicU64>,
+    pub(in crate::publish) listeners: Listeners,
+}
+
+/// A rendering counts for three intervals.
+fn stale_after(interval: Duration) -> u64 {
+    u64::try_from((interval * 3).as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Board {
@@ -54,13 +90,25 @@ impl Board {
             newest: Arc::new(ArcSwapOption::empty()),
             clock,
             begun: clock.uptime(),
-            stale_after: interval * 3,
+            stale_after: Arc::new(AtomicU64::new(stale_after(interval))),
+            listeners: Listeners::default(),
         }
     }
 
-    /// Replaces the newest rendering.
+    /// Passes come at another interval from now on.
+    pub fn reconfigure(&self, interval: Duration) {
+        self.stale_after.store(stale_after(interval), Ordering::Relaxed);
+    }
+
+    fn stale_after(&self) -> Duration {
+        Duration::from_millis(self.stale_after.load(Ordering::Relaxed))
+    }
+
+    /// Replaces the newest rendering, and tells those who listen what has changed.
     pub fn put(&self, published: Published) {
-        self.newest.store(Some(Arc::new(published)));
+        let published = Arc::new(published);
+        let before = self.newest.swap(Some(Arc::clone(&published)));
+        self.listeners.tell(before.as_ref().map(|before| &*before.seen), &published.seen);
     }
 
     /// The newest rendering, if there is one.
@@ -72,14 +120,14 @@ impl Board {
     /// Whether a rendering is so old that what it says of connectors may be wrong.
     #[must_use]
     pub fn is_stale(&self, published: &Published) -> bool {
-        self.age(published) > self.stale_after
+        self.age(published) > self.stale_after()
     }
 
     /// Whether passes advance: the last one, or the start, is recent.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         let last = self.newest().map_or(self.begun, |published| published.at);
-        self.clock.uptime().saturating_sub(last) <= self.stale_after
+        self.clock.uptime().saturating_sub(last) <= self.stale_after()
     }
 
     fn age(&self, published: &Published) -> Duration {

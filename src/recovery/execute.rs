@@ -3,8 +3,9 @@
 use super::walk::Walk;
 use super::{Freeze, Reach, world};
 use crate::clock::Clock;
-use crate::config::Hooks;
+use crate::config::{Config, Hooks};
 use crate::journal::{Journal, JournalError};
+use arc_swap::ArcSwap;
 use resumeguard_core::domain::ConnectorId;
 use resumeguard_core::recovery::{Actor, AttemptId, Ended, Event, Plan, World};
 use std::sync::Arc;
@@ -21,21 +22,45 @@ pub struct Settings {
     pub hooks: Hooks,
 }
 
+impl Settings {
+    /// Those of a configuration.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        Self {
+            offset_flush: config.thresholds.offset_flush,
+            stable_for: config.recovery.policies.stable_for,
+            hooks: config.recovery.hooks.clone(),
+        }
+    }
+}
+
 /// Carries plans out; may be cloned. One attempt at a time in each Connect cluster is whoever calls it to see to.
 #[derive(Debug, Clone)]
 pub struct Executor {
     pub(super) journal: Journal,
     pub(super) freeze: Freeze,
     pub(super) reach: Reach,
-    pub(super) settings: Arc<Settings>,
+    settings: Arc<ArcSwap<Settings>>,
     pub(super) clock: Clock,
 }
 
 impl Executor {
-    /// Everything is written down in this journal, and nothing is done while this freezes.
+    /// Everything is written down in this journal, and nothing is done while this freezes. The settings may be replaced at any
+    /// moment.
     #[must_use]
-    pub fn new(journal: Journal, freeze: Freeze, reach: Reach, settings: Settings, clock: Clock) -> Self {
-        Self { journal, freeze, reach, settings: Arc::new(settings), clock }
+    pub fn new(
+        journal: Journal,
+        freeze: Freeze,
+        reach: Reach,
+        settings: Arc<ArcSwap<Settings>>,
+        clock: Clock,
+    ) -> Self {
+        Self { journal, freeze, reach, settings, clock }
+    }
+
+    /// The settings as they are now.
+    pub(super) fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
     }
 
     /// Writes down that a plan is going to be carried out, and nothing else.

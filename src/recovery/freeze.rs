@@ -1,10 +1,12 @@
 //! The switch that stops all recovery. Whatever cannot be looked at counts as switched: a switch that fails open is none.
 
 use crate::clock::Clock;
+use crate::config::Recovery;
 use arc_swap::ArcSwap;
 use resumeguard_core::recovery::Ledger;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -19,11 +21,15 @@ const REASON_BYTES: u64 = 200;
 /// Whether all recovery is stopped; may be cloned.
 #[derive(Debug, Clone)]
 pub struct Freeze {
-    configured: bool,
+    configured: Arc<AtomicBool>,
+    files: Files,
     clock: Clock,
     /// When the last look was begun (uptime), and what it found; `None` before the first.
     seen: Arc<ArcSwap<Option<Look>>>,
 }
+
+/// Which files are looked at; others may take their place.
+type Files = Arc<ArcSwap<Vec<PathBuf>>>;
 
 #[derive(Debug)]
 struct Look {
@@ -39,7 +45,16 @@ impl Freeze {
     /// stand on a file system that is not mounted.
     #[must_use]
     pub fn watch(files: Vec<PathBuf>, configured: bool, clock: Clock) -> Self {
-        Self::watch_by(move || files.iter().find_map(|file| look(file)), configured, clock)
+        let files: Files = Arc::new(ArcSwap::from_pointee(files));
+        let looked_at = Arc::clone(&files);
+        let look = move || looked_at.load().iter().find_map(|file| look(file));
+        Self { files, ..Self::watch_by(look, configured, clock) }
+    }
+
+    /// What another configuration says holds from now on; other files from the next look.
+    pub fn reconfigure(&self, recovery: &Recovery) {
+        self.files.store(Arc::new(recovery.freeze_files.clone()));
+        self.configured.store(recovery.freeze, Ordering::SeqCst);
     }
 
     fn watch_by(look: impl Fn() -> Option<String> + Send + 'static, configured: bool, clock: Clock) -> Self {
@@ -51,13 +66,13 @@ impl Freeze {
             // Nothing was seen, and nothing will be: it stays frozen.
             tracing::error!(%error, "the freeze files cannot be looked at: recovery stays frozen");
         }
-        Self { configured, clock, seen }
+        Self { configured: Arc::new(AtomicBool::new(configured)), files: Files::default(), clock, seen }
     }
 
     /// Why recovery is frozen; `None` where it is not. Never blocks.
     #[must_use]
     pub fn reason(&self, ledger: &Ledger) -> Option<String> {
-        if self.configured {
+        if self.configured.load(Ordering::SeqCst) {
             return Some("recovery.freeze is set in the configuration".to_owned());
         }
         self.by_file().or_else(|| ledger.frozen.as_ref().map(|(by, reason)| format!("{by}: {reason}")))
@@ -139,7 +154,7 @@ fn first_line(file: &Path) -> Option<String> {
 mod tests {
     use super::*;
     use resumeguard_core::recovery::{Actor, Entry, Event};
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     /// Waits until that is so; how long it took.
     fn until(clock: Clock, what: impl Fn() -> bool) -> Duration {

@@ -35,7 +35,7 @@ impl Walk<'_> {
         let stop = turn.step == Step::StopWorker;
         let event = if stop { "stop_worker" } else { "start_worker" };
         let environment = hooks::environment(event, attempt, None, None);
-        let timeout = self.executor.settings.hooks.timeout;
+        let timeout = self.executor.settings().hooks.timeout;
         let Some(ordering) = writer.unless_frozen(|| worker.order(stop, timeout, environment)) else {
             return Sent::Held;
         };

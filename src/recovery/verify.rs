@@ -20,7 +20,7 @@ const SETTLES: Duration = Duration::from_secs(60);
 impl Walk<'_> {
     /// Until a token that is newer than everything this attempt knows is stored.
     pub(super) async fn await_stored(&mut self, attempt: &Attempt, hands: &Hands) -> Outcome {
-        let limit = STORES.max(self.executor.settings.offset_flush * 3 + SETTLES);
+        let limit = STORES.max(self.executor.settings().offset_flush * 3 + SETTLES);
         let (clock, away) = (self.executor.clock, Away::new(attempt, Phase::Forward));
         let (mut wait, mut copying) = (Wait::new(clock, limit, &away), Wait::new(clock, COPIES, &away));
         loop {
@@ -51,8 +51,8 @@ impl Walk<'_> {
 
     /// Until it has been well for as long as the policy wants.
     pub(super) async fn verify(&mut self, attempt: &Attempt, hands: &Hands) -> Outcome {
-        let stable = self.executor.settings.stable_for;
-        let limit = self.executor.settings.offset_flush * 2 + stable + SETTLES;
+        let stable = self.executor.settings().stable_for;
+        let limit = self.executor.settings().offset_flush * 2 + stable + SETTLES;
         let away = Away::new(attempt, Phase::Forward);
         let mut wait = Wait::new(self.executor.clock, limit, &away);
         let (mut well, mut running) = (None, None);

@@ -270,7 +270,7 @@ impl<'a> Walk<'a> {
         } else {
             tracing::warn!(%connector, attempt = %self.id, strategy, ended = ended.code(), lost_seconds, "recovery ended: {says}");
         }
-        self.executor.settings.hooks.after(attempt, ended, lost).await;
+        self.executor.settings().hooks.after(attempt, ended, lost).await;
         Ok(ended)
     }
 
@@ -295,7 +295,7 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         self.before_hook_ran = true;
-        self.executor.settings.hooks.before(attempt).await
+        self.executor.settings().hooks.before(attempt).await
     }
 
     /// Why nothing may be done now.

@@ -15,7 +15,7 @@ use resumeguard_core::domain::{
     pick_live, pick_live_of_debezium,
 };
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 /// Reads the world.
@@ -75,6 +75,46 @@ impl Observer {
             known: BTreeMap::new(),
             prober: config.poll.probe.then(|| Prober::new(config.poll.interval)),
         })
+    }
+
+    /// Reads by another configuration from the next pass on. What is configured as before goes on as it was: a topic that has been
+    /// read is not read again, and what a Connect that is away has listed stays known.
+    ///
+    /// # Errors
+    /// Where no HTTP client can be made; then nothing has changed.
+    pub fn reconfigure(&mut self, config: &Config) -> Result<(), super::connect::ConnectError> {
+        let new: Vec<Option<ConnectReader>> = config
+            .connect
+            .iter()
+            .map(|cluster| {
+                let as_before = self.connects.iter().any(|connect| connect.is_of(cluster, &config.poll));
+                (!as_before).then(|| ConnectReader::new(cluster, &config.poll)).transpose()
+            })
+            .collect::<Result<_, _>>()?;
+        let mut before: HashMap<String, ConnectReader> = std::mem::take(&mut self.connects)
+            .into_iter()
+            .map(|connect| (connect.name().to_owned(), connect))
+            .collect();
+        let kept = config.connect.iter().zip(new);
+        self.connects =
+            kept.filter_map(|(cluster, new)| new.or_else(|| before.remove(&cluster.name))).collect();
+        self.deployments.reconfigure(config.poll.sizes_every);
+        self.rules = AccessRules::new(config);
+        self.configured = config.mongodb.iter().flat_map(Access::configured).collect();
+        self.rotation = Rotation::new(config);
+        if config.poll.interval != self.interval || config.poll.probe != self.prober.is_some() {
+            self.prober = config.poll.probe.then(|| Prober::new(config.poll.interval));
+        }
+        self.interval = config.poll.interval;
+        Ok(())
+    }
+
+    /// Knows a connector of a worker that may be down, by what was written down of it before it went down.
+    pub fn assume(&mut self, id: &ConnectorId, config: &BTreeMap<String, String>) {
+        let of_it = self.connects.iter_mut().find(|connect| connect.name() == id.connect_cluster);
+        if let Some(connect) = of_it.filter(|connect| connect.worker().is_some()) {
+            connect.assume(&id.connector, config);
+        }
     }
 
     /// One pass. It ends within the interval, whatever the sources do.
@@ -187,7 +227,7 @@ impl Observer {
             let id = ConnectorId::new(connect.name(), name);
             ConnectorFacts::never_listed(id, MONGO_SOURCE, OffsetsFrom::File)
         });
-        known.chain(never_listed.filter(|_| listed.is_empty())).collect()
+        known.chain(never_listed.filter(|_| !connect.was_listed())).collect()
     }
 
     fn connector(

@@ -11,15 +11,22 @@
 
 mod cli;
 mod config;
+mod dashboards;
 mod decode;
 mod fake_connect;
 mod faults;
 mod golden;
 mod history;
+mod http;
 mod journal;
+#[path = "../program/leaks.rs"]
+mod leaks;
 mod probe;
 mod products;
+mod promql;
 mod recovery;
+mod rules;
 mod scale;
 mod security;
+mod service;
 mod tidy;

@@ -9,20 +9,26 @@
 )]
 
 mod access;
+mod alerts;
 mod auto;
 mod daemon;
 mod election;
 mod gate;
 mod history;
+mod kafka_security;
 mod keys;
+#[path = "../program/leaks.rs"]
+mod leaks;
 mod members;
 mod names;
+mod offsets_faults;
 mod offsets_topic;
 mod people;
 mod probe;
 mod proxy;
 mod recovery;
 mod rights;
+mod rules;
 mod scrape;
 mod secured;
 mod seed;

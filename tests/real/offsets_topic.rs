@@ -5,7 +5,7 @@ use crate::shared::{LONG, Shared, nothing};
 use resumeguard::daemon::Watch;
 use resumeguard_core::domain::{ConnectorReport, OffsetsFrom, Snapshot, Verdict, Why};
 use serde_json::json;
-use xtask::{Connect, Seen, wait_until};
+use xtask::{Connect, Progress, Seen, Stack, StackSpec, wait_until};
 
 /// The same Connect cluster twice: by REST, and by its topic.
 pub(crate) fn both(url: &str, bootstrap: &str) -> String {
@@ -92,4 +92,43 @@ async fn rest_and_topic_tell_the_same() {
     assert_eq!(of(&snapshot, "topic", "equal").position.as_ref().unwrap().time.t, 0x5E8D_B54F);
     // Whoever uses the name next does not begin there.
     connect.delete_offsets("equal").await.unwrap();
+}
+
+/// A worker with exactly-once support writes positions in transactions, and a connector's own topic as well as its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn so_they_do_for_a_worker_with_exactly_once_support() {
+    let _first = rustls::crypto::ring::default_provider().install_default().is_ok();
+    let spec =
+        StackSpec::unique("test-exactly-once").with_worker_property("exactly.once.source.support", "enabled");
+    let stack = Stack::start(spec, &Progress::silent()).await.unwrap();
+    let connect = stack.connect().unwrap();
+    let names = ["in-the-workers", "in-its-own"];
+    for name in names {
+        let own = json!({ "offsets.storage.topic": "own-offsets" });
+        let more = if name == "in-its-own" { own } else { nothing() };
+        let namespace = format!("once.{name}");
+        let config = xtask::source_config(stack.mongod().uri(), &namespace, &more);
+        connect.put_config(name, &config).await.unwrap();
+        wait_until("a position", LONG, async || {
+            stack.mongod().insert(&namespace, mongodb::bson::doc! { "of": name }).await?;
+            let stored = connect.offsets(name).await?;
+            Ok(if stored.is_empty() { Seen::Not("none".to_owned()) } else { Seen::Yes(()) })
+        })
+        .await
+        .unwrap();
+        stop(connect, name).await;
+    }
+    let mut watch = watch(&both(connect.url(), stack.kafka_bootstrap().unwrap()));
+    let snapshot = caught_up(&mut watch).await;
+    for name in names {
+        same(&snapshot, name);
+        assert!(of(&snapshot, "topic", name).position.is_some(), "{name}");
+    }
+    // What is altered goes to the connector's own topic first: only that one has it for certain.
+    let ns = json!({ "ns": connect.offsets("in-its-own").await.unwrap()[0].partition["ns"] });
+    let token = json!({ "_id": "{\"_data\": \"825E8DB54F000000012B0229296E04\"}" });
+    connect.patch_offsets("in-its-own", &ns, &token).await.unwrap();
+    let snapshot = watch.pass().await;
+    same(&snapshot, "in-its-own");
+    assert_eq!(of(&snapshot, "topic", "in-its-own").position.as_ref().unwrap().time.t, 0x5E8D_B54F);
 }

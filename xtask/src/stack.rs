@@ -35,10 +35,10 @@ pub struct StackSpec {
     pub workers: usize,
     /// Properties of every worker, which win over ours.
     pub worker_properties: Vec<(String, String)>,
-    /// TLS everywhere, and nobody without credentials ([`crate::Account`], [`crate::Certificates`]).
-    pub secured: bool,
     /// What it is made of.
     pub versions: Versions,
+    /// TLS everywhere, and nobody without credentials ([`crate::Account`], [`crate::Certificates`]).
+    pub secured: bool,
 }
 
 impl StackSpec {
@@ -51,8 +51,8 @@ impl StackSpec {
             replica_set: ReplicaSetSpec::default(),
             workers: 1,
             worker_properties: Vec::new(),
-            secured: false,
             versions: Versions::default(),
+            secured: false,
         }
     }
 

@@ -85,22 +85,49 @@ async fn a_connector_stores_a_token_that_the_oplog_leaves_behind() {
 const QUICK_ROWS: [&str; 6] =
     ["pause_restart", "pause_resume", "idle", "malformed", "namespace_changed", "future"];
 
+/// Runs a command of `cargo xtask` on the stack that `cargo xtask test` has brought up, where there is one.
+fn xtask(arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.args(arguments);
+    if let Some(stack) = std::env::var_os("RESUMEGUARD_TEST_STACK") {
+        command.arg("--stack").arg(stack);
+    }
+    let output = command.output().unwrap();
+    let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    (output.status.code(), said.concat())
+}
+
+/// One after the other: both build the program, with other features.
 #[test]
-fn faults_are_detected_in_time_and_nothing_is_raised_on_healthy_connectors() {
-    let matrix = |rows: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-        command.arg("matrix").arg("--only").args(rows);
-        // The stack that `cargo xtask test` has brought up, where there is one.
-        if let Some(stack) = std::env::var_os("RESUMEGUARD_TEST_STACK") {
-            command.arg("--stack").arg(stack);
-        }
-        let output = command.output().unwrap();
-        let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-        (output.status.code(), said.concat())
-    };
+fn the_matrices_hold_in_their_short_forms() {
+    detects();
+    outlives_kills();
+}
+
+/// Killed at the moments at which a second try would do harm, nothing is done twice and nothing stays half done.
+fn outlives_kills() {
+    let (code, said) = xtask(&["kill-matrix", "--short"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("4 of 4 as they must be"), "{said}");
+    println!("{said}");
+}
+
+/// Faults are detected in time, and nothing is raised on healthy connectors.
+fn detects() {
+    let matrix = |rows: &[&str]| xtask(&[&["matrix", "--only"], rows].concat());
     let (code, said) = matrix(&["no such row"]);
     assert!(code == Some(1) && said.contains("no row is called like no such row"), "{code:?} {said}");
     let (code, said) = matrix(&QUICK_ROWS);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("11 of 11 as expected") && said.contains(" 0 alarms"), "{said}");
+}
+
+/// Two combinations of versions; all of them are `cargo xtask compat`.
+#[test]
+fn older_and_newer_parts_do_what_was_foretold() {
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask")).args(["compat", "--short"]).output().unwrap();
+    let said =
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("2 of 2 combinations as foretold"), "{said}");
 }

@@ -388,16 +388,14 @@ impl Values<'_> {
     /// Straight into its place.
     #[inline]
     fn uuid(&mut self, into: &mut Option<Uuid>) -> Result<(), Error> {
-        match self.reader.rest() {
-            [byte::BINARY, 16, UUID_SUBTYPE, rest @ ..] if rest.len() >= 16 => {
-                if let Some((uuid, rest)) = rest.split_first_chunk() {
-                    *into = Some(Uuid(*uuid));
-                    self.reader.go_on(rest);
-                }
-                Ok(())
-            }
-            _ => self.any_binary().map(|uuid| *into = Some(uuid)),
+        if let [byte::BINARY, 16, UUID_SUBTYPE, rest @ ..] = self.reader.rest()
+            && let Some((uuid, rest)) = rest.split_first_chunk()
+        {
+            *into = Some(Uuid(*uuid));
+            self.reader.go_on(rest);
+            return Ok(());
         }
+        self.any_binary().map(|uuid| *into = Some(uuid))
     }
 
     #[cold]
@@ -409,5 +407,47 @@ impl Values<'_> {
             (UUID_SUBTYPE, Ok(bytes)) => Ok(Uuid(bytes)),
             _ => Err(self.reader.error_at(ErrorKind::NotAUuid { subtype, length: bytes.len() }, start)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_usual_header_is_read_at_one_look() {
+        let event = Some(TokenType::Event);
+        let mark = Some(TokenType::HighWaterMark);
+        for (header, expected) in [
+            (&[0x2B, 2, 0x2C, 1, 0, 0x29, 0x6E, 9][..], Some((Format::V1, event, Some(false)))),
+            (&[0x2B, 2, 0x2C, 1, 0, 0x29, 0x6F, 9], Some((Format::V1, event, Some(true)))),
+            (&[0x2B, 4, 0x2C, 1, 0, 0x29, 0x6E, 9], Some((Format::V2, event, Some(false)))),
+            (&[0x2B, 4, 0x2C, 1, 0, 0x29, 0x6F, 9], Some((Format::V2, event, Some(true)))),
+            (&[0x2B, 2, 0x29, 0x29, 0x6E, 9], Some((Format::V1, mark, Some(false)))),
+            (&[0x2B, 4, 0x29, 0x29, 0x6E, 9], Some((Format::V2, mark, Some(false)))),
+            // A mark of an invalidate event; another version, type, ordinal; no boolean.
+            (&[0x2B, 2, 0x29, 0x29, 0x6F, 9], None),
+            (&[0x2B, 6, 0x2C, 1, 0, 0x29, 0x6E, 9], None),
+            (&[0x2B, 2, 0x2C, 1, 2, 0x29, 0x6E, 9], None),
+            (&[0x2B, 2, 0x2C, 1, 0, 0x2B, 2, 0x6E, 9], None),
+            (&[0x2B, 2, 0x2C, 1, 0, 0x29, 0x70, 9], None),
+        ] {
+            let mut values = Values::new(Reader::new(header, 0, Field::Version));
+            let mut token = Token::new(Format::Unknown);
+            let is_usual = usual_header(&mut values, &mut token);
+            let read = (token.format, token.token_type, token.from_invalidate);
+            let rest = if is_usual { &[9][..] } else { header };
+            assert_eq!((is_usual.then_some(read), values.reader.rest()), (expected, rest), "{header:02X?}");
+            assert_eq!(token.txn_op_index, is_usual.then_some(0));
+        }
+        let mut values = Values::new(Reader::new(&[0x2B, 2, 0x29, 0x29, 0x6E], 0, Field::Version));
+        values.take_type_bits(&[0x40]).unwrap();
+        assert!(!usual_header(&mut values, &mut Token::new(Format::Unknown)));
+    }
+
+    #[test]
+    fn an_identifier_is_first_taken_for_what_most_are() {
+        assert!(matches!(Identifier::usual(Format::V1), Identifier::DocumentKey(_)));
+        assert!(matches!(Identifier::usual(Format::V2), Identifier::Event(_)));
     }
 }

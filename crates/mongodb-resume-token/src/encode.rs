@@ -151,5 +151,5 @@ fn write_index(writer: &mut Writer, index: u32) -> Result<(), Error> {
 fn write_identifier(writer: &mut Writer, identifier: &Identifier) -> Result<(), Error> {
     identifier.document().view().whole()?;
     writer.bytes.push(byte::OBJECT);
-    writer.document(identifier.document().view(), 0).map_err(Error::joined)
+    writer.document(identifier.document().view()).map_err(Error::joined)
 }

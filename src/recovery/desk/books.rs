@@ -2,15 +2,20 @@
 
 use crate::clock::Clock;
 use crate::config::Recovery;
-use crate::journal::{self, Journal};
+use crate::journal::{self, Bounds, Journal};
 use crate::recovery::Executor;
 use arc_swap::ArcSwap;
 use resumeguard_core::recovery::Mode;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 type Opened = Result<(Journal, Executor), String>;
+
+/// Between two looks for what ended long ago, seconds; reading a journal of 64 MiB takes a second.
+const FORGETS: u64 = 12 * 3600;
+/// A command that acts by itself ends before that.
+const FIRST_FORGETS: u64 = 600;
 
 /// How an executor is made for a journal.
 type Make = Box<dyn Fn(Journal) -> Executor + Send + Sync>;
@@ -23,6 +28,9 @@ pub(super) struct Books {
     opened: ArcSwap<Opened>,
     opening: AtomicBool,
     make: Make,
+    bounds: Bounds,
+    /// Uptime in seconds when what ended long ago was last looked for; 0: not yet.
+    forgot: AtomicU64,
     clock: Clock,
 }
 
@@ -44,7 +52,8 @@ impl Books {
             Some(directory) => (Some(directory.clone()), "it is being opened"),
         };
         let opened = ArcSwap::from_pointee(Err(why.to_owned()));
-        let books = Self { directory, opened, opening: AtomicBool::new(false), make, clock };
+        let (opening, bounds, forgot) = (AtomicBool::new(false), config.journal, AtomicU64::new(0));
+        let books = Self { directory, opened, opening, make, bounds, forgot, clock };
         if let Err(why) = books.try_open().await
             && config.policies.greatest_mode() >= Mode::Approve
         {
@@ -67,6 +76,22 @@ impl Books {
         self.opened.store(Arc::new(opened.map(|journal| (journal.clone(), (self.make)(journal)))));
         self.opening.store(false, Ordering::SeqCst);
         outcome
+    }
+
+    /// Has the journal forget what ended long ago, twice a day; the first time some passes after the start.
+    pub(super) async fn forget(&self) {
+        let (now, last) = (self.clock.uptime().as_secs(), self.forgot.load(Ordering::SeqCst));
+        let due = now.saturating_sub(last) >= if last == 0 { FIRST_FORGETS } else { FORGETS };
+        let taken = || self.forgot.compare_exchange(last, now, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        let Ok(journal) = self.journal() else { return };
+        if !due || !taken() {
+            return;
+        }
+        match journal.forget(self.bounds).await {
+            Ok(true) => tracing::info!("attempts that ended long ago have left the journal"),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "what ended long ago stays in the journal for now"),
+        }
     }
 
     /// Whether there is one that could not be opened yet.

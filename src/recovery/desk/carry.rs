@@ -33,6 +33,8 @@ impl Desk {
         if journal.problem().is_some() {
             return;
         }
+        let desk = self.clone();
+        tokio::spawn(async move { desk.0.books.forget().await });
         self.freeze_on_a_mass_failure();
         for attempt in journal.ledger().open_attempts() {
             if let Some(place) = self.place(&attempt.plan.connector.connect_cluster) {
@@ -67,8 +69,9 @@ impl Desk {
     /// What a person has approved goes before what policy chooses.
     fn may_begin(&self, planned: &Planned) -> Option<(Plan, Actor, String)> {
         let ledger = self.ledger();
-        let word =
-            |plan: &Plan| ledger.approval(&plan.id, self.now_ms(), self.0.policies.approval_expires).cloned();
+        let word = |plan: &Plan| {
+            ledger.approval(&plan.id, self.now_ms(), self.orders().policies.approval_expires).cloned()
+        };
         let approved =
             candidates(planned).filter(|(_, blockers)| blockers.is_empty()).find_map(|(plan, _)| {
                 let word = word(plan)?;
@@ -112,9 +115,9 @@ impl Desk {
             let open = ledger.open_attempts().any(|open| of_it(&open.plan.connector.connect_cluster));
             blockers.extend(open.then_some(Blocker::Busy));
         } else {
-            blockers.extend(blockers_of_history(&plan, &ledger, &self.0.policies, self.now_ms()));
+            blockers.extend(blockers_of_history(&plan, &ledger, &self.orders().policies, self.now_ms()));
             let age = self.0.clock.uptime().saturating_sub(self.0.plans.load().1);
-            blockers.extend((age > self.0.stale_after).then_some(Blocker::StaleFacts));
+            blockers.extend((age > self.orders().stale_after).then_some(Blocker::StaleFacts));
         }
         blockers.extend(self.frozen().map(|reason| Blocker::Frozen { reason }));
         if !blockers.is_empty() {
@@ -146,11 +149,11 @@ impl Desk {
 
     /// Why an attempt that was begun may not lead on any more: what it has changed is only put back then.
     fn forbids(&self, plan: &Plan) -> Option<String> {
-        let mode = self.0.policies.rule(&plan.connector, plan.trigger).mode;
+        let mode = self.orders().policies.rule(&plan.connector, plan.trigger).mode;
         if mode < Mode::Approve {
             return Some(format!("recovery.mode has become {}", mode.code()));
         }
-        match self.0.managed_by.get(&plan.connector.connect_cluster).copied().flatten() {
+        match self.orders().managed_by.get(&plan.connector.connect_cluster).copied().flatten() {
             Some(ManagedBy::None) => None,
             Some(by) => Some(format!("its Connect cluster is managed by {}", by.code())),
             None => Some("nobody says any more who keeps its connectors as they are".to_owned()),

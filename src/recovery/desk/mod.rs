@@ -27,18 +27,35 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub struct Desk(Arc<Inner>);
 
+/// What a configuration says of recovery; another one may take its place at any moment.
 #[derive(Debug)]
-struct Inner {
+struct Orders {
     policies: Policies,
     /// Who keeps each Connect cluster's connectors as they are.
     managed_by: BTreeMap<String, Option<ManagedBy>>,
+    /// Uptime after which nobody acts on plans any more.
+    stale_after: Duration,
+}
+
+impl Orders {
+    fn of(config: &Config) -> Self {
+        Self {
+            policies: config.recovery.policies.clone(),
+            managed_by: config.connect.iter().map(|one| (one.name.clone(), one.managed_by)).collect(),
+            stale_after: config.poll.interval * STALE_INTERVALS,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Inner {
+    orders: ArcSwap<Orders>,
+    settings: Arc<ArcSwap<Settings>>,
     books: Books,
     freeze: Freeze,
     reach: Reach,
     /// With the uptime at which they were made.
     plans: ArcSwap<(Arc<Vec<Planned>>, Duration)>,
-    /// After so long nobody acts on them any more.
-    stale_after: Duration,
     sightings: Mutex<Sightings>,
     /// Connect clusters in which an attempt is being begun or walked by this process.
     walking: Mutex<BTreeSet<String>>,
@@ -51,32 +68,46 @@ impl Desk {
     /// The desk of a configuration, with the journal in its directory. Where there is none, plans are made all the same, and
     /// nothing is ever done.
     pub async fn open(config: &Config, clock: Clock) -> Self {
-        let Recovery { policies, freeze, freeze_files, hooks, .. } = &config.recovery;
+        let Recovery { freeze, freeze_files, .. } = &config.recovery;
         let freeze = Freeze::watch(freeze_files.clone(), *freeze, clock);
         let reach = Reach::default();
-        let settings = Settings {
-            offset_flush: config.thresholds.offset_flush,
-            stable_for: policies.stable_for,
-            hooks: hooks.clone(),
-        };
+        let settings = Arc::new(ArcSwap::from_pointee(Settings::of(config)));
         let executor = {
-            let (freeze, reach) = (freeze.clone(), Arc::clone(&reach));
-            move |journal| Executor::new(journal, freeze.clone(), Arc::clone(&reach), settings.clone(), clock)
+            let (freeze, reach, settings) = (freeze.clone(), Arc::clone(&reach), Arc::clone(&settings));
+            move |journal| {
+                Executor::new(journal, freeze.clone(), Arc::clone(&reach), Arc::clone(&settings), clock)
+            }
         };
         let books = Books::open(&config.recovery, Box::new(executor), clock).await;
         Self(Arc::new(Inner {
-            policies: policies.clone(),
-            managed_by: config.connect.iter().map(|one| (one.name.clone(), one.managed_by)).collect(),
+            orders: ArcSwap::from_pointee(Orders::of(config)),
+            settings,
             books,
             freeze,
             reach,
             plans: ArcSwap::default(),
-            stale_after: config.poll.interval * STALE_INTERVALS,
             sightings: Mutex::default(),
             walking: Mutex::default(),
             mass: AtomicBool::new(false),
             clock,
         }))
+    }
+
+    /// What another configuration says of recovery holds from now on: for plans that are made, for attempts under way before
+    /// their next step. The journal stays the one that was opened.
+    pub fn reconfigure(&self, config: &Config) {
+        let before = self.mode();
+        self.0.freeze.reconfigure(&config.recovery);
+        self.0.settings.store(Arc::new(Settings::of(config)));
+        self.0.orders.store(Arc::new(Orders::of(config)));
+        let after = self.mode();
+        if before != after {
+            tracing::warn!(
+                before = before.code(),
+                after = after.code(),
+                "the greatest mode of recovery is another one from now on"
+            );
+        }
     }
 
     /// The plans of the last pass.
@@ -106,13 +137,11 @@ impl Desk {
     /// What may be done at the most.
     #[must_use]
     pub fn mode(&self) -> Mode {
-        self.0.policies.greatest_mode()
+        self.orders().policies.greatest_mode()
     }
 
-    /// What is configured.
-    #[must_use]
-    pub fn policies(&self) -> &Policies {
-        &self.0.policies
+    fn orders(&self) -> Arc<Orders> {
+        self.0.orders.load_full()
     }
 
     /// Why nothing could be written down, where that is so.
@@ -138,8 +167,9 @@ impl Desk {
         details: impl Fn(&ConnectorId) -> Option<Details>,
     ) {
         let (ledger, no_journal, frozen) = (self.ledger(), self.no_journal(), self.frozen());
+        let orders = self.orders();
         let around = Around {
-            policies: &self.0.policies,
+            policies: &orders.policies,
             ledger: &ledger,
             no_journal: no_journal.as_deref(),
             frozen: frozen.as_deref(),
@@ -161,7 +191,7 @@ impl Desk {
             no_journal: no_journal.as_deref(),
             plans: &plans,
             ledger: &ledger,
-            approval_expires: self.0.policies.approval_expires,
+            approval_expires: self.orders().policies.approval_expires,
             now_ms: self.now_ms(),
         })
     }

@@ -146,11 +146,11 @@ impl Desk {
         let known = ledger.attempt(attempt).ok_or_else(|| Refused::NoSuchAttempt(attempt.clone()))?;
         let connector = known.plan.connector.clone();
         let mut blocked = Vec::new();
-        let rule = self.policies().rule(&connector, known.plan.trigger);
+        let rule = self.orders().policies.rule(&connector, known.plan.trigger);
         if rule.mode < Mode::Approve {
             blocked.push(Blocker::PlanOnly);
         }
-        match self.0.managed_by.get(&connector.connect_cluster).copied().flatten() {
+        match self.orders().managed_by.get(&connector.connect_cluster).copied().flatten() {
             Some(ManagedBy::None) => {}
             Some(by) => blocked.push(Blocker::Managed { by }),
             None => blocked.push(Blocker::ManagedByUnset),

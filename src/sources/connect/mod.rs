@@ -16,12 +16,13 @@ use crate::sources::kafka::StatusTopic;
 use crate::sources::offsets::{Offsets, Reading};
 use resumeguard_core::domain::Observed;
 use resumeguard_core::recovery::ManagedBy;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 /// Reads one Connect cluster.
 #[derive(Debug)]
 pub struct ConnectReader {
+    made_of: (ConnectCluster, Poll),
     name: String,
     client: Client,
     slow_lane: Duration,
@@ -49,6 +50,7 @@ impl ConnectReader {
     pub fn new(cluster: &ConnectCluster, poll: &Poll) -> Result<Self, ConnectError> {
         let client = Client::new(cluster)?;
         Ok(Self {
+            made_of: (cluster.clone(), *poll),
             name: cluster.name.clone(),
             offsets: Offsets::new(cluster, poll, &client),
             client,
@@ -100,6 +102,27 @@ impl ConnectReader {
     #[must_use]
     pub fn listed(&self) -> &[Listed] {
         &self.listed
+    }
+
+    /// Whether one made of these would read just the same.
+    pub(in crate::sources) fn is_of(&self, cluster: &ConnectCluster, poll: &Poll) -> bool {
+        let (mine, my_poll) = &self.made_of;
+        let pace = |poll: &Poll| (poll.offsets_at_once, poll.sizes_every);
+        mine == cluster && pace(my_poll) == pace(poll)
+    }
+
+    /// Takes a connector for listed, of which an earlier process has written down how it was configured: its worker may be down,
+    /// and nobody else can tell then where it reads. The first listing replaces it.
+    pub fn assume(&mut self, name: &str, config: &BTreeMap<String, String>) {
+        if !self.was_listed() && self.listed.iter().all(|listed| listed.name != name) {
+            self.listed.push(Listed::assumed(name, config));
+        }
+    }
+
+    /// Whether there was a listing at all.
+    #[must_use]
+    pub fn was_listed(&self) -> bool {
+        self.listing_meter.last_success.is_some()
     }
 
     /// Whether the listing of this pass succeeded.

@@ -63,7 +63,7 @@ pub struct DeploymentReader {
     pub(super) listed_overdue: Option<JoinHandle<()>>,
     /// Of a router: a way past it that leads elsewhere, one line.
     pub(super) stranger: Option<String>,
-    sizes_every: Duration,
+    pub(super) sizes_every: Duration,
     /// Counts readings; its name is the deployment's.
     pub meter: Meter,
 }

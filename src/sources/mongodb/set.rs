@@ -34,6 +34,12 @@ impl Deployments {
         Self { readers: Vec::new(), leads_to: LeadsTo::default(), sizes_every }
     }
 
+    /// Sizes are read at another interval from now on.
+    pub fn reconfigure(&mut self, sizes_every: Duration) {
+        self.sizes_every = sizes_every;
+        self.readers.iter_mut().for_each(|reader| reader.sizes_every = sizes_every);
+    }
+
     /// Follows what is wanted now: new connection strings join the deployment they lead to, those that nobody wants
     /// any more are left.
     pub fn reconcile(&mut self, wanted: &[Access], now: Duration) {

@@ -1,6 +1,7 @@
 //! The journal on its own: what was appended is there, whatever happens to process, disk and file.
 
 mod disk;
+mod forget;
 mod kill;
 mod trouble;
 
@@ -164,6 +165,8 @@ pub(crate) fn every_event() -> Vec<Event> {
         let lost = [Lost::Stretch(stretch), Lost::Nothing, Lost::Nothing, Lost::Unknown][number];
         events.push(Event::Ended { attempt, ended, says: says(), lost });
     }
+    let attempts = BTreeMap::from([(Strategy::ResetOffsets, Tally { attempts: 3, failures: 1 })]);
+    events.push(Event::Forgotten { attempts, last_success_ms: Some(7) });
     events
 }
 

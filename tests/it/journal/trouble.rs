@@ -30,7 +30,7 @@ async fn a_newer_foreign_or_tampered_file_is_refused_and_left_as_it_is() {
     for (sql, part) in [
         (
             "PRAGMA user_version = 99",
-            "journal.db has schema 99 and this version knows 1: run the newer resumeguard",
+            "journal.db has schema 99 and this version knows 2: run the newer resumeguard",
         ),
         ("PRAGMA application_id = 7", "is a database of something else; set another recovery.directory"),
         ("DELETE FROM entry WHERE seq = 4", "entry 4 cannot be read (it is missing)"),

@@ -107,6 +107,11 @@ pub(crate) async fn build_example(name: &str, step: &Step) -> Result<PathBuf> {
     build(&example, name, step).await
 }
 
+/// Builds an example of the daemon's package as users would; returns where it is.
+pub(crate) async fn build_root_example(name: &str, step: &Step) -> Result<PathBuf> {
+    build(&["--release", "--package", "resumeguard", "--example", name], name, step).await
+}
+
 /// Builds what the arguments choose; returns where the executable `target` is.
 async fn build(what: &[&str], target: &str, step: &Step) -> Result<PathBuf> {
     let arguments = [&["build", "--message-format=json-render-diagnostics"], what].concat();

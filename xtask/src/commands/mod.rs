@@ -1,10 +1,12 @@
 //! One file a command, and what they share.
 
 mod bench_tokens;
+mod bench_topic;
 mod cargo;
 mod ci;
 mod compat;
 mod daemon;
+mod dashboards;
 mod demo;
 mod forecast;
 mod fuzz;
@@ -13,6 +15,7 @@ mod kill_matrix;
 mod matrix;
 mod mutants;
 mod relay;
+mod schemathesis;
 mod stack;
 mod test;
 
@@ -40,14 +43,20 @@ pub(crate) enum Command {
     KillMatrix(kill_matrix::Arguments),
     /// Holds the outage budget against an oplog that really rolls, by steady load and by day and night.
     Forecast(forecast::Arguments),
+    /// Writes Grafana's dashboards.
+    Dashboards(dashboards::Arguments),
     /// Runs every test, those on the real stack included.
     Test(test::Arguments),
     /// Checks format, lints and docs, then runs every test.
     Ci(test::Arguments),
     /// Sets the decoder of resume tokens beside npm's and the connector's own.
     BenchTokens(bench_tokens::Arguments),
+    /// Reads a large offsets topic of a real broker from its beginning, beside kcat.
+    BenchTopic(bench_topic::Arguments),
     /// Fuzzes the decoder of resume tokens.
     Fuzz(fuzz::Arguments),
+    /// Asks the API all that its OpenAPI document allows, and more, and holds the answers against it.
+    Schemathesis(schemathesis::Arguments),
     /// Breaks the code in every small way and lists what no test notices. Takes an hour or two.
     Mutants(mutants::Arguments),
 }
@@ -55,16 +64,19 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) async fn run(self) -> Result<ExitCode> {
         match self {
-            Self::Stack { order } => guarded(stack::run(order)).await,
+            Self::Stack { order } => Box::pin(guarded(stack::run(order))).await,
             Self::Demo(arguments) => demo::run(arguments).await,
             Self::Matrix(arguments) => Box::pin(guarded(matrix::run(arguments))).await,
             Self::Compat(arguments) => Box::pin(guarded(compat::run(arguments))).await,
             Self::KillMatrix(arguments) => Box::pin(guarded(kill_matrix::run(arguments))).await,
             Self::Forecast(arguments) => Box::pin(guarded(forecast::run(arguments))).await,
-            Self::Test(arguments) => guarded(test::run(arguments)).await,
-            Self::Ci(arguments) => guarded(ci::run(arguments)).await,
+            Self::Dashboards(arguments) => dashboards::run(&arguments),
+            Self::Test(arguments) => Box::pin(guarded(test::run(arguments))).await,
+            Self::Ci(arguments) => Box::pin(guarded(ci::run(arguments))).await,
             Self::BenchTokens(arguments) => guarded(bench_tokens::run(arguments)).await,
+            Self::BenchTopic(arguments) => Box::pin(guarded(bench_topic::run(arguments))).await,
             Self::Fuzz(arguments) => guarded(fuzz::run(arguments)).await,
+            Self::Schemathesis(arguments) => Box::pin(guarded(schemathesis::run(arguments))).await,
             Self::Mutants(arguments) => guarded(mutants::run(arguments)).await,
         }
     }

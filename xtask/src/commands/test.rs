@@ -7,7 +7,10 @@ use std::process::{ExitCode, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tokio::process::Command;
-use xtask::{Cache, Need, Progress, Stack, StackSpec, Stopwatch, ensure as ensure_machine, promtool, sweep};
+use xtask::{
+    Cache, Need, Progress, Stack, StackSpec, Stopwatch, alertmanager, ensure as ensure_machine, promtool,
+    sweep,
+};
 
 use super::cargo::{self, Cargo};
 
@@ -56,6 +59,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     sweep(&cache, &progress)?;
     ensure_machine(&Need::BUILD, &progress).await?;
     let promtool = promtool(&cache.tools(), &progress).await?;
+    // The tests find it in the cache.
+    alertmanager(&cache.tools(), &progress).await?;
     ensure_real_target().await?;
     // Built before the stack starts: a mistake in the code costs no wait, and rustc and Java do not fight.
     for run in RUNS {

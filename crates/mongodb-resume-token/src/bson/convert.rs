@@ -151,4 +151,29 @@ mod tests {
             both(&broken).unwrap_err();
         }
     }
+
+    #[test]
+    fn what_is_no_token_document_says_why() {
+        for (document, reason) in [
+            (::bson::doc! {}, "no field _data that is a string or binary of subtype 0"),
+            (::bson::doc! { "_data": Bson::Null }, "no field _data that is a string or binary of subtype 0"),
+            (::bson::doc! { "_data": "82", "_typeBits": "82" }, "_typeBits is not binary of subtype 0"),
+        ] {
+            assert_eq!(both(&document).unwrap_err().to_string(), reason);
+        }
+        let uuid = ::bson::Binary { subtype: BinarySubtype::Uuid, bytes: vec![0x82] };
+        both(&::bson::doc! { "_data": uuid }).unwrap_err();
+    }
+
+    #[test]
+    fn a_document_becomes_one_of_the_crate() {
+        let mut inner = Document::new();
+        inner.push("x", crate::Value::Int64(1));
+        let mut document = Document::new();
+        document.push("b", &inner);
+        document.push("a", crate::Value::String("t"));
+        let expected = ::bson::doc! { "b": { "x": 1_i64 }, "a": "t" };
+        assert_eq!(::bson::Document::try_from(&document).unwrap(), expected);
+        assert_eq!(::bson::Document::try_from(document.view()).unwrap(), expected);
+    }
 }

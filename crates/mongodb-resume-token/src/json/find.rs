@@ -41,16 +41,16 @@ pub fn find_token(line: &str) -> Result<TokenDocument, Error> {
 
 fn in_text(text: &str, wrappings: usize) -> Result<TokenDocument, Error> {
     let text = without_mark(text.trim()).trim_start();
-    if wrappings == 0 {
+    let Some(inside) = wrappings.checked_sub(1) else {
         return Err(refuse("a token wrapped too often"));
-    }
+    };
     match text.bytes().next() {
-        Some(b'{') => match Lean::read(text, wrappings - 1)? {
-            Lean::Object(fields) => in_fields(&fields, wrappings - 1),
+        Some(b'{') => match Lean::read(text, inside)? {
+            Lean::Object(fields) => in_fields(&fields, inside),
             Lean::Null | Lean::Text(_) | Lean::Several | Lean::Other => Err(refuse(NO_TOKEN)),
         },
         Some(b'"') => match serde_json::from_str::<String>(text) {
-            Ok(inner) => in_text(&inner, wrappings - 1),
+            Ok(inner) => in_text(&inner, inside),
             Err(error) => Err(refuse(format!("no JSON: {error}"))),
         },
         _ => bare(text),
@@ -68,9 +68,10 @@ fn in_fields(fields: &Fields<'_>, wrappings: usize) -> Result<TokenDocument, Err
     match holder {
         None => Err(refuse("no field _data, _id, resume_token, offset or offsets")),
         Some(Lean::Text(text)) => in_text(text, wrappings),
-        Some(Lean::Object(fields)) if wrappings > 0 => in_fields(fields, wrappings - 1),
+        // Objects deeper than that were not read.
+        Some(Lean::Object(fields)) => in_fields(fields, wrappings.saturating_sub(1)),
         Some(Lean::Several) => Err(refuse("several offsets; give them one by one")),
-        Some(Lean::Object(_) | Lean::Null | Lean::Other) => Err(refuse(NO_TOKEN)),
+        Some(Lean::Null | Lean::Other) => Err(refuse(NO_TOKEN)),
     }
 }
 
@@ -85,10 +86,14 @@ fn bare(text: &str) -> Result<TokenDocument, Error> {
 /// Base64 of binary `_data` (it begins with the type byte of a timestamp) or of a BSON token document.
 fn from_base64(text: &str) -> Option<TokenDocument> {
     let bytes = base64::decode(text)?;
-    if bytes.first() == Some(&crate::prefix::TIMESTAMP) && crate::cluster_time_of_bytes(&bytes).is_ok() {
+    if crate::cluster_time_of_bytes(&bytes).is_ok() {
         return Some(TokenDocument { data: TokenData::Binary(bytes), type_bits: None });
     }
-    from_bson(&bytes)
+    #[cfg(feature = "bson")]
+    let document = from_bson(&bytes);
+    #[cfg(not(feature = "bson"))]
+    let document = None;
+    document
 }
 
 /// Borrowed: to own a document from a reader takes the length that its first bytes declare, up to 2 GiB, before it looks
@@ -96,11 +101,6 @@ fn from_base64(text: &str) -> Option<TokenDocument> {
 #[cfg(feature = "bson")]
 fn from_bson(bytes: &[u8]) -> Option<TokenDocument> {
     TokenDocument::try_from(bson::RawDocument::from_bytes(bytes).ok()?).ok()
-}
-
-#[cfg(not(feature = "bson"))]
-fn from_bson(_: &[u8]) -> Option<TokenDocument> {
-    None
 }
 
 #[cfg(test)]
@@ -131,6 +131,41 @@ mod tests {
         ] {
             assert_eq!(find_token(&line).unwrap(), TokenDocument::from_hex(MARK), "{line}");
         }
+    }
+
+    #[test]
+    fn a_token_is_wrapped_no_more_often_than_anybody_would() {
+        let quoted = |text: &str| serde_json::to_string(text).unwrap();
+        let held = |inside: &str| format!(r#"{{"_id":{inside}}}"#);
+        let document = format!(r#"{{"_data":"{MARK}"}}"#);
+        let (thrice, four_times) = (quoted(&quoted(&quoted(MARK))), quoted(&quoted(&quoted(&quoted(MARK)))));
+        assert_eq!(find_token(&thrice), Ok(TokenDocument::from_hex(MARK)));
+        assert_eq!(find_token(&four_times).unwrap_err().to_string(), "a token wrapped too often");
+        // By text and by objects in turns.
+        for sound in [
+            held(&held(&held(&document))),
+            held(&quoted(&document)),
+            quoted(&held(&quoted(&document))),
+            held(&held(&quoted(MARK))),
+        ] {
+            assert_eq!(find_token(&sound), Ok(TokenDocument::from_hex(MARK)), "{sound}");
+        }
+        assert_eq!(find_token(&held(&held(&held(&held(&document))))).unwrap_err().to_string(), NO_TOKEN);
+        for too_often in
+            [held(&quoted(&held(&quoted(&quoted(&quoted(MARK)))))), held(&held(&held(&held(&quoted(MARK)))))]
+        {
+            assert_eq!(
+                find_token(&too_often).unwrap_err().to_string(),
+                "a token wrapped too often",
+                "{too_often}"
+            );
+        }
+    }
+
+    #[test]
+    fn base64_of_less_than_a_time_is_left_to_the_decoder() {
+        // 82 12: begins as a token does.
+        assert_eq!(find_token("ghI="), Ok(TokenDocument::from_hex("ghI=")));
     }
 
     #[test]

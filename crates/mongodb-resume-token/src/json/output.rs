@@ -195,7 +195,7 @@ impl Serialize for Pointer<'_> {
 /// The shortest digits that give the same double, with a point or an exponent to tell it from an integer.
 fn double(value: f64) -> String {
     if value.is_infinite() {
-        return if value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
+        return if value.is_sign_positive() { "Infinity" } else { "-Infinity" }.to_owned();
     }
     format!("{value:?}")
 }
@@ -252,6 +252,12 @@ mod tests {
             (Value::Double(-0.0), r#"{"$numberDouble":"-0.0"}"#),
             (Value::Double(f64::NAN), r#"{"$numberDouble":"NaN"}"#),
             (Value::Double(f64::NEG_INFINITY), r#"{"$numberDouble":"-Infinity"}"#),
+            (Value::Double(f64::INFINITY), r#"{"$numberDouble":"Infinity"}"#),
+            // Not its length once more, so part of what it holds.
+            (
+                Value::Binary { subtype: 2, bytes: &[2, 0, 0, 0, 9] },
+                r#"{"$binary":{"base64":"AgAAAAk=","subType":"02"}}"#,
+            ),
             (
                 Value::Binary { subtype: 2, bytes: &[1, 0, 0, 0, 9] },
                 r#"{"$binary":{"base64":"CQ==","subType":"02"}}"#,
@@ -276,5 +282,16 @@ mod tests {
         ] {
             assert_eq!(to_line(&value), json);
         }
+    }
+
+    #[test]
+    fn a_time_that_nobody_documented_is_marked_as_such() {
+        let token = crate::decode("015daf94f60000000204");
+        assert_eq!(
+            token.unwrap().to_json(),
+            r#"{"format":"documentdb","clusterTime":{"t":1571788022,"i":2},"time":"2019-10-22T23:47:02Z","#
+                .to_owned()
+                + r#""clusterTimeBasis":"observed layout"}"#
+        );
     }
 }

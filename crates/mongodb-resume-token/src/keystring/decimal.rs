@@ -193,5 +193,22 @@ mod tests {
             "0"
         );
         assert_eq!(Decimal128::from_bits(OVERSIZED).to_string(), "0E-6176");
+        // Their exponent stands two bits lower.
+        assert_eq!(Decimal128::from_bits(OVERSIZED | 6176 << 111).to_string(), "0");
+        assert_eq!(Decimal128::from_bits(OVERSIZED | 12287 << 111).to_string(), "0E+6111");
+    }
+
+    /// Whatever stands in the other bits: sign, signalling or quiet, payload.
+    #[test]
+    fn five_bits_make_a_nan_or_an_infinity() {
+        for (high, text) in [
+            (0x7C00_0000_0000_0000, "NaN"),
+            (0x7E00_0000_0000_0001, "NaN"),
+            (0xFC00_0000_0000_0000, "NaN"),
+            (0x7800_0000_0000_0001, "Infinity"),
+            (0xF800_0000_0000_0000, "-Infinity"),
+        ] {
+            assert_eq!(Decimal128([high, 1]).to_string(), text, "{high:X}");
+        }
     }
 }

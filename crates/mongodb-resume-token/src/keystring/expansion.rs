@@ -198,8 +198,15 @@ impl fmt::Write for Text {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// `powi` gives zero below the normal range.
+    pub(crate) fn power_of_two(power: i32) -> f64 {
+        let bits =
+            if power < -1022 { 1 << (power + 1074) } else { u64::try_from(power + 1023).unwrap() << 52 };
+        f64::from_bits(bits)
+    }
 
     #[test]
     fn the_first_digits_of_a_double_are_there_and_whether_more_follow() {
@@ -218,7 +225,7 @@ mod tests {
 
     #[test]
     fn no_digit_is_left_out() {
-        let powers = (-1074..=1023).map(|power: i32| 2f64.powi(power));
+        let powers = (-1074..=1023).map(power_of_two);
         for value in
             powers.flat_map(|power| [power, power.next_up(), power.next_down(), power * 1.1, power * 5.0])
         {
@@ -229,6 +236,21 @@ mod tests {
             let (first, rest) = (text(&expansion.digits[..MAX_DIGITS]), &all[MAX_DIGITS..767]);
             assert!(all.starts_with(&first), "{value:e}");
             assert_eq!(expansion.is_exact(MAX_DIGITS), rest.bytes().all(|digit| digit == b'0'), "{value:e}");
+        }
+    }
+
+    /// A looser bound would be as right, and slow.
+    #[test]
+    fn the_bound_on_digits_is_close() {
+        assert_eq!((power_of_two(-1074), power_of_two(-1022)), (5e-324, f64::MIN_POSITIVE));
+        let powers = (-1022..=0).map(power_of_two);
+        for value in powers.flat_map(|power| [power, power.next_up(), power * 1.1, power * 5.0]) {
+            let text = format!("{value:.800e}");
+            let (mantissa, _) = text.split_once('e').unwrap();
+            let all = mantissa.replace('.', "").trim_end_matches('0').len();
+            let bound = most_digits(value);
+            assert!(all <= bound, "{value:e}");
+            assert!(bound <= (all + 2).max(MAX_DIGITS + 1), "{value:e}: {bound} for {all}");
         }
     }
 
@@ -265,5 +287,64 @@ mod tests {
         assert_eq!(below(4, -324), (0.0, Ordering::Less));
         assert_eq!(below(5, -324), (5e-324, Ordering::Less));
         assert_eq!(below(9_007_199_254_740_993, 0), (9_007_199_254_740_992.0, Ordering::Less));
+    }
+
+    /// Products of 67 and of 68 digits, with a carry from the lower halves and without.
+    #[test]
+    fn products_are_cut_to_34_digits() {
+        for (a, b, product, places) in [
+            (
+                3_141_592_653_589_793_238_462_643_383_279_502,
+                2_718_281_828_459_045_235_360_287_471_352_662,
+                8_539_734_222_673_567_065_463_550_869_546_570,
+                33,
+            ),
+            (
+                9_999_999_999_999_999_999_999_999_999_999_999,
+                9_999_999_999_999_999_999_999_999_999_999_999,
+                9_999_999_999_999_999_999_999_999_999_999_998,
+                34,
+            ),
+            (
+                1_000_000_000_000_000_000_000_000_000_000_000,
+                1_000_000_000_000_000_000_000_000_000_000_000,
+                1_000_000_000_000_000_000_000_000_000_000_000,
+                33,
+            ),
+            (
+                3_141_592_653_589_793_238_462_643_383_279_502,
+                8_636_168_555_094_444_625_386_351_862_800_399,
+                2_713_132_368_784_788_677_624_750_042_896_585,
+                34,
+            ),
+            (
+                8_636_168_555_094_444_625_386_351_862_800_399,
+                1_157_920_892_373_161_954_235_709_850_086_879,
+                9_999_999_999_999_999_999_999_999_999_999_998,
+                33,
+            ),
+            (
+                9_999_999_999_999_999_999_999_999_999_999_999,
+                1_000_000_000_000_000_009_999_999_999_999_999,
+                1_000_000_000_000_000_009_999_999_999_999_998,
+                34,
+            ),
+            (
+                1_000_000_000_000_000_009_999_999_999_999_999,
+                1_000_000_000_000_000_009_999_999_999_999_999,
+                1_000_000_000_000_000_019_999_999_999_999_998,
+                33,
+            ),
+            (
+                2_718_281_828_459_045_235_360_287_471_352_662,
+                8_636_168_555_094_444_625_386_351_862_800_399,
+                2_347_554_005_082_263_767_592_443_085_900_958,
+                34,
+            ),
+        ] {
+            let [a, b] = [(a, -300), (b, 7)].map(|(coefficient, exponent)| Scaled { coefficient, exponent });
+            let expected = Scaled { coefficient: product, exponent: places - 293 };
+            assert_eq!((a.multiply_downwards(b), b.multiply_downwards(a)), (expected, expected));
+        }
     }
 }

@@ -81,7 +81,7 @@ fn parts(value: f64) -> (u64, i32) {
     let bits = value.to_bits();
     let biased = i32::try_from(bits >> FRACTION_BITS).unwrap_or(0);
     let fraction = bits & ((1 << FRACTION_BITS) - 1);
-    let integer = if biased == 0 { fraction } else { fraction | (1 << FRACTION_BITS) };
+    let integer = if biased == 0 { fraction } else { fraction + (1 << FRACTION_BITS) };
     let zeros = integer.trailing_zeros();
     let power = biased.max(1) - 1023 - FRACTION_BITS + zeros.cast_signed();
     (integer.checked_shr(zeros).unwrap_or(0), power)
@@ -98,11 +98,10 @@ pub(crate) fn exact(value: f64) -> Option<Scaled> {
         while power > 0 && integer.is_multiple_of(5) {
             (integer, power, exponent) = (integer / 5, power - 1, exponent + 1);
         }
-        let room = u128::from(integer).leading_zeros();
-        if power.unsigned_abs() > room {
-            return None;
-        }
-        u128::from(integer) << power
+        let integer = u128::from(integer);
+        // No bit may be lost.
+        integer.leading_zeros().checked_sub(power.unsigned_abs())?;
+        integer << power
     };
     (coefficient <= MAX_COEFFICIENT).then_some(Scaled { coefficient, exponent })
 }
@@ -142,7 +141,7 @@ fn power_of_ten(places: i32) -> Option<(u128, i32)> {
     Some((integer, power + fine - zeros.cast_signed() + 128))
 }
 
-/// The upper 128 of the 256 bits of a product, less one at most.
+/// The upper 128 of the 256 bits of a product.
 fn upper_half(a: u128, b: u128) -> u128 {
     const LOW: u128 = u64::MAX as u128;
     let (a1, a0, b1, b0) = (a >> 64, a & LOW, b >> 64, b & LOW);
@@ -170,10 +169,11 @@ fn expanded(value: f64, count: usize) -> Option<Leading> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keystring::expansion::tests::power_of_two;
 
     /// Every power of two that is a double, doubles beside it, short decimals, and every power of ten.
     fn samples() -> impl Iterator<Item = f64> {
-        let powers = (-1074..=1023).map(|power: i32| 2f64.powi(power));
+        let powers = (-1074..=1023).map(power_of_two);
         let decimals = (1..2000).map(|index| f64::from(index) / 100.0);
         let tens = (-323..=308).map(|power| format!("1e{power}").parse::<f64>().unwrap());
         let several = |value: f64| [value, value.next_up(), value.next_down(), value * 1.1, value * 5.0];
@@ -214,6 +214,27 @@ mod tests {
         assert_eq!(up(9.5, 1), Scaled { coefficient: 1, exponent: 1 });
         assert_eq!(up(1.5, 2), Scaled { coefficient: 15, exponent: -1 });
         assert_eq!(Leading::of(f64::INFINITY, 1), None);
+        assert_eq!(Leading::of(0.0, 1), None);
         assert_eq!(Leading::of(-1.0, 1), None);
+    }
+
+    #[test]
+    fn the_upper_half_of_a_product_is_exact() {
+        const HALF: u128 = u64::MAX as u128;
+        let high = 1 << 127;
+        for (a, b, product) in [
+            (u128::MAX, u128::MAX, u128::MAX - 1),
+            (HALF, HALF, 0),
+            (u128::MAX, HALF, HALF - 1),
+            (high, 2, 1),
+            (high + HALF, high + HALF, (high >> 1) + HALF),
+            (
+                0x1234_5678_9ABC_DEF0_FEDC_BA98_7654_3210,
+                0xFEDC_BA98_7654_3210_0123_4567_89AB_CDEF,
+                0x121F_A00A_D77D_7423_213D_0003_E234_949A,
+            ),
+        ] {
+            assert_eq!((upper_half(a, b), upper_half(b, a)), (product, product), "{a:X} {b:X}");
+        }
     }
 }

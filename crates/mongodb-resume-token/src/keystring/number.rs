@@ -75,7 +75,7 @@ impl Number {
     /// Reads the payload that belongs to `type_byte`, which is that of a number other than zero.
     #[inline]
     pub(crate) fn read(reader: &mut Reader<'_>, type_byte: u8) -> Result<Number, Error> {
-        let negative = type_byte < byte::ZERO;
+        let negative = type_byte <= byte::NEGATIVE_SMALL;
         let start = reader.position() - 1;
         let mut payload = Payload { reader, start, flip: if negative { u64::MAX } else { 0 } };
         let magnitude = match type_byte {

@@ -38,7 +38,7 @@ impl<'w> NumberWriter<'w> {
             0 => self.zero(Zero::Long),
             _ => {
                 self.bits.numeric(numeric);
-                self.negative = value < 0;
+                self.negative = value.is_negative();
                 match value.unsigned_abs() {
                     BIT_63 => self.magnitude(TWO_POW_63, Marker::Equal),
                     magnitude => self.with_fraction_bit(magnitude << 1),

@@ -106,10 +106,10 @@ pub(crate) fn split_at_zero(bytes: &[u8]) -> Option<(&[u8], &[u8], bool)> {
     let (mut start, mut seen) = (0, 0);
     while let Some(word) = bytes.get(start..).and_then(<[u8]>::first_chunk) {
         let word = u64::from_le_bytes(*word);
-        // The lowest of these bits marks the first zero; bits above it may mark what is none.
+        // The lowest of these bits marks the first zero; bits above it may mark what is none, but no byte above 0x7F.
         let zeros = word.wrapping_sub(ONES) & !word & HIGHS;
         if zeros != 0 {
-            let up_to_zero = word & (zeros ^ (zeros - 1));
+            let up_to_zero = word & (zeros - 1);
             let (before, rest) = bytes.split_at_checked(start + zeros.trailing_zeros() as usize / 8)?;
             return Some((before, rest.get(1..)?, (seen | up_to_zero) & HIGHS == 0));
         }
@@ -203,5 +203,44 @@ mod tests {
                 assert_eq!(split_at_zero(&bytes), expected, "{bytes:02X?}");
             }
         }
+    }
+
+    #[test]
+    fn one_byte_in_any_word_is_enough_not_to_be_ascii() {
+        for places in [&[0][..], &[8], &[16], &[0, 8], &[3, 11, 19], &[8, 16], &[0, 8, 16]] {
+            let mut bytes = [b'a'; 24];
+            bytes[20] = 0;
+            for place in places {
+                bytes[*place] = 0x80;
+            }
+            assert_eq!(split_at_zero(&bytes), Some((&bytes[..20], &bytes[21..], false)), "{places:?}");
+        }
+    }
+
+    #[test]
+    fn small_integers_are_told_at_one_look() {
+        let values = Values::new(Reader::new(&[], 0, Field::Data));
+        for (type_byte, payload, expected) in [
+            (byte::ZERO, &[9][..], Some((0, &[9][..]))),
+            (byte::ZERO, &[], Some((0, &[]))),
+            (byte::POSITIVE_1_BYTE, &[2, 9], Some((1, &[9]))),
+            (byte::POSITIVE_1_BYTE, &[0xFE], Some((127, &[]))),
+            // A fraction follows; no number; nothing at all.
+            (byte::POSITIVE_1_BYTE, &[3, 9], None),
+            (byte::POSITIVE_1_BYTE, &[0, 9], None),
+            (byte::POSITIVE_1_BYTE, &[], None),
+            (byte::POSITIVE_2_BYTES, &[1, 0, 9], Some((128, &[9]))),
+            (byte::POSITIVE_2_BYTES, &[0xFF, 0xFE], Some((32_767, &[]))),
+            // One byte would be enough.
+            (byte::POSITIVE_2_BYTES, &[0, 2], None),
+            (byte::POSITIVE_2_BYTES, &[1], None),
+            (byte::NEGATIVE_1_BYTE, &[0xFD], None),
+        ] {
+            assert_eq!(values.small_integer(type_byte, payload), expected, "{type_byte:X} {payload:?}");
+        }
+        // Type bits would say whether it is one.
+        let mut values = Values::new(Reader::new(&[], 0, Field::Data));
+        values.take_type_bits(&[0x40]).unwrap();
+        assert_eq!(values.small_integer(byte::ZERO, &[]), None);
     }
 }

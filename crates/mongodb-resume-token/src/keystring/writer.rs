@@ -3,7 +3,7 @@
 use crate::error::{Error, ErrorKind, Field};
 use crate::keystring::number_writer::NumberWriter;
 use crate::keystring::type_bits::{Numeric, TypeBitsWriter};
-use crate::keystring::{MAX_DEPTH, type_byte as byte};
+use crate::keystring::type_byte as byte;
 use crate::{ArrayRef, DocumentRef, Value};
 
 /// From 255 up a length takes four more bytes.
@@ -31,7 +31,7 @@ impl Writer {
     }
 
     /// Type byte and payload. A number's size decides its type byte, so both come from one hand.
-    pub(crate) fn value(&mut self, value: Value<'_>, depth: usize) -> Result<(), Error> {
+    pub(crate) fn value(&mut self, value: Value<'_>) -> Result<(), Error> {
         match (sort_byte(value), value) {
             (byte::NAN, _) => {}
             (_, Value::Boolean(true)) => self.bytes.push(byte::TRUE),
@@ -55,7 +55,7 @@ impl Writer {
             Value::Code(code) => self.string(code),
             Value::CodeWithScope { code, scope } => {
                 self.string(code);
-                self.document(scope, depth)?;
+                self.document(scope)?;
             }
             Value::Binary { subtype, bytes } => self.binary(subtype, bytes)?,
             Value::ObjectId(id) => self.bytes.extend_from_slice(&id),
@@ -71,34 +71,29 @@ impl Writer {
                 self.bytes.extend_from_slice(namespace.as_bytes());
                 self.bytes.extend_from_slice(&id);
             }
-            Value::Document(document) => self.document(document, depth)?,
-            Value::Array(values) => self.array(values, depth)?,
+            Value::Document(document) => self.document(document)?,
+            Value::Array(values) => self.array(values)?,
         }
         Ok(())
     }
 
-    pub(crate) fn document(&mut self, document: DocumentRef<'_>, depth: usize) -> Result<(), Error> {
-        let depth = self.deeper(depth)?;
+    /// By recursion: a [`Document`](crate::Document) is never deeper than a server's.
+    pub(crate) fn document(&mut self, document: DocumentRef<'_>) -> Result<(), Error> {
         for (name, value) in document.iter() {
             self.bytes.push(sort_byte(value));
             self.c_string(name)?;
-            self.value(value, depth).map_err(|error| error.within(name))?;
+            self.value(value).map_err(|error| error.within(name))?;
         }
         self.bytes.push(0);
         Ok(())
     }
 
-    fn array(&mut self, values: ArrayRef<'_>, depth: usize) -> Result<(), Error> {
-        let depth = self.deeper(depth)?;
+    fn array(&mut self, values: ArrayRef<'_>) -> Result<(), Error> {
         for (index, value) in values.iter().enumerate() {
-            self.value(value, depth).map_err(|error| error.within(index.to_string()))?;
+            self.value(value).map_err(|error| error.within(index.to_string()))?;
         }
         self.bytes.push(0);
         Ok(())
-    }
-
-    fn deeper(&self, depth: usize) -> Result<usize, Error> {
-        if depth >= MAX_DEPTH { Err(self.refuse(ErrorKind::TooDeep)) } else { Ok(depth + 1) }
     }
 
     fn string(&mut self, text: &str) {

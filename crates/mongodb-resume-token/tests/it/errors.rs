@@ -1,6 +1,6 @@
 //! What is wrong, where, in which field: one row a reason. The codes are mongod 6.0.5's answers to the same tokens.
 
-use mongodb_resume_token::{TokenData, TokenDocument, decode};
+use mongodb_resume_token::{TokenData, TokenDocument, cluster_time, cluster_time_of_bytes, decode};
 
 const UUID: &str = "5A10043CEF45D252B04391B0DD08B2DD38D615";
 
@@ -37,6 +37,10 @@ const ROWS: &[(&str, &str)] = &[
      "the token ends where a value is due, at byte 17, in eventIdentifier"), // 6189501
     ("82 6B03B261 00000002 2B02 2C0100 29 6E 5A0103FF",
      "1 bytes of binary subtype 3, not a UUID (16 bytes of subtype 4), at byte 16, in uuid"), // 207
+    ("82 6B03B261 00000002 2B02 2C0100 29 6E 5A1004 3CEF45D252B04391B0DD08B2DD38D6",
+     "the token ends 1 byte too early, at byte 19, in uuid"),
+    ("82 6B03B261 00000002 2B02 29 29 6E 46 00 04",
+     "more bytes than the token has use for, at byte 14, in _data"),
     ("82 6B03B261 00000002 2B02 2C0100 29 6E 14 04",
      "more bytes than the token has use for, at byte 16, in _data"),
     ("82 6B03B261 00000002 29 29 46 00 2B02 04",
@@ -58,6 +62,9 @@ const ROWS: &[(&str, &str)] = &[
     ("82 6B03B261 00000002 2B02 2C0100 29 6E 46 936100 2B02 00 04",
      "no BSON type is written as 0x93, at byte 17, in eventIdentifier.a"),
     ("82 6B03B261 00000002 2B02 2C0100 29 6E 46 3C6100 2B02 00 04",
+     "a field that sorts as type 0x3C, with a value that sorts as 0x1E, at byte 17, in eventIdentifier.a"),
+    // The first of two.
+    ("82 6B03B261 00000002 2B02 2C0100 29 6E 46 3C6100 2B02 3C6200 2B02 00 04",
      "a field that sorts as type 0x3C, with a value that sorts as 0x1E, at byte 17, in eventIdentifier.a"),
     ("82 6B03B261 00000002 2B02 2C0100 29 6E 46 6F6100 6F 00 04",
      "a field that sorts as type 0x6F, with a value that sorts as 0x6E, at byte 17, in eventIdentifier.a"),
@@ -125,4 +132,18 @@ fn type_bits_that_do_not_belong_to_the_token_are_refused() {
         let error = token.decode().map(|token| format!("{token:?}")).unwrap_err();
         assert_eq!(error.to_string(), expected, "{value}");
     }
+}
+
+#[test]
+fn whose_token_it_is_stands_in_the_error() {
+    for (data, expected) in [
+        ("015daf94f60000000204", "a token of Amazon DocumentDB, not of MongoDB, at byte 0, in _data"),
+        ("7B2256223A327D", "a token begins with the byte 0x82, this one with 0x7B, at byte 0, in _data"),
+    ] {
+        assert_eq!(cluster_time(data).unwrap_err().to_string(), expected);
+    }
+    assert_eq!(
+        cluster_time_of_bytes(br#"{"V":2}"#).unwrap_err().to_string(),
+        "a token of Azure Cosmos DB, not of MongoDB, at byte 0, in _data"
+    );
 }

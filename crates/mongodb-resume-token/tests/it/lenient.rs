@@ -55,6 +55,32 @@ fn where_both_are_damaged_the_type_bits_are_used_as_far_as_they_go() {
     assert_eq!(field, Field::TypeBits);
 }
 
+/// Of what was open where the damage stands nothing is left that could get in the way.
+#[test]
+fn what_was_read_before_the_damage_is_a_document_like_any_other() {
+    let data = DATA.strip_suffix("0004").unwrap().to_owned() + "46780046 507900 50 46 1E7A00 93";
+    let token = decode_lenient(&data.replace(' ', "")).token;
+    let mut document = token.identifier.unwrap().document().clone();
+    let five: Document = [("_id", Value::Int32(5))].into_iter().collect();
+    assert_eq!((&document, document.iter().size_hint()), (&five, (1, Some(1))));
+    document.push("more", Value::Null);
+    assert_eq!((document.len(), document.get("more")), (2, Some(Value::Null)));
+}
+
+/// Without type bits, the token tells more although it is damaged as well.
+#[test]
+fn the_reading_that_goes_further_is_the_one_that_is_told() {
+    let cut = &DATA[..DATA.len() - 6];
+    // They make the version a 64-bit integer, or are too few for the number.
+    for type_bits in [&[0x01][..], &[0x81, 0xC0]] {
+        let partial = with(cut, type_bits).decode_lenient();
+        assert_eq!(partial.token.format, Format::V1, "{type_bits:02X?}");
+        assert_eq!(partial.token, decode_lenient(cut).token, "{type_bits:02X?}");
+    }
+    let partial = with("826B03DBBC000000042B02", &[0x01]).decode_lenient();
+    assert_eq!((partial.token.format, partial.token.event()), (Format::V1, Event::Unknown));
+}
+
 /// What mongod 6.0.5 issued for a document inserted with `{_id: {"\xFF": 1}}`, and resumed from.
 const NOT_UTF8: &str = concat!(
     "826B043C21000000042B042C0100296E5A1004EF9EFE2A2D54488F964C201553C258AA463C6F7065726174696F6E54797065003C",

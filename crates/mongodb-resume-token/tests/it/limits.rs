@@ -48,6 +48,15 @@ fn depth_counts_documents_arrays_and_scopes_alike() {
 }
 
 #[test]
+fn documents_beside_one_another_are_not_deep() {
+    for inside in ["466100 46 00", "506100 50 46 00 50 00 00", "AA6100 AA 6600 00"] {
+        let token = format!("{BEFORE}{}0004", inside.replace(' ', "").repeat(300));
+        let token = decode(&token).unwrap();
+        assert_eq!(token.identifier.unwrap().document().len(), 300, "{inside}");
+    }
+}
+
+#[test]
 fn a_name_of_each_level_is_joined_once() {
     let name = "61".repeat(20_000);
     let token = BEFORE.to_owned() + &format!("46{name}0046").repeat(199) + "93";
@@ -69,6 +78,40 @@ fn a_token_that_is_too_long_still_tells_its_time() {
         assert_eq!(partial.token.cluster_time, Some(Timestamp { t: 0x6B03_B261, i: 1 }));
         assert_eq!(partial.error.as_ref().map(mongodb_resume_token::Error::kind), Some(&ErrorKind::TooLong));
     }
+}
+
+/// 32 MiB, in bytes or digits, are read, and written.
+#[test]
+fn the_longest_token_is_sound() {
+    const LONGEST: usize = 32 << 20;
+    let mut token = Token::high_water_mark(Timestamp { t: 1, i: 1 });
+    (token.format, token.token_type) = (Format::BinData, None);
+    (token.txn_op_index, token.from_invalidate) = (None, None);
+    // Time; the document, with one string in it; the end.
+    let around = 9 + 1 + (1 + 2) + (1 + 1) + 1 + 1;
+    let text = "x".repeat(LONGEST + 1 - around);
+    let key = |text| Identifier::DocumentKey([("k", Value::String(text))].into_iter().collect());
+    token.identifier = Some(key(&text));
+    assert_eq!(token.encode().unwrap_err().kind(), &ErrorKind::TooLong);
+    token.identifier = Some(key(&text[1..]));
+    let longest = token.encode().unwrap();
+    assert!(matches!(&longest.data, TokenData::Binary(bytes) if bytes.len() == LONGEST));
+    assert!(longest.decode() == Ok(token));
+    // What stands behind its end is wrong, not its length.
+    let digits = "826B03B261000000022B0229296E04".to_owned();
+    let digits = digits.clone() + &"0".repeat(2 * LONGEST - digits.len());
+    assert_eq!(decode(&digits).unwrap_err().kind(), &ErrorKind::LeftOver);
+}
+
+/// Up to 256 bytes no memory is taken for them, whatever stands inside.
+#[test]
+fn the_bytes_of_a_short_token_take_no_allocation() {
+    let taken = |bytes: usize| {
+        let before = "826B03B2610000000229293C".to_owned();
+        let text = format!("{before}{}", "61".repeat(bytes - before.len() / 2));
+        allocations(|| assert_eq!(decode(&text).unwrap_err().kind(), &ErrorKind::LeftOver))
+    };
+    assert_eq!((taken(100), taken(256), taken(257)), (1, 1, 2), "the error, and the bytes");
 }
 
 /// The longest token, and the dearest: values of one byte each.

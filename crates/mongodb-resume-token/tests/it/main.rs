@@ -6,6 +6,7 @@
     reason = "helpers of tests say no like tests"
 )]
 
+mod bson;
 mod errors;
 mod invariants;
 mod lenient;

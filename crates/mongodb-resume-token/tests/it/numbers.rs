@@ -1,6 +1,8 @@
 //! Every form a number can take, as mongod 6.0.5 wrote it for an `_id`: bytes, type bits, value; there and back.
 
-use mongodb_resume_token::{Error, ErrorKind, Token, TokenData, TokenDocument, Value};
+use mongodb_resume_token::{
+    Decimal128, Error, ErrorKind, Identifier, Token, TokenData, TokenDocument, Value,
+};
 
 /// What stands before an `_id` in a token of v1, up to the type byte of its value.
 const BEFORE: &str = "826B03B261000000022B022C0100296E5A10043CEF45D252B04391B0DD08B2DD38D615461E5F696400";
@@ -129,6 +131,114 @@ fn without_type_bits_a_number_keeps_its_value() {
     }
 }
 
+fn decimal(coefficient: u128, exponent: i32) -> Value<'static> {
+    let bits = u128::try_from(exponent + 6176).unwrap() << 113 | coefficient;
+    Value::Decimal128(Decimal128::from_le_bytes(bits.to_le_bytes()))
+}
+
+fn written(value: Value<'_>) -> TokenDocument {
+    let mut token = document("29", &[]).decode().unwrap();
+    token.identifier = Some(Identifier::DocumentKey([("_id", value)].into_iter().collect()));
+    token.encode().unwrap()
+}
+
+/// At each bound of a form: 2^53, 2^55, 2^63, the least normal double, half a unit above.
+#[test]
+fn decimals_at_the_bounds_of_forms_are_read_back() {
+    for (coefficient, exponent) in [
+        (90_071_992_547_409_920, -1),
+        (90_071_992_547_409_915, -1),
+        (90_071_992_547_409_925, -1),
+        (360_287_970_189_639_675, -1),
+        (360_287_970_189_639_680, -1),
+        (360_287_970_189_639_685, -1),
+        (92_233_720_368_547_758_075, -1),
+        (92_233_720_368_547_758_080, -1),
+        (92_233_720_368_547_758_085, -1),
+        (22_250_738_585_072_013, -324),
+        (22_250_738_585_072_014, -324),
+        (2_225_073_858_507_201_383_090_232_717_332_404, -341),
+        (2_225_073_858_507_201_383_090_232_717_332_405, -341),
+    ] {
+        let value = decimal(coefficient, exponent);
+        let read = written(value).decode().unwrap();
+        assert_eq!(id(&read), Some(value));
+    }
+}
+
+/// Scaling by a power of two that was cut to 34 digits could fall below it.
+#[test]
+fn the_double_stored_for_a_small_decimal_is_the_greatest_below_it() {
+    for (least_doubles, coefficient, exponent) in [
+        // The first decimal of 34 digits above so many times 2^-1074.
+        (1, 4_940_656_458_412_465_441_765_687_928_682_214, -357),
+        (3, 1_482_196_937_523_739_632_529_706_378_604_665, -356),
+        (5, 2_470_328_229_206_232_720_882_843_964_341_107, -356),
+        (999, 4_935_715_801_954_052_976_323_922_240_753_532, -354),
+        (12_345, 6_099_240_397_910_188_587_859_741_747_958_193, -353),
+    ] {
+        let word = |value| {
+            let TokenData::Hex(text) = written(value).data else { panic!("not digits") };
+            let text = text.strip_prefix(BEFORE).and_then(|text| text.strip_prefix("2A")).unwrap().to_owned();
+            u64::from_str_radix(&text[..16], 16).unwrap()
+        };
+        let double = word(Value::Double(f64::from_bits(least_doubles)));
+        // One more says that the rest follows.
+        assert_eq!(word(decimal(coefficient, exponent)), double | 1, "{least_doubles}");
+    }
+}
+
+/// Those of decimals are the double's with other type bits.
+#[test]
+fn infinities_are_of_either_type() {
+    for (text, value) in
+        [("Infinity", "33FFFFFFFFFFFFFFFF"), ("-Infinity", "1F0000000000000000"), ("NaN", "1E")]
+    {
+        let written = document(value, &[0x81, 0xC0]);
+        let token = written.decode().unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert!(matches!(id(&token), Some(Value::Decimal128(read)) if read.to_string() == text), "{token:?}");
+        assert_eq!(token.encode().as_ref(), Ok(&written), "{text}");
+    }
+}
+
+/// 5 as 5 and as 5 followed by 33 zeros, but by no more.
+#[test]
+fn an_exponent_leaves_room_for_34_digits() {
+    for (low_bits, text) in [
+        (0x01, Some("5".to_owned())),
+        (0x3F, Some(format!("5.{}", "0".repeat(33)))),
+        (0x1F, None),
+        // 37 zeros.
+        (0x37, None),
+    ] {
+        let read = document("2B0A", &[0x82, 0xC0, low_bits]).decode();
+        match text {
+            Some(text) => assert_eq!(
+                format!("{:?}", id(&read.unwrap())),
+                format!("Some(Decimal128(Decimal128({text})))")
+            ),
+            None => assert_eq!(read.unwrap_err().kind(), &ErrorKind::TypeBitsMismatch, "{low_bits:X}"),
+        }
+    }
+}
+
+/// Where 34 digits do not reach down to the units, the exponent stays.
+#[test]
+fn a_guessed_decimal_gets_no_more_zeros_than_it_has_room_for() {
+    for (coefficient, exponent, shown) in [
+        (12_345_678_901_234_567_891, 14, "1234567890123456789100000000000000"),
+        (12_345_678_901_234_567_891, 15, "1.2345678901234567891E+34"),
+        (12_345_678_901_234_567_891, 17, "1.2345678901234567891E+36"),
+    ] {
+        let written = written(decimal(coefficient, exponent));
+        let guessed = TokenDocument { type_bits: None, ..written }.decode().unwrap();
+        assert!(
+            matches!(id(&guessed), Some(Value::Decimal128(read)) if read.to_string() == shown),
+            "{guessed:?}"
+        );
+    }
+}
+
 /// Servers write each number in one way only.
 #[test]
 fn payloads_that_no_number_has_are_refused() {
@@ -152,6 +262,7 @@ fn payloads_that_no_number_has_are_refused() {
         ("27FCFFFFFFFFFFFFFF", EMPTY), // −1
         ("2B0300000000000002", EMPTY), // 1, rounded up
         ("314000000000000100", EMPTY), // 2^53
+        ("314000000000000104", NONE),  // 2^53 and a fraction that no double has there
         ("2AFFC0000000000000", "a number from 1 up in the form of lesser ones"), // 1
         ("28003FFFFFFFFFFFFF", "a number from 1 up in the form of lesser ones"), // −1
     ] {

@@ -2,7 +2,7 @@
 
 use mongodb_resume_token::{
     Document, ErrorKind, Event, Field, Format, Identifier, Timestamp, Token, TokenData, TokenDocument,
-    TokenType, Value, decode, decode_header, decode_lenient, high_water_mark_v1, high_water_mark_v2,
+    TokenType, Uuid, Value, decode, decode_header, decode_lenient, high_water_mark_v1, high_water_mark_v2,
 };
 
 const TIME: Timestamp = Timestamp { t: 1_795_404_385, i: 2 };
@@ -61,6 +61,54 @@ fn the_document_key_is_found_in_both_kinds_of_identifier() {
         let key = token.identifier.as_ref().and_then(Identifier::document_key).unwrap();
         assert_eq!(key.get("_id").and_then(Value::as_str), Some("k"));
     }
+}
+
+#[test]
+fn what_an_expanded_event_did_stands_beside_its_name() {
+    let description = |token: &Token| {
+        let identifier = token.identifier.as_ref().unwrap();
+        identifier
+            .operation_description()
+            .and_then(Value::as_document)
+            .and_then(|told| told.get("_id").and_then(Value::as_str).map(str::to_owned))
+    };
+    let described = read(&[V2, UUID, &named("create", Some("operationDescription"))]);
+    assert_eq!(description(&described).as_deref(), Some("k"));
+    assert_eq!(description(&read(&[V2, UUID, &named("insert", Some("documentKey"))])), None);
+    assert_eq!(description(&read(&[V1, UUID, KEY])), None);
+}
+
+#[test]
+fn names_are_shown() {
+    let all = [
+        Format::BinData,
+        Format::V0,
+        Format::V1,
+        Format::V2,
+        Format::DocumentDb,
+        Format::Cosmos,
+        Format::Unknown,
+    ];
+    assert_eq!(all.map(|format| format.to_string()).join(" "), "bindata v0 v1 v2 documentdb cosmos unknown");
+    assert_eq!(TIME.to_string(), "1795404385,2");
+}
+
+#[test]
+fn the_form_of_3_6_ends_in_a_collection_or_without() {
+    let mut token = Token::high_water_mark(TIME);
+    (token.format, token.token_type) = (Format::BinData, None);
+    (token.txn_op_index, token.from_invalidate) = (None, None);
+    let time = [0x82, 0x6B, 0x03, 0xB2, 0x61, 0, 0, 0, 2];
+    let written = |token: &Token| {
+        let TokenData::Binary(bytes) = token.encode().unwrap().data else { panic!("digits") };
+        bytes
+    };
+    assert_eq!(written(&token), [&time[..], &[0x04]].concat());
+    token.uuid = Some(Uuid([7; 16]));
+    // Null stands for the key that there is none of.
+    let expected = [&time[..], &[0x14, 0x5A, 16, 4], &[7; 16], &[0x04]].concat();
+    assert_eq!(written(&token), expected);
+    assert_eq!(token.encode().unwrap().decode().unwrap(), token);
 }
 
 #[test]

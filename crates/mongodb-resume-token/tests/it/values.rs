@@ -62,3 +62,28 @@ fn iterators_show_the_values_that_are_to_come() {
     elements.next();
     assert_eq!(format!("{elements:?}"), r#"[Array([Int32(1), Int32(2)]), String("žluť")]"#);
 }
+
+#[test]
+fn arrays_and_documents_are_told_apart_by_what_stands_in_them() {
+    let array = |values: &[i32]| values.iter().map(|value| Value::Int32(*value)).collect::<Array>();
+    assert_eq!(array(&[1, 2]).view(), array(&[1, 2]).view());
+    assert_eq!(array(&[1, 2]), array(&[1, 2]));
+    assert_eq!(format!("{:?}", array(&[1, 2])), "[Int32(1), Int32(2)]");
+    for other in [&[][..], &[1], &[2, 1], &[1, 2, 3]] {
+        assert_ne!(array(&[1, 2]).view(), array(other).view());
+        assert_ne!(array(&[1, 2]), array(other));
+    }
+    let counts = [0, 1, 3].map(|count| array(&vec![7; count]).iter().count());
+    assert_eq!(counts, [0, 1, 3]);
+    let document = |fields: &[(&str, i32)]| {
+        fields.iter().map(|(name, value)| (*name, Value::Int32(*value))).collect::<Document>()
+    };
+    let one = document(&[("a", 1), ("b", 2)]);
+    assert_eq!(one.view(), document(&[("a", 1), ("b", 2)]).view());
+    for other in [&[][..], &[("a", 1)], &[("b", 2), ("a", 1)], &[("a", 1), ("c", 2)], &[("a", 1), ("b", 3)]] {
+        assert_ne!(one.view(), document(other).view());
+        assert_ne!(one, document(other));
+    }
+    let counts = [0, 1, 3].map(|count| document(&vec![("a", 7); count]).iter().count());
+    assert_eq!(counts, [0, 1, 3]);
+}

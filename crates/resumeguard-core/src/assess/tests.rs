@@ -69,7 +69,7 @@ pub(crate) fn connector(offset: Observed<StoredOffset>) -> ConnectorFacts {
 }
 
 pub(crate) fn task(state: TaskState, failure: Option<Failure>) -> TaskFacts {
-    TaskFacts { id: 0, state, failure, worker: Some("w:1".into()), started: None }
+    TaskFacts { id: 0, state, failure, trace: None, worker: Some("w:1".into()), started: None }
 }
 
 pub(crate) fn facts(connector: ConnectorFacts, members: Vec<MemberFacts>) -> Facts {

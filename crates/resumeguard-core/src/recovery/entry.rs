@@ -1,7 +1,7 @@
 //! What the journal holds: one entry for everything that somebody wanted or did.
 
 use super::world::{RawOffset, token_time};
-use super::{Actor, Phase, Plan, PlanId, Step};
+use super::{Actor, Phase, Plan, PlanId, Step, Strategy, Tally};
 use crate::domain::{ConnectorId, ConnectorState, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -261,6 +261,14 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// Attempts that ended long ago are not in the journal any more.
+    Forgotten {
+        /// How many, by strategy.
+        attempts: BTreeMap<Strategy, Tally>,
+        /// When the last of them succeeded, milliseconds since 1970.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last_success_ms: Option<i64>,
+    },
     /// A plan is about to be carried out.
     Begun {
         /// Its name from now on.
@@ -343,6 +351,7 @@ impl Event {
             Self::Acknowledged { .. } => "acknowledged",
             Self::Frozen { .. } => "frozen",
             Self::Unfrozen { .. } => "unfrozen",
+            Self::Forgotten { .. } => "forgotten",
             Self::Begun { .. } => "begun",
             Self::Saved { .. } => "saved",
             Self::Intent { .. } => "intent",
@@ -367,7 +376,8 @@ impl Event {
             | Self::Discarded { .. }
             | Self::Acknowledged { .. }
             | Self::Frozen { .. }
-            | Self::Unfrozen { .. } => None,
+            | Self::Unfrozen { .. }
+            | Self::Forgotten { .. } => None,
         }
     }
 
@@ -382,6 +392,7 @@ impl Event {
             Self::Opened
             | Self::Frozen { .. }
             | Self::Unfrozen { .. }
+            | Self::Forgotten { .. }
             | Self::Saved { .. }
             | Self::Intent { .. }
             | Self::Skipped { .. }

@@ -1,7 +1,7 @@
 //! From the journal's entries to attempts, words and waits. Total: any sequence of entries gives a state.
 
 use super::attempt::{Attempt, Taken};
-use super::{Actor, AttemptId, Ended, Entry, Event, Lost, Outcome, Plan, PlanId, Step, Strategy};
+use super::{Actor, AttemptId, Ended, Entry, Event, Lost, Outcome, Plan, PlanId, Step, Strategy, Tally};
 use crate::domain::ConnectorId;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,6 +32,10 @@ pub struct Ledger {
     pub frozen: Option<(Actor, String)>,
     /// When the journal was begun, milliseconds since 1970.
     pub opened_ms: Option<i64>,
+    /// How many attempts are not in the journal any more.
+    pub forgotten: BTreeMap<Strategy, Tally>,
+    /// When the last of those succeeded, milliseconds since 1970.
+    pub last_forgotten_success_ms: Option<i64>,
 }
 
 impl Ledger {
@@ -56,6 +60,12 @@ impl Ledger {
             }
             Event::Frozen { by, reason } => self.frozen = Some((by.clone(), reason.clone())),
             Event::Unfrozen { .. } => self.frozen = None,
+            Event::Forgotten { attempts, last_success_ms } => {
+                for (strategy, tally) in attempts {
+                    self.forgotten.entry(*strategy).or_default().add(*tally);
+                }
+                self.last_forgotten_success_ms = self.last_forgotten_success_ms.max(*last_success_ms);
+            }
             Event::Begun { attempt, plan, by, reason } => {
                 // An approval is for one attempt.
                 self.words.remove(&plan.id);
@@ -232,6 +242,17 @@ impl Ledger {
     #[must_use]
     pub fn last_success_ms(&self) -> Option<i64> {
         let ended = self.attempts.iter().filter_map(|attempt| attempt.ended.as_ref());
-        ended.filter(|(ended, _, _)| *ended == Ended::Recovered).map(|(_, _, at_ms)| *at_ms).max()
+        let known =
+            ended.filter(|(ended, _, _)| *ended == Ended::Recovered).map(|(_, _, at_ms)| *at_ms).max();
+        known.max(self.last_forgotten_success_ms)
+    }
+
+    /// How many attempts were made by this strategy, and failed, those that are forgotten included.
+    #[must_use]
+    pub fn tally(&self, strategy: Strategy) -> Tally {
+        let mut tally = self.forgotten.get(&strategy).copied().unwrap_or_default();
+        let known = self.attempts.iter().filter(|attempt| attempt.plan.strategy == strategy);
+        known.for_each(|attempt| tally.add(Tally::of(attempt)));
+        tally
     }
 }

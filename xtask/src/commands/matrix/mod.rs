@@ -3,6 +3,7 @@
 mod expected;
 mod ground;
 mod healthy;
+mod panels;
 mod rows;
 mod scene;
 mod table;
@@ -20,6 +21,7 @@ use xtask::{Cache, Need, Progress, Stopwatch, ensure as ensure_machine, sweep};
 
 use super::cargo::build_daemon;
 use ground::Ground;
+use panels::Panels;
 use rows::{ROWS, Row};
 use scene::Scene;
 use table::Line;
@@ -44,6 +46,9 @@ pub(crate) struct Arguments {
     /// Use the stack in this folder instead of starting one.
     #[arg(long, value_name = "FOLDER")]
     stack: Option<PathBuf>,
+    /// Let a real Prometheus scrape the daemon meanwhile, and ask it everything that the dashboards ask.
+    #[arg(long)]
+    prometheus: bool,
     /// List the rows and end.
     #[arg(long)]
     list: bool,
@@ -64,6 +69,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     step.done(&binary.display().to_string());
     let ground = Ground::start(arguments.stack.as_deref(), &progress).await?;
     let daemon = Arc::new(ground.daemon(&binary, &progress).await?);
+    let mut panels = None;
+    if arguments.prometheus {
+        panels = Some(Panels::start(&daemon, &progress).await?);
+    }
     let (watcher, watched) = (Arc::clone(&ground.watcher), Arc::clone(&daemon));
     let mut looks = tokio::spawn(async move { watcher.run(&watched).await });
     let lines = tokio::select! {
@@ -81,13 +90,19 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         changes.len()
     );
     changes.iter().for_each(|change| println!("  {}", change.kind()));
-    let ok = as_expected && calls > 0 && changes.is_empty();
+    let mut ok = as_expected && calls > 0 && changes.is_empty();
     let rolled = if ground.healthy_oplog_rolled().await? { "rolled" } else { "did not roll yet" };
     println!("the healthy connectors' oplog {rolled}");
+    let mut asked = Vec::new();
+    if let Some(panels) = &mut panels {
+        panels.encore(&ground, &binary, &progress).await?;
+        asked = panels.ask().await?;
+        ok &= panels::report(&asked, &panels.alerts().await?);
+    }
     if let Some(path) = &arguments.json {
         let seconds = watch.elapsed().as_secs();
         let beside = json!({ "looks": beside.looks, "unknown": beside.unknown, "broken": beside.broken });
-        let all = json!({ "ok": ok, "rows": lines, "beside": beside, "passes": passes, "seconds": seconds });
+        let all = json!({ "ok": ok, "rows": lines, "beside": beside, "passes": passes, "seconds": seconds, "dashboards": asked });
         std::fs::write(path, format!("{all:#}\n"))?;
     }
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -27,6 +27,7 @@ pub(super) fn draft(plan: Plan, situation: &Situation<'_>, policies: &Policies) 
     if by_file {
         effects.extend(worker::effects(&plan));
     }
+    effects.extend(soon_again(&plan, situation, policies));
     if by_config {
         effects.push(
             "its offset.partition.name stays changed: Kafka Connect before 3.6 cannot alter stored offsets"
@@ -40,6 +41,13 @@ pub(super) fn draft(plan: Plan, situation: &Situation<'_>, policies: &Policies) 
         effects,
         ..plan
     })
+}
+
+/// Idle, nothing newer is stored: the mark leaves the oplog as its position has.
+fn soon_again(plan: &Plan, situation: &Situation<'_>, policies: &Policies) -> Option<String> {
+    let idle = plan.trigger == Trigger::LostWhileRunning && situation.facts.settings.heartbeat_ms == 0;
+    let says = "it has no heartbeat: as long as nothing happens in its namespace, its position is lost again once the oplog has rolled on by a window; set recovery.set_heartbeat, or its heartbeat.interval.ms";
+    (idle && policies.set_heartbeat.is_none()).then(|| says.to_owned())
 }
 
 fn by_offset(plan: &Plan, situation: &Situation<'_>, mark: Mark, policies: &Policies) -> Vec<Step> {

@@ -114,3 +114,17 @@ fn in_other_trouble_what_loses_least_is_chosen() {
     assert_eq!(transient.plan().strategy, Strategy::Restart);
     transient.blocked(&[]);
 }
+
+/// An idle connector whose mark ages out as its position has: said before it is done.
+#[test]
+fn who_will_be_lost_again_for_want_of_a_heartbeat_is_told_so() {
+    let says =
+        |scene: &Scene| scene.by(Strategy::Salvage).effects.iter().any(|line| line.contains("no heartbeat"));
+    assert!(says(&Scene::running()) && !says(&Scene::lost()));
+    let mut sets = Scene::running();
+    sets.policies.set_heartbeat = Some(Duration::from_secs(60));
+    assert!(!says(&sets));
+    let mut beats = Scene::running();
+    beats.connector().settings.heartbeat_ms = 10_000;
+    assert!(!says(&beats));
+}

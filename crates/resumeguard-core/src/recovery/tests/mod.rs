@@ -5,6 +5,7 @@ mod attempts;
 mod caution;
 mod costs;
 mod debezium;
+mod forget;
 mod steps;
 mod worker;
 

@@ -1,22 +1,16 @@
-//! The daemon: wiring only. Observe, assess, publish; again at the next interval, until told to stop.
+//! One pass after the other, with the memory between them.
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::control::{self, Gate, Socket};
 use crate::history::{Happening, History, Reader};
 use crate::publish::status::{Status, Tokens};
-use crate::publish::{Board, Published, VerdictLog, http, metrics, page};
+use crate::publish::{Published, metrics, page};
 use crate::recovery::{Desk, Hands};
-use crate::signals;
 use crate::sources::Observer;
-use anyhow::Context as _;
 use resumeguard_core::assess::{Memory, Thresholds, assess};
 use resumeguard_core::domain::{LossCause, Snapshot};
-use resumeguard_core::recovery::Mode;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::time::MissedTickBehavior;
 
 /// One pass after the other, with the memory between them.
 #[derive(Debug)]
@@ -72,9 +66,37 @@ impl Watch {
         Ok((watch, clock))
     }
 
+    /// Another configuration holds from the next pass on; what was seen and counted stays. The history stays where it is.
+    ///
+    /// # Errors
+    /// Where no HTTP client can be made of it: the old one holds then, whole.
+    pub fn reconfigure(&mut self, config: &Config) -> anyhow::Result<()> {
+        self.observer.reconfigure(config)?;
+        self.thresholds = config.thresholds.clone();
+        self.interval = config.poll.interval;
+        if let Some(desk) = &self.desk {
+            desk.reconfigure(config);
+        }
+        Ok(())
+    }
+
+    /// How the configuration was last read goes into the metrics, and into the history where it was read again.
+    pub fn tell_reload(&mut self, reload: metrics::Reload, again: Option<&str>) {
+        self.own.reload = Some(reload);
+        if let (Some(history), Some(by)) = (&mut self.history, again) {
+            let detail = serde_json::json!({ "by": by, "successful": reload.successful });
+            history.tell(Happening { connector: None, kind: "reloaded", detail });
+        }
+    }
+
     /// Makes plans after each pass, and has carried out what may be.
     #[must_use]
-    pub fn recovering(self, desk: Desk) -> Self {
+    pub fn recovering(mut self, desk: Desk) -> Self {
+        for attempt in desk.ledger().open_attempts() {
+            if let Some(saved) = &attempt.saved {
+                self.observer.assume(&attempt.plan.connector, &saved.config);
+            }
+        }
         Self { desk: Some(desk), ..self }
     }
 
@@ -128,23 +150,16 @@ impl Watch {
     /// Renders a pass.
     #[must_use]
     pub fn render(&self, snapshot: &Snapshot) -> Published {
-        // Nobody can be told apart yet, so nobody sees tokens.
         let overview = self.desk.as_ref().map(|desk| desk.show(|seen| seen.overview())).unwrap_or_default();
-        let status = Status::new(snapshot, Tokens::Hidden).with_plans(&overview);
-        let json = serde_json::to_vec(&status).unwrap_or_else(|error| {
-            tracing::error!(%error, "the status could not be written as JSON");
-            Vec::new()
-        });
+        let seen = Status::new(snapshot, Tokens::Shown).with_plans(&overview);
         let meters = self.observer.meters().chain(self.history.as_ref().map(History::meter));
         let plans = self.desk.as_ref().map(|desk| desk.show(metrics::plans)).unwrap_or_default();
         let recovery = self.desk.as_ref().map(|desk| desk.show(metrics::recovery)).unwrap_or_default();
-        Published {
-            at: self.clock.uptime(),
-            subjects: [metrics::subjects(snapshot), plans].concat().into(),
-            own: [metrics::own(meters, &self.own), recovery, metrics::process()].concat().into(),
-            status: json.into(),
-            page: page::render(&status, &overview, self.interval.as_secs().max(1)).into(),
-        }
+        let page =
+            page::render(&seen.clone().shown(Tokens::Hidden), &overview, self.interval.as_secs().max(1));
+        let subjects = [metrics::subjects(snapshot), plans].concat();
+        let own = [metrics::own(meters, &self.own), recovery, metrics::process()].concat();
+        Published::new(self.clock.uptime(), seen, subjects, own, page)
     }
 }
 
@@ -164,82 +179,4 @@ fn happenings(snapshot: &Snapshot) -> impl Iterator<Item = Happening> {
             }),
         })
     })
-}
-
-/// Runs until SIGTERM or SIGINT.
-///
-/// # Errors
-/// Where the address cannot be listened on, or the server or the loop ends by itself.
-pub async fn run(config: &Config, clock: Clock) -> anyhow::Result<()> {
-    let mut stop = std::pin::pin!(signals::stop()?);
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .with_context(|| format!("cannot listen on {} (http.listen)", config.listen))?;
-    // Port 0 means any: say which one it became.
-    let listen = listener.local_addr().unwrap_or(config.listen);
-    tracing::info!(%listen, connect_clusters = config.connect.len(), "watching");
-    // A disk that does not answer must not keep it from stopping either.
-    let opened = async {
-        let (watch, clock) = Watch::resumed(config, clock).await?;
-        let desk = Desk::open(config, clock).await;
-        anyhow::Ok((watch.recovering(desk.clone()), clock, desk))
-    };
-    let (mut watch, clock, desk) = tokio::select! {
-        opened = opened => opened?,
-        signal = &mut stop => {
-            tracing::info!(signal, "stopping");
-            return Ok(());
-        }
-    };
-    let board = Board::new(clock, config.poll.interval);
-    let reader = watch.reader();
-    let changes = control::router(desk.clone(), Gate::Token(config.token.clone()));
-    let server = axum::serve(listener, http::router(board.clone(), reader.clone()).merge(changes));
-    let socket = control_socket(config, desk.clone()).await;
-    let passes = async {
-        let mut log = VerdictLog::default();
-        let mut ticks = tokio::time::interval(config.poll.interval);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            let snapshot = watch.pass().await;
-            log.pass(&snapshot);
-            watch.recover();
-            board.put(watch.render(&snapshot));
-            watch.ask(&snapshot);
-        }
-    };
-    let ended = tokio::select! {
-        () = passes => Err(anyhow::anyhow!("the passes ended by themselves")),
-        ended = server => ended.context("the HTTP server ended by itself"),
-        ended = socket => ended.context("the control socket ended by itself"),
-        signal = &mut stop => {
-            tracing::info!(signal, "stopping");
-            Ok(())
-        }
-    };
-    desk.close().await;
-    if let Some(reader) = reader {
-        reader.close().await;
-    }
-    ended
-}
-
-/// Answers by the control socket. Where there is none, that is said once, and everything else goes on.
-async fn control_socket(config: &Config, desk: Desk) -> impl Future<Output = std::io::Result<()>> {
-    let off = config.recovery.policies.greatest_mode() == Mode::Off;
-    let socket = match config.recovery.directory.as_deref().filter(|_| !off) {
-        Some(directory) => Socket::bind(directory).await.map(Some),
-        None => Ok(None),
-    };
-    let socket = socket.unwrap_or_else(|error| {
-        tracing::error!(%error, "there is no control socket: the recovery commands reach nobody");
-        None
-    });
-    async move {
-        match socket {
-            Some(socket) => socket.serve(desk).await,
-            None => std::future::pending().await,
-        }
-    }
 }
