@@ -29,9 +29,12 @@ pub struct Access {
 impl Access {
     /// The ways that an operator has configured: into the deployment, and past its router, if it has one.
     pub fn configured(deployment: &Deployment) -> impl Iterator<Item = Self> {
-        let shards = deployment.shards.iter().map(|entrance| Self {
-            shard: Some((deployment.name.clone(), entrance.shard.clone())),
-            ..Self::new(Some(format!("{}/{}", deployment.name, entrance.shard)), &entrance.entrance, None)
+        let shards = deployment.shards.iter().map(|entrance| {
+            let name = format!("{}/{}", deployment.name, entrance.shard);
+            let way = Self::new(Some(name.clone()), &entrance.entrance, None);
+            // One string for two shards is a mistake that has to be seen.
+            let key = Secret::from(format!("{}#{name}", way.key.expose()));
+            Self { shard: Some((deployment.name.clone(), entrance.shard.clone())), key, ..way }
         });
         std::iter::once(Self::of(deployment)).chain(shards)
     }

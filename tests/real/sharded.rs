@@ -31,11 +31,13 @@ async fn the_shard_that_holds_least_decides_and_one_that_nobody_reads_leaves_it_
     };
     let router = Router::start(vec![spec(&zero, "s0"), spec(&one, "s1")]).await.unwrap();
     let uri = format!("mongodb://{}/", router.address());
+    let begun = zero.mongo().last().await.unwrap();
     connect.put_config("routed", &xtask::source_config(&uri, "shop.orders", &nothing())).await.unwrap();
     connect.wait_until("routed", LONG, |status| status.all("RUNNING")).await.unwrap();
     xtask::wait_until("a first position", LONG, async || {
         zero.mongo().insert("shop.orders", doc! { "a": 1 }).await?;
-        let stored = !connect.offsets("routed").await?.is_empty();
+        let stored =
+            connect.offsets("routed").await?.iter().any(|o| o.time().is_some_and(|time| time > begun));
         Ok(if stored { Seen::Yes(()) } else { Seen::Not("none".into()) })
     })
     .await
@@ -70,6 +72,8 @@ async fn the_shard_that_holds_least_decides_and_one_that_nobody_reads_leaves_it_
     let wrong = format!("{cluster}{}{}", way(&zero, "s0"), way(&zero, "s1"));
     let snapshot = watch(&wrong).pass().await;
     assert_eq!(snapshot.connectors[0].verdict, Verdict::Unknown(Why::Contradictory), "{snapshot:?}");
+    let said = error_of(&snapshot, "shop");
+    assert!(said.starts_with("mongodb.shop.shards.s1 leads to the set s0, the router says s1"), "{said}");
 
     let mut all = watch(&format!("{cluster}{}{}", way(&zero, "s0"), way(&one, "s1")));
     let snapshot = all.pass().await;

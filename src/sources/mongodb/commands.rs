@@ -161,13 +161,11 @@ pub(super) async fn shards(
     let command = doc! { "listShards": 1, "maxTimeMS": millis(deadline) };
     let reply = client.database("admin").run_command(command).await.map_err(|error| {
         let error = ReadError::from_driver(&error);
-        match error.why {
-            Why::OplogUnauthorized => ReadError::new(
-                Why::Sharded,
-                "may not say which shards there are: grant listShards on the cluster (part of clusterMonitor) at the router",
-            ),
-            _ => error,
+        if error.why != Why::OplogUnauthorized {
+            return error;
         }
+        let text = "may not say which shards there are: grant listShards on the cluster (part of clusterMonitor) at the router";
+        ReadError::new(Why::Sharded, text)
     })?;
     let listed = reply.get_array("shards").map(Vec::as_slice).unwrap_or_default();
     let shards: Option<BTreeMap<String, String>> = listed

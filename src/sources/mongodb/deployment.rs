@@ -61,6 +61,8 @@ pub struct DeploymentReader {
     /// Of a router: the shards that it knows, with their sets, as of this pass.
     pub(super) listed: Option<Result<BTreeMap<String, String>, ReadError>>,
     pub(super) listed_overdue: Option<JoinHandle<()>>,
+    /// Of a router: a way past it that leads elsewhere, one line.
+    pub(super) stranger: Option<String>,
     pub(super) sizes_every: Duration,
     /// Counts readings; its name is the deployment's.
     pub meter: Meter,
@@ -91,6 +93,7 @@ impl DeploymentReader {
             collections_lack: BTreeSet::new(),
             listed: None,
             listed_overdue: None,
+            stranger: None,
             sizes_every,
             meter: Meter::new("mongodb", name),
         }

@@ -73,7 +73,8 @@ pub(super) async fn bounds(
 
 /// Two traps, both measured on 6.0.5 or read in the server's source. `earliestOptime` is the last entry that was truncated,
 /// not the first that is left, as soon as the running process has truncated anything; until then it is the first, and
-/// nobody tells whether an earlier process has truncated or nothing ever was. And a server that cannot look at once says
+/// nobody tells whether an earlier process has truncated or nothing ever was. (`truncateCount` may stay at 0 for some time
+/// after the first truncation, measured; nothing is concluded until it does not.) And a server that cannot look at once says
 /// `Timestamp(0, 0)`.
 fn bounds_in(status: &Document, refusal: ReadError) -> Result<Bounds, ReadError> {
     let time = |key: &str| {

@@ -104,6 +104,7 @@ impl Deployments {
         join_all(self.readers.iter_mut().map(|reader| reader.read_first(clock, deadline))).await;
         self.merge();
         self.name_them();
+        self.look_for_strangers();
     }
 
     /// The closing phase of a pass.
@@ -178,6 +179,10 @@ impl Deployments {
                 self.leads_to.0.entry(access.key().to_owned()).or_insert(at);
             }
         }
+    }
+
+    pub(super) fn readers_mut(&mut self) -> &mut [DeploymentReader] {
+        &mut self.readers
     }
 
     /// Every reader.

@@ -55,6 +55,9 @@ impl DeploymentReader {
         let known = |shard: &String| self.accesses.iter().any(|access| access.shards.contains(shard));
         let missing: Vec<&str> = listed.keys().filter(|shard| !known(shard)).map(String::as_str).collect();
         let name = self.configured_name().unwrap_or("NAME");
+        if let Some(stranger) = &self.stranger {
+            return Some(stranger.clone());
+        }
         (!missing.is_empty()).then(|| {
             format!("nobody reads {}: add a [mongodb.{name}.shards.SHARD] for each", missing.join(", "))
         })
@@ -74,6 +77,27 @@ impl Deployments {
             return reader.facts();
         }
         DeploymentFacts { members: self.members_of_shards(reader), collections: Collections::new() }
+    }
+
+    /// Ways that lead to another set than the router says: seen as soon as their members have answered.
+    pub(super) fn look_for_strangers(&mut self) {
+        let strangers: Vec<Option<String>> =
+            self.readers().iter().map(|router| self.stranger_behind(router)).collect();
+        for (reader, stranger) in self.readers_mut().iter_mut().zip(strangers) {
+            reader.stranger = stranger;
+        }
+    }
+
+    fn stranger_behind(&self, router: &DeploymentReader) -> Option<String> {
+        let Some(Ok(listed)) = &router.listed else { return None };
+        self.readers().iter().find_map(|reader| {
+            let (_, shard) = reader.shard().filter(|(deployment, _)| *deployment == router.meter.name)?;
+            let (set, found) = (listed.get(shard)?, reader.set_name()?);
+            (set != found).then(|| {
+                let name = &router.meter.name;
+                format!("mongodb.{name}.shards.{shard} leads to the set {found}, the router says {set}: correct its uri")
+            })
+        })
     }
 
     fn members_of_shards(&self, router: &DeploymentReader) -> Observed<Vec<MemberFacts>> {

@@ -167,7 +167,9 @@ impl Why {
             Self::TokenIncomplete => {
                 "the stored token lacks type bits that its document key needs; the server may refuse it: `resumeguard probe` asks"
             }
-            Self::PositionOpaque => "this product's tokens carry no documented time",
+            Self::PositionOpaque => {
+                "this product's tokens carry no documented time (of Amazon DocumentDB: set mongodb.NAME.retention)"
+            }
             Self::PositionInFuture => "the position is ahead of the oplog; one pass more will tell",
             Self::PositionForeign => {
                 "the position is older than an oplog that was never truncated: another deployment's?"

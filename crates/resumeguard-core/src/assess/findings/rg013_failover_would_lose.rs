@@ -42,10 +42,14 @@ pub(super) fn matches(case: &Case<'_>) -> Option<Matched> {
 
 /// The members as they would be with that one as primary of its set.
 fn after_election_of(elected: &MemberFacts, members: &[MemberFacts]) -> Vec<MemberFacts> {
-    let role = |member: &MemberFacts| match member.role {
-        _ if member.host == elected.host => Role::Primary,
-        Role::Primary if member.shard == elected.shard => Role::Secondary,
-        other => other,
+    let role = |member: &MemberFacts| {
+        if member.host == elected.host {
+            Role::Primary
+        } else if member.role == Role::Primary && member.shard == elected.shard {
+            Role::Secondary
+        } else {
+            member.role
+        }
     };
     members.iter().map(|member| member.in_role(role(member))).collect()
 }
