@@ -18,6 +18,7 @@ mod faults;
 mod golden;
 mod history;
 mod journal;
+mod kafka;
 mod probe;
 mod products;
 mod promql;
