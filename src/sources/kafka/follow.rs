@@ -294,10 +294,10 @@ fn offsets(
     let found = consumer.offsets_for_times(wanted, METADATA)?;
     let found = found.elements().into_iter().map(|element| {
         element.error()?;
-        match element.offset() {
-            Offset::Offset(offset) => Ok((element.partition(), offset)),
-            _ => Err(KafkaError::OffsetFetch(RDKafkaErrorCode::OffsetNotAvailable)),
-        }
+        let Offset::Offset(offset) = element.offset() else {
+            return Err(KafkaError::OffsetFetch(RDKafkaErrorCode::OffsetNotAvailable));
+        };
+        Ok((element.partition(), offset))
     });
     found.collect()
 }
