@@ -1,7 +1,13 @@
 //! What `cargo xtask bench-topic` measures: an offsets topic is made and filled (`fill`), and read to its end in the
 //! way the daemon does (`replay`). Both print one line of JSON.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a measurement, started by xtask")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "a measurement, started by xtask"
+)]
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;

@@ -21,6 +21,7 @@ mod http;
 mod journal;
 #[path = "../program/leaks.rs"]
 mod leaks;
+mod kafka;
 mod probe;
 mod products;
 mod promql;

@@ -7,7 +7,7 @@ use resumeguard::clock::Clock;
 use resumeguard::sources::connect::Client;
 use resumeguard::sources::offsets::Offsets;
 use std::time::Duration;
-use xtask::{Broker, Progress, Secured, Seen, wait_until};
+use xtask::{Account, Acl, Broker, Progress, Seen, wait_until};
 
 const TOPIC: &str = "connect-offsets";
 

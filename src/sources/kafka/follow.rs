@@ -294,10 +294,10 @@ fn offsets(
     let found = consumer.offsets_for_times(wanted, METADATA)?;
     let found = found.elements().into_iter().map(|element| {
         element.error()?;
-        match element.offset() {
-            Offset::Offset(offset) => Ok((element.partition(), offset)),
-            _ => Err(KafkaError::OffsetFetch(RDKafkaErrorCode::OffsetNotAvailable)),
-        }
+        let Offset::Offset(offset) = element.offset() else {
+            return Err(KafkaError::OffsetFetch(RDKafkaErrorCode::OffsetNotAvailable));
+        };
+        Ok((element.partition(), offset))
     });
     found.collect()
 }
@@ -314,9 +314,14 @@ fn consumer(topic: &KafkaTopic, listener: &Listener) -> Result<BaseConsumer<List
         // An offset that is not there any more means another topic: never go on at its end.
         .set("auto.offset.reset", "error")
         .set("statistics.interval.ms", "1000");
-    // Defaults of ours that the operator may change. 64 MiB are read ahead otherwise; and a question about the topic waits
-    // behind the fetch that is under way on the same connection, half a second.
-    for (property, value) in [("queued.max.messages.kbytes", "16384"), ("fetch.wait.max.ms", "100")] {
+    // Defaults of ours that the operator may change. Otherwise 64 MiB are read ahead, and an answer may have 50 MiB; and a
+    // question about the topic waits half a second, behind the fetch that is under way on the same connection.
+    let defaults = [
+        ("queued.max.messages.kbytes", "16384"),
+        ("fetch.max.bytes", "8388608"),
+        ("fetch.wait.max.ms", "100"),
+    ];
+    for (property, value) in defaults {
         if client.get(property).is_none() {
             client.set(property, value);
         }

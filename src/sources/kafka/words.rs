@@ -50,19 +50,19 @@ pub(super) fn words(
             said.unwrap_or_else(|| "is a certificate or key file missing, or of another form?".to_owned());
         return format!("no client of Kafka could be made: {problem}");
     };
-    match code {
-        UnknownTopic | UnknownTopicOrPartition => {
-            format!("there is no topic `{topic}`; see {setting} in the workers' properties")
-        }
-        TopicAuthorizationFailed if at == Where::Describe => {
-            format!(
-                "may not see the topic `{topic}`: grant Describe and Read on it (Read on a topic implies Describe)"
-            )
-        }
-        TopicAuthorizationFailed => format!("may not read the topic `{topic}`: grant Read on it"),
-        _ => match said {
-            Some(said) => format!("{said}; are the brokers reachable with these settings? ({code:?})"),
-            None => format!("{code:?}; are the brokers reachable?"),
-        },
+    if [UnknownTopic, UnknownTopicOrPartition].contains(&code) {
+        return format!("there is no topic `{topic}`; see {setting} in the workers' properties");
+    }
+    if code == TopicAuthorizationFailed && at == Where::Describe {
+        return format!(
+            "may not see the topic `{topic}`: grant Describe and Read on it (Read on a topic implies Describe)"
+        );
+    }
+    if code == TopicAuthorizationFailed {
+        return format!("may not read the topic `{topic}`: grant Read on it");
+    }
+    match said {
+        Some(said) => format!("{said}; are the brokers reachable with these settings? ({code:?})"),
+        None => format!("{code:?}; are the brokers reachable?"),
     }
 }
