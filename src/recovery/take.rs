@@ -231,8 +231,8 @@ impl Walk<'_> {
             Step::RemoveMarker { namespace } => done(format!("no marker stands in {namespace} any more")),
             Step::ResizeOplog { size_mb } => done(format!("the oplog may grow to {size_mb} MB")),
             Step::Save => done("its offsets and configuration are in the journal"),
-            Step::AwaitStored => self.await_stored(attempt, hands).await,
-            Step::Verify => self.verify(attempt, hands).await,
+            Step::AwaitStored => self.await_stored(attempt).await,
+            Step::Verify => self.verify(attempt).await,
         }
     }
 
