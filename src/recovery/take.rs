@@ -13,9 +13,12 @@ use resumeguard_core::recovery::{Attempt, Outcome, Phase, RawOffset, Step, Will,
 use serde_json::{Map, Value};
 use std::time::Duration;
 
-/// A worker gives its tasks `task.shutdown.graceful.timeout.ms` (5 s). What a worker held that has died is nobody's until
-/// `scheduled.rebalance.max.delay.ms` (5 min) is over: whatever is accepted meanwhile shows only then (seen on 4.1.1).
-const STOPS: Duration = BUSY;
+/// A worker gives its tasks `task.shutdown.graceful.timeout.ms` (5 s); a rebalance may come in between. Given up on the way on, it
+/// has changed nothing yet: somebody may have resumed it meanwhile.
+const STOPS: Duration = Duration::from_secs(90);
+/// What a worker held that has died is nobody's until `scheduled.rebalance.max.delay.ms` (5 min) is over: whatever is accepted
+/// meanwhile shows only then (seen on 4.1.1).
+const SETTLES: Duration = BUSY;
 /// The same, and a task connects to MongoDB (`serverSelectionTimeoutMS` is 30 s) before it runs.
 const STARTS: Duration = Duration::from_secs(420);
 /// What was accepted is to be read at once, or a moment later.
@@ -228,8 +231,8 @@ impl Walk<'_> {
             Step::RemoveMarker { namespace } => done(format!("no marker stands in {namespace} any more")),
             Step::ResizeOplog { size_mb } => done(format!("the oplog may grow to {size_mb} MB")),
             Step::Save => done("its offsets and configuration are in the journal"),
-            Step::AwaitStored => self.await_stored(attempt, hands).await,
-            Step::Verify => self.verify(attempt, hands).await,
+            Step::AwaitStored => self.await_stored(attempt).await,
+            Step::Verify => self.verify(attempt).await,
         }
     }
 
@@ -241,7 +244,9 @@ impl Walk<'_> {
         wanted: ConnectorState,
     ) -> Outcome {
         let away = Away::new(attempt, turn.phase);
-        let mut wait = Wait::new(self.executor.clock, STOPS, &away);
+        let gives_way = wanted == ConnectorState::Stopped && turn.phase == Phase::Forward;
+        let limit = if gives_way { STOPS } else { SETTLES };
+        let mut wait = Wait::new(self.executor.clock, limit, &away);
         loop {
             let says = match world::status(hands, &attempt.plan.connector.connector).await {
                 Ok(Some((state, tasks))) => {

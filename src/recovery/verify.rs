@@ -4,7 +4,6 @@ use super::away::Away;
 use super::take::failed;
 use super::wait::Wait;
 use super::walk::Walk;
-use super::{Hands, world};
 use resumeguard_core::domain::{ConnectorState, TaskState};
 use resumeguard_core::recovery::check::{Seen, stored, verified};
 use resumeguard_core::recovery::{Attempt, Outcome, Phase, RawOffset, World};
@@ -19,12 +18,12 @@ const SETTLES: Duration = Duration::from_secs(60);
 
 impl Walk<'_> {
     /// Until a token that is newer than everything this attempt knows is stored.
-    pub(super) async fn await_stored(&mut self, attempt: &Attempt, hands: &Hands) -> Outcome {
+    pub(super) async fn await_stored(&mut self, attempt: &Attempt) -> Outcome {
         let limit = STORES.max(self.executor.settings().offset_flush * 3 + SETTLES);
         let (clock, away) = (self.executor.clock, Away::new(attempt, Phase::Forward));
         let (mut wait, mut copying) = (Wait::new(clock, limit, &away), Wait::new(clock, COPIES, &away));
         loop {
-            let says = match self.again(attempt, hands).await {
+            let says = match self.again(attempt).await {
                 Ok(world) => {
                     wait.was_read();
                     match self.counted(stored(attempt, &world), &world) {
@@ -50,14 +49,14 @@ impl Walk<'_> {
     }
 
     /// Until it has been well for as long as the policy wants.
-    pub(super) async fn verify(&mut self, attempt: &Attempt, hands: &Hands) -> Outcome {
+    pub(super) async fn verify(&mut self, attempt: &Attempt) -> Outcome {
         let stable = self.executor.settings().stable_for;
         let limit = self.executor.settings().offset_flush * 2 + stable + SETTLES;
         let away = Away::new(attempt, Phase::Forward);
         let mut wait = Wait::new(self.executor.clock, limit, &away);
         let (mut well, mut running) = (None, None);
         loop {
-            let says = match self.again(attempt, hands).await {
+            let says = match self.again(attempt).await {
                 Ok(world) => {
                     wait.was_read();
                     let now = self.uptime();
@@ -96,12 +95,9 @@ impl Walk<'_> {
         }
     }
 
-    async fn again(&mut self, attempt: &Attempt, hands: &Hands) -> Result<World, String> {
-        let world =
-            world::read(hands, &attempt.plan.connector.connector, &self.executor.clock, Some(attempt))
-                .await?;
-        self.note(&world);
-        Ok(world)
+    /// As everything stands now: what could not be reached when the step was begun, such as just after a start, may be by now.
+    async fn again(&mut self, attempt: &Attempt) -> Result<World, String> {
+        self.seen(attempt).await.map(|(_, world)| world)
     }
 
     /// A failure from before the task was started anew is none.

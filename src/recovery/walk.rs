@@ -350,7 +350,7 @@ impl<'a> Walk<'a> {
         world.oldest.is_err() && self.uptime().saturating_sub(since) < OPLOG
     }
 
-    async fn seen(&mut self, attempt: &Attempt) -> Result<(Hands, World), String> {
+    pub(super) async fn seen(&mut self, attempt: &Attempt) -> Result<(Hands, World), String> {
         let id = &attempt.plan.connector;
         if let Some(hands) = self.executor.reach.load().get(id) {
             let mut hands = hands.clone();

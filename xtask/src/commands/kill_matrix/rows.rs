@@ -136,7 +136,7 @@ pub(super) fn rows() -> Vec<Row> {
                 nth,
                 point,
                 auto,
-                short: SHORT.contains(&(step, point)),
+                short: SHORT.contains(&(step, point)) && !trouble.leads_back(),
             })
         };
     STEPS.iter().flat_map(of_step).collect()
