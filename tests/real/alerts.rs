@@ -20,6 +20,9 @@ struct Told {
     alert: Value,
 }
 
+/// What is said of a position that is gone.
+const LOST: [&str; 2] = ["ResumeguardFailedHistoryLost", "ResumeguardPositionLost"];
+
 /// Where the notifications go.
 #[derive(Clone, Default)]
 struct Pager(Arc<Mutex<Vec<Told>>>);
@@ -36,6 +39,16 @@ impl Pager {
 
     fn all(&self) -> Vec<Told> {
         self.0.lock().unwrap().clone()
+    }
+
+    /// What was said last of that alert about that connector.
+    fn last(&self, name: &str, connector: &str) -> Option<Value> {
+        let all = self.all();
+        let of_it = |told: &&Told| {
+            let labels = &told.alert["labels"];
+            labels["alertname"] == name && labels["connector"] == connector
+        };
+        all.iter().rev().find(of_it).map(|told| told.alert["status"].clone())
     }
 
     /// Waits until an alert of that name about that connector, if it names one, was delivered in that state.
@@ -219,9 +232,18 @@ async fn a_lost_token_reaches_the_pager_and_so_does_its_recovery() {
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     let recovered_at = clock.elapsed();
-    pager.hears("ResumeguardFailedHistoryLost", name, "resolved").await;
+    // While it was stopped for it, it was lost and not failed: both are over.
+    wait_until("all of it to be over", LONG, async || {
+        let firing = prometheus.firing().await?;
+        let firing = firing.iter().any(|sample| LOST.contains(&sample.labels["alertname"].as_str()));
+        let over =
+            LOST.iter().all(|alert| pager.last(alert, name).is_some_and(|status| status == "resolved"));
+        Ok(if over && !firing { Seen::Yes(()) } else { Seen::Not(summary(&pager.all())) })
+    })
+    .await
+    .unwrap();
     println!(
-        "from RUNNING to the pager: {:.1} s",
+        "from the end of the recovery to the last message that it is over: {:.1} s",
         clock.elapsed().saturating_sub(recovered_at).as_secs_f64()
     );
     shared.connect().wait_until(name, LONG, |status| status.all("RUNNING")).await.unwrap();
@@ -229,4 +251,61 @@ async fn a_lost_token_reaches_the_pager_and_so_does_its_recovery() {
     // Others are told as well, with their waits cut; but the watcher was never gone.
     assert!(!names.contains(&"ResumeguardTargetDown".into()), "{names:?}");
     println!("{}", summary(&pager.all()));
+}
+
+/// Alertmanager itself, with our example as it stands: what it holds back, and whom it would tell of the rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_in_danger_is_one_page_and_hides_nothing_else() {
+    let _first = rustls::crypto::ring::default_provider().install_default().is_ok();
+    let cache = Cache::from_environment().unwrap();
+    let roster = Roster::claim_unique(&cache, "routes").unwrap();
+    let program = xtask::alertmanager(&cache.tools(), &Progress::silent()).await.unwrap();
+    let example =
+        std::fs::read_to_string(prometheus_folder().join("../alertmanager/alertmanager.yaml")).unwrap();
+    let alertmanager = Alertmanager::start(&roster, &program, &example).await.unwrap();
+    let url = format!("{}/api/v2/alerts", alertmanager.url);
+    // Name, severity, deployment; then whether it is held back, and who is told.
+    let cases = [
+        ("ResumeguardDeploymentInDanger", "critical", "rs0", "active", "on-call"),
+        ("ResumeguardFailedHistoryLost", "critical", "rs0", "suppressed", "on-call"),
+        ("ResumeguardPositionLost", "critical", "rs0", "suppressed", "on-call"),
+        ("ResumeguardOutageBudgetLow", "critical", "rs0", "suppressed", "on-call"),
+        ("ResumeguardLostWhileRunning", "warning", "rs0", "active", "tickets"),
+        ("ResumeguardHistorySkipped", "critical", "rs0", "active", "on-call"),
+        ("ResumeguardErrorsTolerated", "warning", "rs0", "suppressed", "tickets"),
+        ("ResumeguardFailedHistoryLost", "critical", "other", "active", "on-call"),
+        ("ResumeguardOutageBudgetLow", "warning", "other", "active", "tickets"),
+    ];
+    let alerts: Vec<Value> = cases
+        .iter()
+        .map(|(name, severity, deployment, ..)| {
+            let connector = (*name != "ResumeguardDeploymentInDanger").then_some("orders");
+            serde_json::json!({ "labels": {
+                "alertname": name, "severity": severity, "job": "resumeguard", "deployment": deployment,
+                "connect_cluster": if *deployment == "rs0" { "main" } else { "second" },
+                "connector": connector.unwrap_or_default(),
+            } })
+        })
+        .collect();
+    let http = reqwest::Client::new();
+    http.post(&url).json(&alerts).send().await.unwrap().error_for_status().unwrap();
+    let told =
+        |held: &[Value], (name, severity, deployment, state, receiver): (&str, &str, &str, &str, &str)| {
+            held.iter().any(|alert| {
+                let (labels, receivers) = (&alert["labels"], &alert["receivers"]);
+                labels["alertname"] == name
+                    && labels["severity"] == severity
+                    && labels["deployment"] == deployment
+                    && alert["status"]["state"] == state
+                    && receivers.as_array().is_some_and(|all| all.len() == 1)
+                    && receivers[0]["name"] == receiver
+            })
+        };
+    wait_until("routes and inhibition", LONG, async || {
+        let held: Vec<Value> = http.get(&url).send().await?.json().await?;
+        let missing: Vec<_> = cases.iter().filter(|case| !told(&held, **case)).collect();
+        Ok(if missing.is_empty() { Seen::Yes(()) } else { Seen::Not(format!("{missing:?} in {held:?}")) })
+    })
+    .await
+    .unwrap();
 }
