@@ -145,6 +145,58 @@ async fn rules_that_work(prometheus: &Prometheus) -> (usize, Vec<Value>) {
     (rules.len(), bad)
 }
 
+/// Whoever is woken up is told which, where, and what to do.
+#[track_caller]
+fn on_call_knows(told: &Told, name: &str, deployment: &str) {
+    assert_eq!(told.receiver, "on-call", "{told:?}");
+    let labels = &told.alert["labels"];
+    assert_eq!(labels["deployment"], *deployment, "{told:?}");
+    assert_eq!(labels["severity"], "critical");
+    let annotations = &told.alert["annotations"];
+    assert!(
+        annotations["description"].as_str().unwrap().contains(&format!("resumeguard recovery plan {name}")),
+        "{annotations}"
+    );
+    assert!(
+        annotations["runbook_url"].as_str().unwrap().ends_with("/ResumeguardFailedHistoryLost.md"),
+        "{annotations}"
+    );
+}
+
+/// As the runbook says.
+async fn salvage(shared: &Shared, state: &std::path::Path, name: &str) {
+    let socket = format!("[recovery]\ndirectory = {:?}\n", state);
+    let file = state.join("ask.toml");
+    std::fs::write(&file, quick(shared.connect().url()) + &socket).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_resumeguard"));
+    command.arg("--config").arg(&file);
+    command.args([
+        "recovery",
+        "run",
+        name,
+        "--strategy",
+        "salvage",
+        "--reason",
+        "ResumeguardFailedHistoryLost",
+    ]);
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+}
+
+/// Until its task has failed of it. First it is lost, and told so, while it is paused.
+async fn lose(shared: &Shared, pager: &Pager, name: &str) {
+    let (connect, mongod) = (shared.connect(), shared.stack.mongod());
+    connect.pause(name).await.unwrap();
+    connect.wait_until(name, LONG, |status| status.all("PAUSED")).await.unwrap();
+    mongod.roll_oplog_past(mongod.last().await.unwrap()).await.unwrap();
+    pager.hears("ResumeguardPositionLost", name, "firing").await;
+    connect.restart(name).await.unwrap();
+    connect.resume(name).await.unwrap();
+    connect.wait_until(name, LONG, |status| status.failed_with(286)).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_token_reaches_the_pager_and_so_does_its_recovery() {
     let shared = Shared::take().await;
@@ -175,33 +227,14 @@ async fn a_lost_token_reaches_the_pager_and_so_does_its_recovery() {
         prometheus.query(&format!("resumeguard_connector_info{{connector=\"{name}\"}}")).await.unwrap();
 
     let clock = Stopwatch::start();
-    let (connect, mongod) = (shared.connect(), shared.stack.mongod());
-    connect.pause(name).await.unwrap();
-    connect.wait_until(name, LONG, |status| status.all("PAUSED")).await.unwrap();
-    mongod.roll_oplog_past(mongod.last().await.unwrap()).await.unwrap();
-    pager.hears("ResumeguardPositionLost", name, "firing").await;
-    connect.restart(name).await.unwrap();
-    connect.resume(name).await.unwrap();
-    connect.wait_until(name, LONG, |status| status.failed_with(286)).await.unwrap();
+    lose(&shared, &pager, name).await;
     let failed_at = clock.elapsed();
     let told = pager.hears("ResumeguardFailedHistoryLost", name, "firing").await;
     println!(
         "from 286 to the pager: {:.1} s (2 s passes, 1 s for all else)",
         (clock.elapsed() - failed_at).as_secs_f64()
     );
-    assert_eq!(told.receiver, "on-call", "{told:?}");
-    let labels = &told.alert["labels"];
-    assert_eq!(labels["deployment"], *deployment[0].labels["deployment"], "{told:?}");
-    assert_eq!(labels["severity"], "critical");
-    let annotations = &told.alert["annotations"];
-    assert!(
-        annotations["description"].as_str().unwrap().contains(&format!("resumeguard recovery plan {name}")),
-        "{annotations}"
-    );
-    assert!(
-        annotations["runbook_url"].as_str().unwrap().ends_with("/ResumeguardFailedHistoryLost.md"),
-        "{annotations}"
-    );
+    on_call_knows(&told, name, &deployment[0].labels["deployment"]);
     // The first of the two took itself back when the second came.
     pager.hears("ResumeguardPositionLost", name, "resolved").await;
     // The plan that would help waits for a person: a ticket.
@@ -212,25 +245,7 @@ async fn a_lost_token_reaches_the_pager_and_so_does_its_recovery() {
     };
     assert!(!pager.all().iter().any(over), "it is not over before it is");
 
-    // As the runbook says.
-    let socket = format!("[recovery]\ndirectory = {:?}\n", state.path());
-    let file = state.path().join("ask.toml");
-    std::fs::write(&file, quick(shared.connect().url()) + &socket).unwrap();
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_resumeguard"));
-    command.arg("--config").arg(&file);
-    command.args([
-        "recovery",
-        "run",
-        name,
-        "--strategy",
-        "salvage",
-        "--reason",
-        "ResumeguardFailedHistoryLost",
-    ]);
-    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-    let said =
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    salvage(&shared, state.path(), name).await;
     let recovered_at = clock.elapsed();
     // While it was stopped for it, it was lost and not failed: both are over.
     wait_until("all of it to be over", LONG, async || {

@@ -61,15 +61,15 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) async fn run(self) -> Result<ExitCode> {
         match self {
-            Self::Stack { order } => guarded(stack::run(order)).await,
-            Self::Demo(arguments) => demo::run(arguments).await,
+            Self::Stack { order } => Box::pin(guarded(stack::run(order))).await,
+            Self::Demo(arguments) => Box::pin(demo::run(arguments)).await,
             Self::Matrix(arguments) => Box::pin(guarded(matrix::run(arguments))).await,
             Self::Compat(arguments) => Box::pin(guarded(compat::run(arguments))).await,
             Self::KillMatrix(arguments) => Box::pin(guarded(kill_matrix::run(arguments))).await,
             Self::Forecast(arguments) => Box::pin(guarded(forecast::run(arguments))).await,
             Self::Dashboards(arguments) => dashboards::run(&arguments),
-            Self::Test(arguments) => guarded(test::run(arguments)).await,
-            Self::Ci(arguments) => guarded(ci::run(arguments)).await,
+            Self::Test(arguments) => Box::pin(guarded(test::run(arguments))).await,
+            Self::Ci(arguments) => Box::pin(guarded(ci::run(arguments))).await,
             Self::BenchTokens(arguments) => guarded(bench_tokens::run(arguments)).await,
             Self::BenchTopic(arguments) => Box::pin(guarded(bench_topic::run(arguments))).await,
             Self::Fuzz(arguments) => guarded(fuzz::run(arguments)).await,
