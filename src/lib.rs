@@ -12,6 +12,7 @@ pub mod history;
 pub mod journal;
 pub mod publish;
 pub mod recovery;
+pub mod server;
 mod signals;
 pub mod sources;
 pub mod telemetry;

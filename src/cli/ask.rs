@@ -3,6 +3,7 @@
 use super::{Cli, Connect, Failure, Outcome};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::control;
 use crate::daemon::Watch;
 use crate::publish::http::SERVED_BY;
 use crate::publish::status::{Status, Tokens};
@@ -11,6 +12,8 @@ use std::time::Duration;
 
 /// The daemon answers from memory; it needs no longer.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// What may be asked for without anything that is secret.
+pub(super) const HEALTH: &str = "/healthz";
 
 /// The daemon's status where it runs and no cluster is named on the command line, else that of one pass.
 pub(super) async fn status(cli: &Cli, connect: &Connect, clock: Clock) -> Result<Status, Failure> {
@@ -45,18 +48,47 @@ async fn of_daemon(config: &Config) -> Option<Status> {
     response.json().await.ok()
 }
 
-/// Asks the daemon on this machine.
+/// Asks the daemon on this machine: by its control socket, where there is one that lets us in, else by HTTP without
+/// credentials.
 pub(super) async fn get(config: &Config, path: &str) -> Result<reqwest::Response, String> {
-    let address = reachable(config.listen);
-    let client =
-        reqwest::Client::builder().timeout(PATIENCE).no_proxy().build().map_err(|error| error.to_string())?;
-    let response = client.get(format!("http://{address}{path}")).send().await;
+    if let Some(response) = by_socket(config, path).await {
+        return Ok(response);
+    }
+    let address = reachable(config.http.listen);
+    let builder = reqwest::Client::builder().timeout(PATIENCE).no_proxy();
+    let (scheme, builder) = match &config.http.tls {
+        None => ("http", builder),
+        // Whether passes advance is no secret, and nothing is shown for it: the certificate's name need not be this machine's.
+        Some(_) if path == HEALTH => ("https", builder.tls_danger_accept_invalid_certs(true)),
+        Some(_) => {
+            return Err(format!(
+                "{address} (http.listen) serves TLS: this asks by the control socket, and none answers in recovery.directory"
+            ));
+        }
+    };
+    let client = builder.build().map_err(|error| error.to_string())?;
+    let response = client.get(format!("{scheme}://{address}{path}")).send().await;
     let response = response.map_err(|_| format!("no daemon answers on {address} (http.listen)"))?;
-    let server = response.headers().get(reqwest::header::SERVER).and_then(|value| value.to_str().ok());
-    if server != Some(SERVED_BY) {
+    if !is_ours(&response) {
         return Err(format!("what answers on {address} (http.listen) is no resumeguard"));
     }
     Ok(response)
+}
+
+/// `None` where nobody listens there, or does not let us in.
+async fn by_socket(config: &Config, path: &str) -> Option<reqwest::Response> {
+    let socket = config.recovery.directory.as_ref()?.join(control::FILE);
+    // Whether somebody is behind it shows at once.
+    tokio::net::UnixStream::connect(&socket).await.ok()?;
+    let client = reqwest::Client::builder().unix_socket(socket).timeout(PATIENCE).build().ok()?;
+    // The host is not looked up; the socket is the address.
+    let response = client.get(format!("http://daemon{path}")).send().await.ok()?;
+    is_ours(&response).then_some(response)
+}
+
+fn is_ours(response: &reqwest::Response) -> bool {
+    let server = response.headers().get(reqwest::header::SERVER).and_then(|value| value.to_str().ok());
+    server == Some(SERVED_BY)
 }
 
 /// A daemon that listens on every address is asked on the loopback one.

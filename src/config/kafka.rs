@@ -1,7 +1,8 @@
 //! How Kafka is reached: brokers, encryption, credentials, and any other property of its client library.
 
+use super::Secret;
 use super::load::ConfigError;
-use super::{Secret, security};
+use super::security::secret;
 use rdkafka::config::ClientConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -151,9 +152,9 @@ fn field_of(property: &str) -> &str {
 }
 
 fn properties(key: &impl Fn(&str) -> String, raw: &RawKafka) -> Result<Vec<(String, Secret)>, ConfigError> {
-    let password = security::secret(&key("password"), raw.password.as_ref(), raw.password_file.as_deref())?;
+    let password = secret(&key("password"), raw.password.as_ref(), raw.password_file.as_deref())?;
     let key_password =
-        security::secret(&key("key_password"), raw.key_password.as_ref(), raw.key_password_file.as_deref())?;
+        secret(&key("key_password"), raw.key_password.as_ref(), raw.key_password_file.as_deref())?;
     if password.is_some() != raw.username.is_some() {
         let needs = if password.is_some() {
             ("password", "needs username")

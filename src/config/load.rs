@@ -1,13 +1,14 @@
 //! Files, then the environment, then flags; one clear line for whatever is wrong with them.
 
+use super::http::http;
 use super::kafka::RawKafka;
 use super::offsets::{offsets, topic};
-use super::raw::{RawConnect, RawHistory, RawHttp, RawMongodb};
+use super::raw::{RawConnect, RawHistory, RawMongodb};
 use super::recovery::{managed_by, recovery};
-use super::security::{ConnectSecurity, EntranceSource, secret};
+use super::security::{ConnectSecurity, EntranceSource};
 use super::thresholds::thresholds;
 use super::worker::worker;
-use super::{ByteSize, Config, ConnectCluster, Deployment, History, Poll, Raw, Secret, ShardEntrance};
+use super::{ByteSize, Config, ConnectCluster, Deployment, History, Poll, Raw, ShardEntrance};
 use config::{Environment, File, FileFormat, Value, ValueKind};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,11 @@ pub struct ConfigError(String);
 impl ConfigError {
     pub(super) fn at(key: &str, problem: impl std::fmt::Display) -> Self {
         Self(format!("{key}: {problem}"))
+    }
+
+    /// A line that names its key itself.
+    pub(super) fn line(line: String) -> Self {
+        Self(line)
     }
 }
 
@@ -179,31 +185,10 @@ fn validate(raw: &Raw) -> Result<Config, ConfigError> {
         mongodb: raw.mongodb.iter().map(|(name, raw)| mongodb(name, raw)).collect::<Result<_, _>>()?,
         poll,
         thresholds: thresholds(&raw.thresholds, &raw.mutes, offset_flush)?,
-        listen: raw.http.listen.parse().map_err(|_| {
-            ConfigError::at(
-                "http.listen",
-                format!("`{}` is no address; write for example \"127.0.0.1:9286\"", raw.http.listen),
-            )
-        })?,
+        http: http(&raw.http)?,
         recovery: recovery(&raw.recovery, history.as_ref())?,
         history,
-        token: token(&raw.http)?,
     })
-}
-
-/// Whoever shows it may have connectors stopped and offsets changed: one that can be guessed is worse than none.
-fn token(raw: &RawHttp) -> Result<Option<Secret>, ConfigError> {
-    const LEAST: usize = 16;
-    let Some(token) = secret("http.token", raw.token.as_ref(), raw.token_file.as_deref())? else {
-        return Ok(None);
-    };
-    if token.expose().len() < LEAST || !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
-        let problem = format!(
-            "must have at least {LEAST} characters, letters and digits; `openssl rand -hex 32` makes one"
-        );
-        return Err(ConfigError::at("http.token", problem));
-    }
-    Ok(Some(token))
 }
 
 /// From a tenth of a second, for those who test, to an hour.

@@ -1,5 +1,6 @@
 //! What an operator may set: the raw form as it is written, and the validated form the rest of the program uses.
 
+pub mod http;
 mod kafka;
 mod load;
 mod offsets;
@@ -11,6 +12,7 @@ mod size;
 mod thresholds;
 mod worker;
 
+pub use http::Http;
 pub use kafka::Kafka;
 pub use load::{ConfigError, Sources, load};
 pub use offsets::{KafkaTopic, Offsets};
@@ -22,7 +24,6 @@ pub use worker::Worker;
 
 use resumeguard_core::assess::Thresholds;
 use resumeguard_core::recovery::{ManagedBy, Policies};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use wildmatch::WildMatch;
@@ -41,12 +42,10 @@ pub struct Config {
     pub poll: Poll,
     /// Limits of judgement.
     pub thresholds: Thresholds,
-    /// Address that HTTP is served on.
-    pub listen: SocketAddr,
+    /// Where and how HTTP is served, and who may do what by it.
+    pub http: Http,
     /// Where what was seen is kept; `None` if nowhere.
     pub history: Option<History>,
-    /// By whom HTTP lets things be changed: whoever shows this. `None`: by nobody.
-    pub token: Option<Secret>,
     /// What may be done about a connector in trouble.
     pub recovery: Recovery,
 }

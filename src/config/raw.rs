@@ -1,6 +1,7 @@
 //! The configuration as it is written. Unknown keys are refused; what is left out has the default shown in
 //! `config/resumeguard.toml` (a test proves that they are the same).
 
+use super::http::RawHttp;
 use super::kafka::{RawKafka, RawOtherKafka};
 use super::recovery::{Argv, RawRecovery};
 use super::{ByteSize, Secret};
@@ -296,20 +297,6 @@ pub struct RawMute {
     pub until: String,
 }
 
-/// `[http]`.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RawHttp {
-    /// Address to listen on.
-    pub listen: String,
-    /// What a request that changes something must carry as its bearer token.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub token: Option<Secret>,
-    /// File that holds the token.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub token_file: Option<String>,
-}
-
 /// `[history]`.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -355,12 +342,6 @@ impl Default for RawThresholds {
             loss_shown_for: HumanDuration::seconds(24 * 3600),
             overrides: BTreeMap::new(),
         }
-    }
-}
-
-impl Default for RawHttp {
-    fn default() -> Self {
-        Self { listen: "127.0.0.1:9286".to_owned(), token: None, token_file: None }
     }
 }
 

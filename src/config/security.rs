@@ -15,7 +15,7 @@ enum Given {
 }
 
 /// How a Connect cluster is reached, as it is configured.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ConnectSecurity {
     username: Option<String>,
     password: Option<Given>,
@@ -26,7 +26,7 @@ pub struct ConnectSecurity {
 }
 
 /// What that comes to at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConnectCredentials {
     /// What every request carries.
     pub authorization: Option<Authorization>,

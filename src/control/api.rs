@@ -1,22 +1,19 @@
 //! `/api/v1/recovery…`, the same by the control socket and by HTTP.
 
-use super::{Gate, Verb, Wanted, carry_out, overview, story, who::Who};
-use crate::publish::http::{headers, problem_with};
+use super::{Verb, Wanted, carry_out, overview, story, who::Who};
+use crate::publish::http::{Asked, Cursor, Doc, Page, Paging, Routes, json, problem};
+use crate::publish::recovery::{Overview, PlannedFor, Told, Tried};
 use crate::recovery::{Desk, Refused};
 use axum::Json;
-use axum::Router;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, FromRef, Path, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
-
-/// A reason and a name or two.
-const BODY_LIMIT: usize = 16 << 10;
+use utoipa::ToSchema;
 
 /// What was done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Done {
     /// The attempt that was begun by it.
     pub attempt: Option<String>,
@@ -60,73 +57,85 @@ impl From<Refused> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        problem_with(status, &self.detail)
+        problem(status, &self.detail)
     }
 }
 
-#[derive(Clone)]
-struct Room {
-    desk: Desk,
-    gate: Gate,
-}
-
-impl FromRef<Room> for Desk {
-    fn from_ref(room: &Room) -> Self {
-        room.desk.clone()
-    }
-}
-
-impl FromRef<Room> for Gate {
-    fn from_ref(room: &Room) -> Self {
-        room.gate.clone()
-    }
-}
-
-/// Every endpoint. Reading is open to whoever can connect; changes are for those whom the gate knows.
-pub fn router(desk: Desk, gate: Gate) -> Router {
-    Router::new()
-        .route("/api/v1/recovery", get(async |State(desk): State<Desk>| json(overview(&desk))))
-        .route("/api/v1/recovery/plans", get(async |State(desk): State<Desk>| json(overview(&desk).plans)))
-        .route(
-            "/api/v1/recovery/attempts",
-            get(async |State(desk): State<Desk>| json(overview(&desk).attempts)),
+/// Every endpoint. Reading is for whoever has been let in; changes are for those who may change something.
+pub(crate) fn routes() -> Routes {
+    let routes = Routes::new()
+        .get(
+            "/api/v1/recovery",
+            Doc::new("recovery", "Mode, freeze, plans and the newest attempts.").returns::<Overview>(),
+            async |State(desk): State<Desk>| json(&overview(&desk)),
         )
-        .route("/api/v1/recovery/attempts/{id}", get(attempt))
-        .route("/api/v1/recovery/freeze", get(frozen).post(freeze))
-        .route("/api/v1/recovery/{verb}", post(change))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .with_state(Room { desk, gate })
+        .get(
+            "/api/v1/recovery/plans",
+            Doc::new("plans", "What would be done, a connector each, by name.")
+                .returns_page_of::<PlannedFor>(),
+            plans,
+        )
+        .get(
+            "/api/v1/recovery/attempts",
+            Doc::new("attempts", "What was done, the newest first.").returns_page_of::<Tried>(),
+            attempts,
+        )
+        .get(
+            "/api/v1/recovery/attempts/{attempt}",
+            Doc::new("attempt", "One attempt, step by step.").path("attempt", "Its name.").returns::<Told>(),
+            attempt,
+        )
+        .get(
+            "/api/v1/recovery/freeze",
+            Doc::new("frozen", "Whether recovery is frozen, and why.").returns::<Done>(),
+            async |State(desk): State<Desk>| json(&Done { attempt: None, frozen: desk.frozen() }),
+        );
+    Verb::ALL.into_iter().fold(routes, |routes, verb| {
+        let doc = Doc::new(verb.code(), verb.summary()).returns::<Done>().takes(&verb.schema());
+        routes.post(
+            verb.path(),
+            doc.refuses(&[404, 409]),
+            async move |desk: State<Desk>, who: Who, body: Result<Json<Wanted>, JsonRejection>| {
+                change(desk, verb, who, body).await
+            },
+        )
+    })
 }
 
-fn json<T: Serialize>(body: T) -> Response {
-    (headers("application/json"), Json(body)).into_response()
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfList {
+    limit: Option<usize>,
+    cursor: Option<String>,
 }
 
-async fn frozen(State(desk): State<Desk>) -> Response {
-    json(Done { attempt: None, frozen: desk.frozen() })
+async fn plans(State(desk): State<Desk>, Asked(asked): Asked<OfList>) -> Result<Response, Response> {
+    let paging = Paging::new(asked.limit, asked.cursor.as_deref())?;
+    let plans = overview(&desk).plans.into_iter();
+    Ok(json(&paging.page(plans, |one| Cursor::of([&one.connect_cluster, &one.connector]))))
+}
+
+async fn attempts(State(desk): State<Desk>, Asked(asked): Asked<OfList>) -> Result<Response, Response> {
+    let paging = Paging::new(asked.limit, asked.cursor.as_deref())?;
+    let after = paging.after.as_ref().and_then(|Cursor(parts)| parts.first());
+    let (items, more) = desk.show(|seen| seen.attempts(after.map(String::as_str), paging.limit));
+    let next = items.last().filter(|_| more).map(|last| Cursor::of([&last.attempt]).to_text());
+    Ok(json(&Page { items, next }))
 }
 
 async fn attempt(State(desk): State<Desk>, Path(id): Path<String>) -> Response {
-    story(&desk, &id).map_or_else(IntoResponse::into_response, json)
+    story(&desk, &id).map_or_else(IntoResponse::into_response, |told| json(&told))
 }
 
-async fn freeze(desk: State<Desk>, who: Who, body: Result<Json<Wanted>, JsonRejection>) -> Response {
-    change(desk, Path(Verb::Freeze.code().to_owned()), who, body).await
-}
-
-/// Who it is comes before what is wanted: a stranger's body is not even read.
 async fn change(
     State(desk): State<Desk>,
-    Path(verb): Path<String>,
+    verb: Verb,
     Who(by): Who,
     body: Result<Json<Wanted>, JsonRejection>,
 ) -> Response {
-    let Some(verb) = Verb::ALL.into_iter().find(|known| known.code() == verb) else {
-        return Problem::unknown(&format!("nothing is called {verb} here")).into_response();
-    };
     let wanted = match body {
         Ok(Json(wanted)) => wanted,
-        Err(rejection) => return problem_with(rejection.status(), &rejection.body_text()),
+        Err(rejection) => return problem(rejection.status(), &rejection.body_text()),
     };
-    carry_out(&desk, verb, wanted, by).await.map_or_else(IntoResponse::into_response, json)
+    carry_out(&desk, verb, wanted, by).await.map_or_else(IntoResponse::into_response, |done| json(&done))
 }

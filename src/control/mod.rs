@@ -6,16 +6,18 @@ mod reload;
 mod socket;
 mod who;
 
-pub use api::{Done, Problem, router};
-pub use reload::reload;
+pub(crate) use api::routes;
+pub use api::{Done, Problem};
+pub(crate) use reload::routes as reload_routes;
 pub use socket::{FILE, Socket, SocketError};
-pub use who::{Gate, Peer};
+pub use who::Peer;
 
 use crate::publish::recovery::{Overview, Told, told};
 use crate::recovery::{Desk, Refused};
 use resumeguard_core::domain::ConnectorId;
 use resumeguard_core::recovery::{Actor, AttemptId, PlanId, Strategy};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::collections::BTreeSet;
 
 /// Characters that a reason may have.
@@ -84,6 +86,57 @@ impl Verb {
             Self::Restore => "restore",
             Self::Freeze => "freeze",
             Self::Unfreeze => "unfreeze",
+        }
+    }
+
+    /// Where it is asked for.
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Self::Approve => "/api/v1/recovery/approve",
+            Self::Discard => "/api/v1/recovery/discard",
+            Self::Acknowledge => "/api/v1/recovery/acknowledge",
+            Self::Run => "/api/v1/recovery/run",
+            Self::Restore => "/api/v1/recovery/restore",
+            Self::Freeze => "/api/v1/recovery/freeze",
+            Self::Unfreeze => "/api/v1/recovery/unfreeze",
+        }
+    }
+
+    /// What has to be sent.
+    pub(crate) fn schema(self) -> serde_json::Value {
+        let text = json!({ "type": "string", "minLength": 1 });
+        let reason = json!({
+            "type": "string", "minLength": 1, "maxLength": REASON_LENGTH, "description": "Why; it is written into the journal.",
+            "pattern": "^[^\\x00-\\x20\\x7f-\\xa0]([^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0])?$",
+        });
+        let strategies = Strategy::ALL.map(Strategy::code);
+        let about = match self {
+            Self::Approve | Self::Discard => Some("plan"),
+            Self::Acknowledge | Self::Run => Some("connector"),
+            Self::Restore => Some("attempt"),
+            Self::Freeze | Self::Unfreeze => None,
+        };
+        let required: Vec<&str> = std::iter::once("reason").chain(about).collect();
+        let mut schema = json!({ "type": "object", "additionalProperties": false, "required": required, "properties": { "reason": reason } });
+        if let Some(about) = about {
+            schema["properties"][about] = text;
+        }
+        if self == Self::Run {
+            schema["properties"]["strategy"] = json!({ "type": "string", "enum": strategies, "description": "How; what policy chooses where it is left out." });
+        }
+        schema
+    }
+
+    /// What it does, in a sentence.
+    pub(crate) fn summary(self) -> &'static str {
+        match self {
+            Self::Approve => "Lets a plan be carried out.",
+            Self::Discard => "Keeps a plan from being carried out.",
+            Self::Acknowledge => "What failed was looked at: it may be tried again.",
+            Self::Run => "Carries a plan out now.",
+            Self::Restore => "Puts back what an attempt has replaced.",
+            Self::Freeze => "Stops all recovery before its next step.",
+            Self::Unfreeze => "Lets recovery go on.",
         }
     }
 }

@@ -1,39 +1,33 @@
 //! `POST /-/reload`.
 
-use super::Gate;
 use super::who::Who;
 use crate::daemon::Reloads;
-use crate::publish::http::{headers, problem_with};
-use axum::extract::{FromRef, State};
+use crate::publish::http::{Doc, Routes, json, problem};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use axum::{Json, Router};
+use axum::response::Response;
+use serde::Serialize;
+use utoipa::ToSchema;
 
-#[derive(Clone)]
-struct Room {
-    reloads: Reloads,
-    gate: Gate,
+/// The configuration holds from now on.
+#[derive(Debug, Serialize, ToSchema)]
+struct Reloaded {
+    /// Keys that want something else, which takes a restart.
+    restart_for: Vec<&'static str>,
 }
 
-impl FromRef<Room> for Gate {
-    fn from_ref(room: &Room) -> Self {
-        room.gate.clone()
-    }
+/// Has the configuration read again, for those who may change something. The answer comes between two passes.
+pub(crate) fn routes() -> Routes {
+    let doc = Doc::new("reload", "Reads the configuration again; where it is wrong, nothing changes.");
+    Routes::new().post("/-/reload", doc.returns::<Reloaded>().refuses(&[422, 503]), carry_out)
 }
 
-/// Has the configuration read again, for those whom the gate knows. The answer comes between two passes: 200 with the keys whose
-/// change takes a restart, or 422 with what is wrong; then nothing was changed.
-pub fn reload(reloads: Reloads, gate: Gate) -> Router {
-    Router::new().route("/-/reload", post(carry_out)).with_state(Room { reloads, gate })
-}
-
-async fn carry_out(State(room): State<Room>, Who(by): Who) -> Response {
-    match room.reloads.reload(&by.to_string()).await {
-        Ok(restart_for) => {
-            let body = serde_json::json!({ "restart_for": restart_for });
-            (headers("application/json"), Json(body)).into_response()
-        }
-        Err(problem) => problem_with(StatusCode::UNPROCESSABLE_ENTITY, &problem),
+async fn carry_out(State(reloads): State<Option<Reloads>>, Who(by): Who) -> Response {
+    let Some(reloads) = reloads else {
+        return problem(StatusCode::SERVICE_UNAVAILABLE, "there is no configuration to be read again");
+    };
+    match reloads.reload(&by.to_string()).await {
+        Ok(restart_for) => json(&Reloaded { restart_for }),
+        Err(wrong) => problem(StatusCode::UNPROCESSABLE_ENTITY, &wrong),
     }
 }

@@ -1,7 +1,8 @@
 //! `STATE/control.sock`: who may connect is who may open the file, and the kernel says who it is.
 
-use super::{Gate, Peer, router};
-use crate::recovery::Desk;
+use super::Peer;
+use super::who::by_kernel;
+use axum::Router;
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -84,9 +85,10 @@ impl Socket {
     ///
     /// # Errors
     /// Where it ends by itself.
-    pub async fn serve(self, desk: Desk) -> std::io::Result<()> {
+    pub async fn serve(self, router: Router) -> std::io::Result<()> {
         let Self { listener, file: _until_the_end } = self;
-        let service = router(desk, Gate::Socket).into_make_service_with_connect_info::<Peer>();
+        let router = router.layer(axum::middleware::from_fn(by_kernel));
+        let service = router.into_make_service_with_connect_info::<Peer>();
         axum::serve(listener, service).await
     }
 }

@@ -8,14 +8,16 @@ pub use watch::Watch;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::control::{self, Gate, Socket};
-use crate::publish::{Board, VerdictLog, http, systemd};
+use crate::control::Socket;
+use crate::publish::http::{self, Room};
+use crate::publish::{Board, VerdictLog, systemd};
 use crate::recovery::Desk;
+use crate::server::Server;
 use crate::signals;
 use anyhow::Context as _;
+use axum::Router;
 use reload::Reloading;
 use resumeguard_core::recovery::Mode;
-use tokio::net::TcpListener;
 use tokio::time::MissedTickBehavior;
 
 /// Runs until SIGTERM or SIGINT. `load` reads the configuration, now and whenever it is to be read again.
@@ -26,11 +28,9 @@ pub async fn run(config: Config, load: Load<'_>, clock: Clock) -> anyhow::Result
     let mut stop = std::pin::pin!(signals::stop()?);
     // From the first moment: an unexpected SIGHUP would end the process.
     let hangups = signals::hangups()?;
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .with_context(|| format!("cannot listen on {} (http.listen)", config.listen))?;
+    let server = Server::bind(&config.http, clock).await?;
     // Port 0 means any: say which one it became.
-    let listen = listener.local_addr().unwrap_or(config.listen);
+    let listen = server.address().unwrap_or(config.http.listen);
     tracing::info!(%listen, connect_clusters = config.connect.len(), "watching");
     // A disk that does not answer must not keep it from stopping either.
     let opened = async {
@@ -47,11 +47,17 @@ pub async fn run(config: Config, load: Load<'_>, clock: Clock) -> anyhow::Result
     };
     let board = Board::new(clock, config.poll.interval);
     let reader = watch.reader();
-    let gate = Gate::Token(config.token.clone());
-    let socket = control_socket(&config, desk.clone()).await;
+    let socket = bound_socket(&config).await;
     let (reloads, mut reloading) = Reloading::new(config, load, clock);
-    let changes = control::router(desk.clone(), gate.clone()).merge(control::reload(reloads.clone(), gate));
-    let server = axum::serve(listener, http::router(board.clone(), reader.clone()).merge(changes));
+    let room = Room {
+        board: board.clone(),
+        history: reader.clone(),
+        desk: desk.clone(),
+        reloads: Some(reloads.clone()),
+    };
+    let router = http::router(room);
+    let server = server.serve(router.clone());
+    let socket = served(socket, router);
     watch.tell_reload(reloading.state(), None);
     systemd::ready();
     let passes = async {
@@ -78,7 +84,7 @@ pub async fn run(config: Config, load: Load<'_>, clock: Clock) -> anyhow::Result
     };
     let ended = tokio::select! {
         () = passes => Err(anyhow::anyhow!("the passes ended by themselves")),
-        ended = server => ended.context("the HTTP server ended by itself"),
+        () = server => Err(anyhow::anyhow!("the HTTP server ended by itself")),
         ended = socket => ended.context("the control socket ended by itself"),
         () = reload::on_hangup(hangups, reloads) => Err(anyhow::anyhow!("SIGHUP is not listened to any more")),
         () = systemd::feed_watchdog(board.clone()) => Err(anyhow::anyhow!("the watchdog is not fed any more")),
@@ -95,21 +101,20 @@ pub async fn run(config: Config, load: Load<'_>, clock: Clock) -> anyhow::Result
     ended
 }
 
-/// Answers by the control socket. Where there is none, that is said once, and everything else goes on.
-async fn control_socket(config: &Config, desk: Desk) -> impl Future<Output = std::io::Result<()>> + use<> {
+/// The control socket. Where there is none, that is said once, and everything else goes on.
+async fn bound_socket(config: &Config) -> Option<Socket> {
     let off = config.recovery.policies.greatest_mode() == Mode::Off;
-    let socket = match config.recovery.directory.as_deref().filter(|_| !off) {
-        Some(directory) => Socket::bind(directory).await.map(Some),
-        None => Ok(None),
-    };
-    let socket = socket.unwrap_or_else(|error| {
+    let directory = config.recovery.directory.as_deref().filter(|_| !off)?;
+    let bound = Socket::bind(directory).await;
+    let said = bound.inspect_err(|error| {
         tracing::error!(%error, "there is no control socket: the recovery commands reach nobody");
-        None
     });
-    async move {
-        match socket {
-            Some(socket) => socket.serve(desk).await,
-            None => std::future::pending().await,
-        }
+    said.ok()
+}
+
+async fn served(socket: Option<Socket>, router: Router) -> std::io::Result<()> {
+    match socket {
+        Some(socket) => socket.serve(router).await,
+        None => std::future::pending().await,
     }
 }

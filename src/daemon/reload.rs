@@ -129,11 +129,9 @@ fn hold_back(before: &Config, after: &mut Config) -> Vec<&'static str> {
         }
         same
     };
-    if !keep("http.listen", before.listen == after.listen) {
-        after.listen = before.listen;
-    }
-    if !keep("http.token", before.token == after.token) {
-        after.token.clone_from(&before.token);
+    // What stands in files of it is read again when they change, without any of this.
+    if !keep("http", before.http == after.http) {
+        after.http.clone_from(&before.http);
     }
     if !keep("history", before.history == after.history) {
         after.history.clone_from(&before.history);

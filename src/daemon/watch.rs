@@ -91,7 +91,12 @@ impl Watch {
 
     /// Makes plans after each pass, and has carried out what may be.
     #[must_use]
-    pub fn recovering(self, desk: Desk) -> Self {
+    pub fn recovering(mut self, desk: Desk) -> Self {
+        for attempt in desk.ledger().open_attempts() {
+            if let Some(saved) = &attempt.saved {
+                self.observer.assume(&attempt.plan.connector, &saved.config);
+            }
+        }
         Self { desk: Some(desk), ..self }
     }
 
@@ -145,23 +150,16 @@ impl Watch {
     /// Renders a pass.
     #[must_use]
     pub fn render(&self, snapshot: &Snapshot) -> Published {
-        // Nobody can be told apart yet, so nobody sees tokens.
         let overview = self.desk.as_ref().map(|desk| desk.show(|seen| seen.overview())).unwrap_or_default();
-        let status = Status::new(snapshot, Tokens::Hidden).with_plans(&overview);
-        let json = serde_json::to_vec(&status).unwrap_or_else(|error| {
-            tracing::error!(%error, "the status could not be written as JSON");
-            Vec::new()
-        });
+        let seen = Status::new(snapshot, Tokens::Shown).with_plans(&overview);
         let meters = self.observer.meters().chain(self.history.as_ref().map(History::meter));
         let plans = self.desk.as_ref().map(|desk| desk.show(metrics::plans)).unwrap_or_default();
         let recovery = self.desk.as_ref().map(|desk| desk.show(metrics::recovery)).unwrap_or_default();
-        Published {
-            at: self.clock.uptime(),
-            subjects: [metrics::subjects(snapshot), plans].concat().into(),
-            own: [metrics::own(meters, &self.own), recovery, metrics::process()].concat().into(),
-            status: json.into(),
-            page: page::render(&status, &overview, self.interval.as_secs().max(1)).into(),
-        }
+        let page =
+            page::render(&seen.clone().shown(Tokens::Hidden), &overview, self.interval.as_secs().max(1));
+        let subjects = [metrics::subjects(snapshot), plans].concat();
+        let own = [metrics::own(meters, &self.own), recovery, metrics::process()].concat();
+        Published::new(self.clock.uptime(), seen, subjects, own, page)
     }
 }
 

@@ -2,10 +2,11 @@
 
 use super::record::Record;
 use super::store::Store;
-use super::story::{Query, Story};
+use super::story::{Event, EventsQuery, Query, Story, events_page};
 use super::{HistoryError, Restored, WAITING, file, memory};
 use crate::clock::Clock;
 use crate::config;
+use rusqlite::Connection;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,15 +16,16 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 /// What the thread is asked to do.
 pub(super) enum Job {
     Pass(Box<Record>),
-    Story(Question),
+    Story(Question<Query, Story>),
+    Events(Question<EventsQuery, (Vec<Event>, Option<i64>)>),
     /// Nothing: it looks whether it is to stop.
     Wake,
 }
 
 /// A question with its way back. The permit goes with it: questions can never fill the queue.
-pub(super) struct Question {
-    pub(super) query: Query,
-    pub(super) reply: oneshot::Sender<Result<Story, String>>,
+pub(super) struct Question<Q, A> {
+    pub(super) query: Q,
+    pub(super) reply: oneshot::Sender<Result<A, String>>,
     pub(super) _permit: OwnedSemaphorePermit,
 }
 
@@ -79,7 +81,8 @@ impl Keeper {
         while let Ok(job) = jobs.recv() {
             match job {
                 Job::Pass(record) => self.pass(record),
-                Job::Story(question) => self.answer(question),
+                Job::Story(question) => self.answer(question, Story::read),
+                Job::Events(question) => self.answer(question, events_page),
                 Job::Wake => {}
             }
             if self.desk.stopping.load(Ordering::SeqCst) {
@@ -112,15 +115,15 @@ impl Keeper {
         self.last = Some(record);
     }
 
-    fn answer(&mut self, question: Question) {
+    fn answer<Q, A>(&mut self, question: Question<Q, A>, read: fn(&Connection, &Q) -> rusqlite::Result<A>) {
         let Question { query, reply, _permit } = question;
         if reply.is_closed() {
             return;
         }
-        let story = self.attempt(|store| {
-            Story::read(store.connection(), &query).map_err(|cause| HistoryError::sqlite(store.path(), cause))
+        let answer = self.attempt(|store| {
+            read(store.connection(), &query).map_err(|cause| HistoryError::sqlite(store.path(), cause))
         });
-        reply.send(story).ok();
+        reply.send(answer).ok();
     }
 
     /// Does something with the file, which is opened for it where it is not. After a failure it is closed: the next attempt

@@ -19,7 +19,8 @@ pub use memory::Restored;
 pub use offline::read as read_offline;
 pub use record::{DETAIL_BYTES, Happening};
 pub use story::{
-    Event, FailureSpan, MOST_ENTRIES, MOST_SAMPLES, OplogSample, Query, Sample, Story, VerdictChange,
+    Event, EventsQuery, FailureSpan, MOST_ENTRIES, MOST_SAMPLES, OplogSample, Query, Sample, Story,
+    VerdictChange,
 };
 
 use crate::clock::Clock;
@@ -175,12 +176,24 @@ impl Reader {
     /// # Errors
     /// Where the thread is busy, the file cannot be read, or the time is over.
     pub async fn story(&self, query: Query) -> Result<Story, String> {
+        self.ask(query, Job::Story).await
+    }
+
+    /// Events, the newest first, and the number to ask on with where there are more.
+    ///
+    /// # Errors
+    /// As [`story`](Self::story).
+    pub async fn events(&self, query: EventsQuery) -> Result<(Vec<Event>, Option<i64>), String> {
+        self.ask(query, Job::Events).await
+    }
+
+    async fn ask<Q, A>(&self, query: Q, job: fn(Question<Q, A>) -> Job) -> Result<A, String> {
         let busy = || "the history is busy; ask again in some seconds".to_owned();
         let permit = Arc::clone(&self.questions).try_acquire_owned().map_err(|_| busy())?;
         let (reply, answer) = oneshot::channel();
-        self.jobs.try_send(Job::Story(Question { query, reply, _permit: permit })).map_err(|_| busy())?;
+        self.jobs.try_send(job(Question { query, reply, _permit: permit })).map_err(|_| busy())?;
         match tokio::time::timeout(ANSWERING, answer).await {
-            Ok(Ok(story)) => story,
+            Ok(Ok(answer)) => answer,
             Ok(Err(_)) | Err(_) => Err(busy()),
         }
     }

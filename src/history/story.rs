@@ -4,6 +4,7 @@ use crate::publish::status::Time;
 use crate::publish::time;
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params, params};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Samples of one series at most; of a longer time, evenly chosen ones.
 pub const MOST_SAMPLES: usize = 500;
@@ -26,7 +27,7 @@ pub struct Query {
 }
 
 /// The answer; times are RFC 3339, oldest first.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[expect(missing_docs, reason = "the fields are the tables of `schema`")]
 pub struct Story {
     pub since: String,
@@ -43,7 +44,7 @@ pub struct Story {
 }
 
 /// One connector at one pass.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[expect(missing_docs, reason = "as in the status")]
 pub struct Sample {
     pub at: String,
@@ -55,7 +56,7 @@ pub struct Sample {
 }
 
 /// One member's oplog at one pass.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[expect(missing_docs, reason = "as in the status")]
 pub struct OplogSample {
     pub at: String,
@@ -66,7 +67,7 @@ pub struct OplogSample {
 }
 
 /// A verdict that became another; `before` is absent when the connector was first seen.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[expect(missing_docs, reason = "as in the status")]
 pub struct VerdictChange {
     pub at: String,
@@ -79,7 +80,7 @@ pub struct VerdictChange {
 }
 
 /// A task that failed; `ended` is absent while it still stands failed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[expect(missing_docs, reason = "as in the status")]
 pub struct FailureSpan {
     pub at: String,
@@ -92,7 +93,7 @@ pub struct FailureSpan {
 }
 
 /// Something that happened; both names are empty for an event of the daemon itself.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[expect(missing_docs, reason = "as in `Happening`")]
 pub struct Event {
     pub at: String,
@@ -250,15 +251,54 @@ fn events(connection: &Connection, query: &Query) -> rusqlite::Result<(Vec<Event
            AND (:cluster IS NULL OR e.connect_cluster = :cluster OR e.connect_cluster = '')
            AND (:connector IS NULL OR e.connector = :connector OR e.connector = '')
          ORDER BY e.id DESC LIMIT :most";
-    newest(connection, sql, query, |row| {
-        let detail: String = row.get(4)?;
-        Ok(Event {
-            at: time(row.get(0)?),
-            connect_cluster: row.get(1)?,
-            connector: row.get(2)?,
-            kind: row.get(3)?,
-            detail: serde_json::from_str(&detail).unwrap_or(serde_json::Value::String(detail)),
-        })
+    newest(connection, sql, query, event)
+}
+
+/// Which events are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct EventsQuery {
+    /// Of this Connect cluster only.
+    pub connect_cluster: Option<String>,
+    /// Of connectors of this name only.
+    pub connector: Option<String>,
+    /// From then on, seconds since 1970.
+    pub since: i64,
+    /// Earlier than the one with this number.
+    pub before: Option<i64>,
+    /// How many.
+    pub limit: usize,
+}
+
+/// Events, the newest first, and the number to ask on with where there are more.
+pub(super) fn events_page(
+    connection: &Connection,
+    query: &EventsQuery,
+) -> rusqlite::Result<(Vec<Event>, Option<i64>)> {
+    let sql = "SELECT e.at, e.connect_cluster, e.connector, e.kind, e.detail, e.id FROM event e
+         WHERE e.at >= :since AND (:before IS NULL OR e.id < :before)
+           AND (:cluster IS NULL OR e.connect_cluster = :cluster) AND (:connector IS NULL OR e.connector = :connector)
+         ORDER BY e.id DESC LIMIT :most";
+    let values = named_params! {
+        ":since": query.since, ":before": query.before, ":cluster": query.connect_cluster,
+        ":connector": query.connector, ":most": i64::try_from(query.limit + 1).unwrap_or(i64::MAX),
+    };
+    let mut statement = connection.prepare_cached(sql)?;
+    let found = statement.query_map(values, |row| Ok((event(row)?, row.get(5)?)))?;
+    let mut found: Vec<(Event, i64)> = found.collect::<Result<_, _>>()?;
+    let more = found.len() > query.limit;
+    found.truncate(query.limit);
+    let next = found.last().filter(|_| more).map(|(_, id)| *id);
+    Ok((found.into_iter().map(|(event, _)| event).collect(), next))
+}
+
+fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
+    let detail: String = row.get(4)?;
+    Ok(Event {
+        at: time(row.get(0)?),
+        connect_cluster: row.get(1)?,
+        connector: row.get(2)?,
+        kind: row.get(3)?,
+        detail: serde_json::from_str(&detail).unwrap_or(serde_json::Value::String(detail)),
     })
 }
 

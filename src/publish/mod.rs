@@ -18,6 +18,9 @@ pub(crate) use words::time;
 use crate::clock::Clock;
 use arc_swap::ArcSwapOption;
 use axum::body::Bytes;
+use axum::http::HeaderValue;
+use http::stream::Listeners;
+use status::{Status, Tokens};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -31,10 +34,35 @@ pub struct Published {
     pub subjects: Bytes,
     /// Metrics of sources and of the daemon itself.
     pub own: Bytes,
-    /// `/api/v1/status`.
+    /// `/api/v1/status` as everybody may see it.
     pub status: Bytes,
+    /// Its ETag.
+    pub etag: HeaderValue,
+    /// The same with tokens and traces, to draw lists from.
+    pub seen: Arc<Status>,
     /// `/`.
     pub page: Bytes,
+}
+
+impl Published {
+    /// A pass at this uptime, with its metrics and its page. `seen` holds tokens and traces.
+    #[must_use]
+    pub fn new(at: Duration, seen: Status, subjects: Vec<u8>, own: Vec<u8>, page: String) -> Self {
+        let hidden = seen.clone().shown(Tokens::Hidden);
+        let status = serde_json::to_vec(&hidden).unwrap_or_else(|error| {
+            tracing::error!(%error, "the status could not be written as JSON");
+            Vec::new()
+        });
+        Self {
+            at,
+            subjects: subjects.into(),
+            own: own.into(),
+            etag: http::etag(&status),
+            status: status.into(),
+            seen: Arc::new(seen),
+            page: page.into(),
+        }
+    }
 }
 
 /// The newest rendering, shared with whoever serves it.
@@ -46,6 +74,7 @@ pub struct Board {
     begun: Duration,
     /// Older than this, nothing is said of connectors any more; milliseconds.
     stale_after: Arc<AtomicU64>,
+    pub(in crate::publish) listeners: Listeners,
 }
 
 /// A rendering counts for three intervals.
@@ -62,6 +91,7 @@ impl Board {
             clock,
             begun: clock.uptime(),
             stale_after: Arc::new(AtomicU64::new(stale_after(interval))),
+            listeners: Listeners::default(),
         }
     }
 
@@ -74,9 +104,11 @@ impl Board {
         Duration::from_millis(self.stale_after.load(Ordering::Relaxed))
     }
 
-    /// Replaces the newest rendering.
+    /// Replaces the newest rendering, and tells those who listen what has changed.
     pub fn put(&self, published: Published) {
-        self.newest.store(Some(Arc::new(published)));
+        let published = Arc::new(published);
+        let before = self.newest.swap(Some(Arc::clone(&published)));
+        self.listeners.tell(before.as_ref().map(|before| &*before.seen), &published.seen);
     }
 
     /// The newest rendering, if there is one.

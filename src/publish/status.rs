@@ -8,8 +8,9 @@ use resumeguard_core::domain::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use utoipa::ToSchema;
 
-/// May the reader see tokens? They contain document keys.
+/// May the reader see tokens and traces? They contain document keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tokens {
     /// Whole.
@@ -19,7 +20,7 @@ pub enum Tokens {
 }
 
 /// The whole document.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// When the pass was judged, RFC 3339.
     pub at: String,
@@ -32,7 +33,7 @@ pub struct Status {
 }
 
 /// One connector.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[expect(missing_docs, reason = "the contract names the fields; their meaning stands at ConnectorReport")]
 pub struct Connector {
     pub connect_cluster: String,
@@ -66,7 +67,7 @@ pub struct Connector {
 }
 
 /// What recovery would do about a connector; `/api/v1/recovery` says more.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[expect(missing_docs, reason = "the contract names the fields; their meaning stands at recovery's Proposal")]
 pub struct Plan {
     pub id: String,
@@ -77,17 +78,19 @@ pub struct Plan {
 }
 
 /// One task.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[expect(missing_docs, reason = "the contract names the fields; their meaning stands at TaskFacts")]
 pub struct Task {
     pub id: u32,
     pub state: String,
     pub code: Option<u32>,
     pub class: Option<String>,
+    #[serde(default)]
+    pub trace: Option<String>,
 }
 
 /// A stored position.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[expect(missing_docs, reason = "the contract names the fields; their meaning stands at Position")]
 pub struct Position {
     pub token: Option<String>,
@@ -97,7 +100,7 @@ pub struct Position {
 }
 
 /// A cluster time.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Time {
     /// Seconds since 1970.
     pub t: u32,
@@ -106,7 +109,7 @@ pub struct Time {
 }
 
 /// A range of seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Range {
     /// At the least.
     pub low: i64,
@@ -115,7 +118,7 @@ pub struct Range {
 }
 
 /// One finding.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[expect(missing_docs, reason = "the contract names the fields; their meaning stands at the core's Finding")]
 pub struct Finding {
     pub rule: String,
@@ -127,7 +130,7 @@ pub struct Finding {
 }
 
 /// History that was skipped, or may have been. The last few; the metrics count them all.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Loss {
     /// Why it was skipped; `null` where it is not proven that it was.
     pub cause: Option<String>,
@@ -143,7 +146,7 @@ pub struct Loss {
 }
 
 /// A stretch of history.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Stretch {
     /// When it was noticed, RFC 3339.
     pub at: String,
@@ -156,7 +159,7 @@ pub struct Stretch {
 }
 
 /// One member's oplog.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[expect(missing_docs, reason = "the contract names the fields; their meaning stands at OplogReport")]
 pub struct Oplog {
     pub deployment: String,
@@ -174,7 +177,7 @@ pub struct Oplog {
 }
 
 /// One source.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[expect(missing_docs, reason = "the contract names the fields; their meaning stands at SourceFacts")]
 pub struct Source {
     pub source: String,
@@ -189,10 +192,17 @@ impl Status {
     pub fn new(snapshot: &Snapshot, tokens: Tokens) -> Self {
         Self {
             at: words::time(snapshot.at),
-            connectors: snapshot.connectors.iter().map(|report| connector(report, tokens)).collect(),
+            connectors: snapshot.connectors.iter().map(|report| connector(report).shown(tokens)).collect(),
             oplogs: snapshot.oplogs.iter().map(oplog).collect(),
             sources: snapshot.sources.iter().map(source).collect(),
         }
+    }
+
+    /// As somebody may see it.
+    #[must_use]
+    pub fn shown(mut self, tokens: Tokens) -> Self {
+        self.connectors = self.connectors.into_iter().map(|connector| connector.shown(tokens)).collect();
+        self
     }
 
     /// The same, with what recovery would do.
@@ -220,9 +230,21 @@ impl Status {
     }
 }
 
-fn connector(report: &ConnectorReport, tokens: Tokens) -> Connector {
+impl Connector {
+    /// As somebody may see it.
+    #[must_use]
+    pub fn shown(mut self, tokens: Tokens) -> Self {
+        if tokens == Tokens::Hidden {
+            self.position.iter_mut().for_each(|position| position.token = None);
+            self.tasks.iter_mut().for_each(|task| task.trace = None);
+        }
+        self
+    }
+}
+
+fn connector(report: &ConnectorReport) -> Connector {
     let position = report.position.as_ref().map(|position| Position {
-        token: (tokens == Tokens::Shown).then(|| position.token.clone()),
+        token: Some(position.token.clone()),
         time: time(position.time),
         stored_at: position.stored_at.map(words::time),
         kind: position.kind.code().to_owned(),
@@ -303,6 +325,7 @@ fn task(task: &TaskFacts) -> Task {
         state: task.state.code().to_uppercase(),
         code: task.failure.and_then(|failure| failure.code),
         class: task.failure.map(|failure| failure.class.code().to_owned()),
+        trace: task.trace.as_deref().map(str::to_owned),
     }
 }
 

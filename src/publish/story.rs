@@ -1,14 +1,11 @@
 //! What was seen over time: the endpoint, and the lines of `explain`.
 
-use super::http::{headers, problem_with};
+use super::http::{Asked, Cursor, Doc, Page, Paging, Routes, json, problem};
 use super::words::{duration, time};
-use crate::history::{Query, Reader, Sample, Story};
-use axum::Router;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query as Parameters, State};
+use crate::history::{Event, EventsQuery, Query, Reader, Sample, Story};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::response::Response;
 use serde::Deserialize;
 
 /// How far back is told where nobody says.
@@ -17,46 +14,96 @@ pub const DEFAULT_SPAN: i64 = 86_400;
 /// Entries of each kind that `explain` shows.
 const SHOWN: usize = 5;
 
-/// `/api/v1/history`, with or without a history.
-pub fn router(reader: Option<Reader>) -> Router {
-    Router::new().route("/api/v1/history", get(answer)).with_state(reader)
+/// `/api/v1/history` and `/api/v1/events`, with or without a history.
+pub(super) fn routes() -> Routes {
+    let of = |doc: Doc| {
+        let doc = doc.query("connect_cluster", "Of this Connect cluster only.");
+        doc.query("connector", "Of the connector of this name only.").since().refuses(&[400, 404])
+    };
+    let history = Doc::new(
+        "history",
+        "What was seen over time, of a day where `since` is left out; samples of a single connector only.",
+    )
+    .returns::<Story>();
+    let events =
+        Doc::new("events", "What happened, the newest first, of all time where `since` is left out.")
+            .returns_page_of::<Event>();
+    Routes::new().get("/api/v1/history", of(history), history_of).get("/api/v1/events", of(events), events_of)
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+struct OfHistory {
     connect_cluster: Option<String>,
     connector: Option<String>,
     since: Option<String>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfEvents {
+    limit: Option<usize>,
+    cursor: Option<String>,
+    connect_cluster: Option<String>,
+    connector: Option<String>,
+    since: Option<String>,
+}
+
+#[expect(clippy::result_large_err, reason = "the error is the answer")]
+fn kept(reader: Option<Reader>) -> Result<Reader, Response> {
+    reader.ok_or_else(|| problem(StatusCode::NOT_FOUND, "no history is kept; set history.directory"))
+}
+
+fn bad(detail: &str) -> Response {
+    problem(StatusCode::BAD_REQUEST, detail)
+}
+
 /// Reads from the thread that owns the file, with a deadline.
-async fn answer(
+async fn history_of(
     State(reader): State<Option<Reader>>,
-    asked: Result<Parameters<Asked>, QueryRejection>,
-) -> Response {
-    let Some(reader) = reader else {
-        return problem_with(StatusCode::NOT_FOUND, "no history is kept; set history.directory");
-    };
-    let bad = |detail: &str| problem_with(StatusCode::BAD_REQUEST, detail);
-    let asked = match asked {
-        Ok(Parameters(asked)) => asked,
-        Err(rejection) => return bad(&rejection.body_text()),
-    };
+    Asked(asked): Asked<OfHistory>,
+) -> Result<Response, Response> {
+    let reader = kept(reader)?;
     let until = reader.now();
-    let since = match asked.since.as_deref().map(|text| since(text, until)).transpose() {
-        Ok(since) => since.unwrap_or(until - DEFAULT_SPAN),
-        Err(detail) => return bad(&detail),
-    };
+    let from =
+        asked.since.as_deref().map(|text| since(text, until)).transpose().map_err(|line| bad(&line))?;
+    let since = from.unwrap_or(until - DEFAULT_SPAN);
     let query = Query { connect_cluster: asked.connect_cluster, connector: asked.connector, since, until };
     match reader.story(query).await {
-        Ok(story) => (headers("application/json"), axum::Json(story)).into_response(),
-        Err(detail) => problem_with(StatusCode::SERVICE_UNAVAILABLE, &detail),
+        Ok(story) => Ok(json(&story)),
+        Err(detail) => Err(problem(StatusCode::SERVICE_UNAVAILABLE, &detail)),
+    }
+}
+
+async fn events_of(
+    State(reader): State<Option<Reader>>,
+    Asked(asked): Asked<OfEvents>,
+) -> Result<Response, Response> {
+    let reader = kept(reader)?;
+    let paging = Paging::new(asked.limit, asked.cursor.as_deref())?;
+    let before = match paging.after.as_ref().map(|Cursor(parts)| parts.as_slice()) {
+        None => None,
+        Some([id]) => Some(id.parse().map_err(|_| bad("cursor: is none that `next` has given"))?),
+        Some(_) => return Err(bad("cursor: is none that `next` has given")),
+    };
+    let from = asked.since.as_deref().map(|text| since(text, reader.now())).transpose();
+    let since = from.map_err(|line| bad(&line))?.unwrap_or(0);
+    let OfEvents { connect_cluster, connector, .. } = asked;
+    let query = EventsQuery { connect_cluster, connector, since, before, limit: paging.limit };
+    match reader.events(query).await {
+        Ok((items, next)) => {
+            let next = next.map(|id| Cursor(vec![id.to_string()]).to_text());
+            Ok(json(&Page { items, next }))
+        }
+        Err(detail) => Err(problem(StatusCode::SERVICE_UNAVAILABLE, &detail)),
     }
 }
 
 /// A moment, or how long ago it was.
-fn since(text: &str, now: i64) -> Result<i64, String> {
+///
+/// # Errors
+/// One line that names the parameter.
+pub(super) fn since(text: &str, now: i64) -> Result<i64, String> {
     if let Ok(moment) = text.parse::<jiff::Timestamp>() {
         return Ok(moment.as_second());
     }

@@ -396,7 +396,8 @@ mod tests {
         let cluster = ConnectCluster {
             name: "main".into(),
             url,
-            credentials: None,
+            security: crate::config::ConnectSecurity::default(),
+            credentials: crate::config::ConnectCredentials::default(),
             worker: None,
             connector_hosts: None,
             offsets: crate::config::Offsets::default(),

@@ -8,7 +8,7 @@ use crate::sources::offsets::file::{Whole, read_whole, stored};
 use resumeguard_core::domain::JavaMap;
 use resumeguard_core::recovery::{AttemptId, Step};
 use serde_json::{Map, Value};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
@@ -78,6 +78,23 @@ impl Writer<'_> {
     }
 }
 
+/// Whether a worker's file will be edited once it is down: nobody has to stop one for nothing.
+///
+/// # Errors
+/// Why it will not, one line.
+pub(super) async fn rehearse(worker: &Worker, clock: Clock) -> Result<(), String> {
+    worker.is_in_sight().await?;
+    let file = worker.file().to_owned();
+    on_disk(move || {
+        let place = Place::of(&file)?;
+        read_whole(&place.file, clock, STILL).map_err(|error| error.to_string())?;
+        let written = place.write(&place.new, b"", 0o600).and_then(|()| sync(&place.folder));
+        std::fs::remove_file(&place.new).ok();
+        written.map_err(|error| place.cannot(&error))
+    })
+    .await
+}
+
 async fn is_down(worker: &Worker) -> Result<(), Sent> {
     match worker.standing().await {
         Standing::Down => Ok(()),
@@ -106,36 +123,66 @@ fn prepare(
     key: (&str, &Map<String, Value>),
     value: Option<&[u8]>,
 ) -> Result<Option<Prepared>, String> {
-    // A link stays one.
-    let file = std::fs::canonicalize(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let whole = read_whole(&file, clock, STILL).map_err(|error| error.to_string())?;
+    let place = Place::of(file)?;
+    let whole = read_whole(&place.file, clock, STILL).map_err(|error| error.to_string())?;
     let Some(bytes) = altered(&whole, key, value)? else { return Ok(None) };
-    let (Some(folder), Some(name)) = (file.parent(), file.file_name().and_then(|name| name.to_str())) else {
-        return Err(format!("{} has no folder", file.display()));
-    };
-    let backup = folder.join(format!("{name}.resumeguard-{attempt}"));
-    let new = folder.join(format!(".{name}.resumeguard-new"));
-    let cannot = |path: &Path| {
-        let path = path.display().to_string();
-        move |error: io::Error| {
-            format!(
-                "{path} cannot be written: {error}; resumeguard has to own the worker's file, or to be root, and to be allowed to write in its folder"
-            )
-        }
-    };
-    let of = std::fs::metadata(&file).map_err(cannot(&file))?;
+    let backup = place.folder.join(format!("{}.resumeguard-{attempt}", place.name));
     // An attempt's first copy is of what nobody of ours has changed.
-    if !backup.exists() {
-        write_new(&backup, &whole.bytes, 0o600, &of).map_err(cannot(&backup))?;
+    let copied = if backup.exists() { Ok(()) } else { place.write(&backup, &whole.bytes, 0o600) };
+    let mode = place.of.permissions().mode() & 0o7777;
+    let written =
+        copied.and_then(|()| place.write(&place.new, &bytes, mode)).and_then(|()| sync(&place.folder));
+    if let Err(error) = written {
+        std::fs::remove_file(&place.new).ok();
+        return Err(place.cannot(&error));
     }
-    // What a crash has left here was never used.
-    std::fs::remove_file(&new).ok();
-    if let Err(error) = write_new(&new, &bytes, of.permissions().mode() & 0o7777, &of) {
-        std::fs::remove_file(&new).ok();
-        return Err(cannot(&new)(error));
+    Ok(Some(Prepared { file: place.file, new: place.new, backup }))
+}
+
+/// Where a worker's file stands, and what it is.
+struct Place {
+    file: PathBuf,
+    folder: PathBuf,
+    name: String,
+    /// Beside it, so that a rename is one.
+    new: PathBuf,
+    of: Metadata,
+}
+
+impl Place {
+    fn of(file: &Path) -> Result<Self, String> {
+        // A link stays one.
+        let real = std::fs::canonicalize(file).and_then(|file| Ok((std::fs::metadata(&file)?, file)));
+        let (of, file) = real.map_err(|error| format!("{}: {error}", file.display()))?;
+        let (folder, name) = (file.parent(), file.file_name().and_then(|name| name.to_str()));
+        let (Some(folder), Some(name)) = (folder.map(Path::to_owned), name.map(str::to_owned)) else {
+            return Err(format!("{} has no folder", file.display()));
+        };
+        Ok(Self { new: folder.join(format!(".{name}.resumeguard-new")), file, folder, name, of })
     }
-    sync(folder).map_err(cannot(folder))?;
-    Ok(Some(Prepared { file, new, backup }))
+
+    /// A new file with the owner of the worker's, on the disk when this returns.
+    fn write(&self, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+        // What a crash has left here was never used.
+        if path == self.new {
+            std::fs::remove_file(path).ok();
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let own = file.metadata()?;
+        if (own.uid(), own.gid()) != (self.of.uid(), self.of.gid()) {
+            fchown(&file, Some(self.of.uid()), Some(self.of.gid()))?;
+        }
+        file.set_permissions(std::fs::Permissions::from_mode(mode))?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    }
+
+    fn cannot(&self, error: &io::Error) -> String {
+        format!(
+            "nothing can be written beside {}: {error}; resumeguard has to own the worker's file, or to be root, and to be allowed to write in its folder",
+            self.file.display()
+        )
+    }
 }
 
 /// The file with another value under a key, byte for byte the rest of it; `None` where nothing is to be removed.
@@ -166,18 +213,6 @@ fn altered(
         Ok(read) if read == changed => Ok(Some(bytes)),
         _ => Err("what would be written cannot be read again".to_owned()),
     }
-}
-
-/// A new file with the owner of another, on the disk when this returns.
-fn write_new(path: &Path, bytes: &[u8], mode: u32, of: &std::fs::Metadata) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    let own = file.metadata()?;
-    if (own.uid(), own.gid()) != (of.uid(), of.gid()) {
-        fchown(&file, Some(of.uid()), Some(of.gid()))?;
-    }
-    file.set_permissions(std::fs::Permissions::from_mode(mode))?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }
 
 fn commit(prepared: &Prepared) -> Result<(), String> {
@@ -272,6 +307,18 @@ mod tests {
         std::fs::write(folder.file(), &REAL[..30]).unwrap();
         assert!(folder.prepare("orders", None).err().unwrap().contains("after 30 bytes"));
         assert_eq!(folder.names(), ["offsets"]);
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_that_is_known_before() {
+        let folder = Folder::new();
+        let place = Place::of(&folder.file()).unwrap();
+        place.write(&place.new, b"", 0o600).unwrap();
+        let again = place.write(&place.new, b"x", 0o640);
+        assert!(again.is_ok(), "what a crash has left is no hindrance: {again:?}");
+        let taken = place.write(&folder.file(), b"x", 0o600).unwrap_err();
+        assert!(place.cannot(&taken).contains("to be root"), "{taken}");
+        assert!(Place::of(&folder.0.path().join("gone")).is_err());
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What is asked before the first change of an attempt, so that nothing has to be put back for it: would Connect take the
-//! configurations that it is going to be given, and the collection its marker?
+//! configurations that it is going to be given, the collection its marker, and the file of a worker its new value?
 
 use super::Hands;
+use super::edit;
 use super::marker::Marker;
 use super::walk::{Turn, Walk};
 use reqwest::{Method, StatusCode};
@@ -58,6 +59,9 @@ impl Walk<'_> {
             if let Step::InsertMarker { namespace, fields } = step {
                 let marker = Marker::new(&attempt.id, namespace, fields.as_ref())?;
                 marker.fits(hands, fields.is_some()).await?;
+            } else if *step == Step::StopWorker && turn.phase == Phase::Forward {
+                let worker = hands.worker.as_ref().ok_or("its worker's file is not configured any more")?;
+                edit::rehearse(worker, self.executor.clock).await?;
             }
         }
         Ok(())

@@ -51,9 +51,26 @@ impl Worker {
     /// How it stands now.
     pub(super) async fn standing(&self) -> Standing {
         match self.listens().await {
-            Standing::Down => {}
-            other => return other,
+            Standing::Down => self.processes().await,
+            other => other,
         }
+    }
+
+    /// Whether it will be seen from here that it is down, as long as it is not.
+    ///
+    /// # Errors
+    /// Why it will not, one line.
+    pub(super) async fn is_in_sight(&self) -> Result<(), String> {
+        match (self.listens().await, self.processes().await) {
+            (Standing::Unknown(line), _) | (_, Standing::Unknown(line)) => Err(line),
+            (Standing::Up(line), Standing::Down) => Err(format!(
+                "{line}, and no process here is a standalone worker: if it runs in a container, run resumeguard outside"
+            )),
+            (Standing::Up(_), Standing::Up(_)) | (Standing::Down, _) => Ok(()),
+        }
+    }
+
+    async fn processes(&self) -> Standing {
         let file = self.file().to_owned();
         let found = tokio::task::spawn_blocking(move || processes(Path::new("/proc"), &file)).await;
         found.unwrap_or_else(|_| Standing::Unknown("the processes of this host cannot be listed".to_owned()))
@@ -162,11 +179,11 @@ fn may_be(process: &Path, properties: &str, file: &Path) -> bool {
 
 /// The last of its lines counts, as in Java. An escape is not read: then nobody knows.
 fn named_file(properties: &str) -> Option<PathBuf> {
-    let values = properties.lines().filter_map(|line| {
+    let mut values = properties.lines().filter_map(|line| {
         let value = line.trim_start().strip_prefix(FILE)?.trim_start();
         Some(value.strip_prefix(['=', ':']).unwrap_or(value).trim().to_owned())
     });
-    values.last().filter(|value| !value.is_empty() && !value.contains('\\')).map(PathBuf::from)
+    values.next_back().filter(|value| !value.is_empty() && !value.contains('\\')).map(PathBuf::from)
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
@@ -249,6 +266,8 @@ mod tests {
         assert!(
             matches!(at("192.0.2.1", port).listens().await, Standing::Unknown(line) if line.contains("this host"))
         );
+        let line = at("127.0.0.1", port).is_in_sight().await.unwrap_err();
+        assert!(line.contains("container"), "this process listens, and is no worker: {line}");
         drop(listener);
         assert_eq!(at("127.0.0.1", port).listens().await, Standing::Down);
     }

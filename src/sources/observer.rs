@@ -109,6 +109,14 @@ impl Observer {
         Ok(())
     }
 
+    /// Knows a connector of a worker that may be down, by what was written down of it before it went down.
+    pub fn assume(&mut self, id: &ConnectorId, config: &BTreeMap<String, String>) {
+        let of_it = self.connects.iter_mut().find(|connect| connect.name() == id.connect_cluster);
+        if let Some(connect) = of_it.filter(|connect| connect.worker().is_some()) {
+            connect.assume(&id.connector, config);
+        }
+    }
+
     /// One pass. It ends within the interval, whatever the sources do.
     pub async fn observe(&mut self, clock: &Clock) -> Facts {
         let budget = Budget::of(self.interval);
@@ -219,7 +227,7 @@ impl Observer {
             let id = ConnectorId::new(connect.name(), name);
             ConnectorFacts::never_listed(id, MONGO_SOURCE, OffsetsFrom::File)
         });
-        known.chain(never_listed.filter(|_| listed.is_empty())).collect()
+        known.chain(never_listed.filter(|_| !connect.was_listed())).collect()
     }
 
     fn connector(

@@ -1,5 +1,6 @@
 //! The program as a user meets it.
 
+use crate::leaks::Leaks;
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
@@ -15,17 +16,21 @@ pub(crate) struct Run {
 pub(crate) struct Line {
     command: Command,
     stdin: String,
+    leaks: Leaks,
 }
 
 pub(crate) fn resumeguard(arguments: &[&str]) -> Line {
     let mut command = Command::new(env!("CARGO_BIN_EXE_resumeguard"));
     command.args(arguments).env_remove("RUST_LOG");
-    Line { command, stdin: String::new() }
+    let files = arguments.windows(2).filter(|pair| pair[0] == "--config").map(|pair| pair[1]);
+    let leaks = files.fold(Leaks::default(), |leaks, file| leaks.and(Leaks::of_file(file.as_ref())));
+    Line { command, stdin: String::new(), leaks }
 }
 
 impl Line {
     pub(crate) fn env(mut self, key: &str, value: &str) -> Self {
         self.command.env(key, value);
+        self.leaks.key(key, value);
         self
     }
 
@@ -43,11 +48,10 @@ impl Line {
         let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
         // A program that reads no input may have ended first.
         writer.join().unwrap().ok();
-        Run {
-            code: status.code().unwrap_or(-1),
-            stdout: String::from_utf8(stdout).unwrap(),
-            stderr: String::from_utf8(stderr).unwrap(),
-        }
+        let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
+        self.leaks.none_in("standard output", &stdout);
+        self.leaks.none_in("standard error", &stderr);
+        Run { code: status.code().unwrap_or(-1), stdout, stderr }
     }
 }
 

@@ -50,9 +50,12 @@ fn every_key_is_documented() {
         let is_key =
             bare.starts_with('[') || bare.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
         // Alternatives of one another: the first of each pair is enough.
-        let alternative = ["password_file", "uri_file", "token", "offsets_file", "key_password_file"]
-            .iter()
-            .any(|key| bare.starts_with(key));
+        // These are read at once, or need a value of their own.
+        let of_http =
+            ["read_token", "users_file", "tls_", "client_", "password_hash", "certificate", "[http.users"];
+        let files = ["password_file", "uri_file", "token", "offsets_file", "key_password_file"];
+        let alternative = files.iter().chain(&of_http).any(|key| bare.starts_with(key));
+        let alternative = alternative || bare.starts_with("rights =");
         if is_key && !alternative {
             switched_on.push_str(&bare.replace("/etc/resumeguard", &folder.path().display().to_string()));
             switched_on.push('\n');
@@ -64,14 +67,28 @@ fn every_key_is_documented() {
     for key in keys {
         assert!(EXAMPLE.contains(&format!("{key} = ")), "{key} is not in config/resumeguard.toml");
     }
-    for key in [
+    let of_http = [
+        "read_token = ",
+        "read_token_file = ",
+        "users_file = ",
+        "tls_cert_file = ",
+        "tls_key_file = ",
+        "client_ca_file = ",
+        "client_certificates = ",
+        "[http.users.NAME]",
+        "password_hash = ",
+        "certificate = ",
+        "rights = ",
+    ];
+    let files = [
         "offsets_file = ",
         "key_password_file = ",
         "password_file = ",
         "uri_file = ",
         "token = ",
         "token_file = ",
-    ] {
+    ];
+    for key in files.iter().chain(&of_http) {
         assert!(EXAMPLE.contains(key));
     }
 }

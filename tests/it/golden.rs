@@ -11,7 +11,7 @@ use resumeguard_core::domain::*;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-fn snapshot() -> Snapshot {
+pub(crate) fn snapshot() -> Snapshot {
     let lost = ConnectorReport {
         id: ConnectorId::new("main", "orders \"eu\"\\"),
         class: "com.mongodb.kafka.connect.MongoSourceConnector".into(),
@@ -21,6 +21,7 @@ fn snapshot() -> Snapshot {
             id: 0,
             state: TaskState::Failed,
             failure: Some(Failure { code: Some(286), class: FailureClass::HistoryLost }),
+            trace: Some("ConnectException: no longer in the oplog".into()),
             worker: Some("10.0.0.1:8083".into()),
             started: None,
         }],
@@ -182,7 +183,7 @@ fn golden_status_table_and_story() {
     same_as_file("status.txt", &text);
 }
 
-fn overview() -> recovery::Overview {
+pub(crate) fn overview() -> recovery::Overview {
     let (plans, ledger) = (crate::recovery::sample::plans(), crate::recovery::sample::ledger());
     crate::recovery::sample::seen(&plans, &ledger).overview()
 }

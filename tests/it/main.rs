@@ -17,8 +17,12 @@ mod fake_connect;
 mod faults;
 mod golden;
 mod history;
+mod http;
 mod journal;
+#[path = "../program/leaks.rs"]
+mod leaks;
 mod probe;
+mod products;
 mod promql;
 mod recovery;
 mod rules;

@@ -76,6 +76,17 @@ fn one_crypto_provider() {
     }
 }
 
+/// Whoever starts the program in a test looks for secrets in what it says (`tests/program/leaks.rs`).
+#[test]
+fn every_start_of_the_program_in_a_test_is_looked_at_for_leaks() {
+    let name = ["CARGO_BIN_EXE", "_resumeguard"].concat();
+    let starts: Vec<_> = sources().into_iter().filter(|(_, text)| text.contains(&name)).collect();
+    assert!(starts.len() >= 5, "{}", starts.len());
+    for (path, text) in starts {
+        assert!(text.contains("leaks"), "{path} starts the program and looks for no leaks");
+    }
+}
+
 /// Every metric's name stands in one file, and in the golden page.
 #[test]
 fn metric_names_stand_in_one_file() {

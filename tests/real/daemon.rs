@@ -1,5 +1,6 @@
 //! A running daemon, as a user would start it.
 
+use crate::leaks::Leaks;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -13,6 +14,7 @@ pub(crate) struct Daemon {
     pub(crate) log: Arc<Mutex<String>>,
     _config: tempfile::NamedTempFile,
     killed: bool,
+    leaks: Leaks,
 }
 
 impl Daemon {
@@ -41,11 +43,12 @@ impl Daemon {
                 copy.lock().unwrap().push_str(&(line + "\n"));
             }
         });
-        Self { child, address, log, _config: file, killed: false }
+        Self { child, address, log, _config: file, killed: false, leaks: Leaks::of_config(&text) }
     }
 
     /// Kills it at once, as a crash does.
     pub(crate) fn kill(mut self) {
+        self.sweep();
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.killed = true;
@@ -58,7 +61,9 @@ impl Daemon {
             .env("RESUMEGUARD__HTTP__LISTEN", &self.address)
             .output()
             .unwrap();
-        (output.status.code().unwrap_or(-1), String::from_utf8(output.stdout).unwrap())
+        let said = String::from_utf8(output.stdout).unwrap();
+        self.leaks.none_in(&format!("{arguments:?}"), &said);
+        (output.status.code().unwrap_or(-1), said)
     }
 
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<String> {
@@ -68,6 +73,12 @@ impl Daemon {
 
     pub(crate) async fn metrics(&self) -> String {
         self.get("/metrics").await.unwrap()
+    }
+
+    /// Looks for secrets in everything that it tells anybody.
+    fn sweep(&mut self) {
+        let log = self.log.lock().unwrap().clone();
+        self.leaks.sweep(&self.address, &log);
     }
 
     /// Passes made so far.
@@ -101,6 +112,9 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         if self.killed {
             return;
+        }
+        if !std::thread::panicking() {
+            self.sweep();
         }
         let pid = rustix::process::Pid::from_child(&self.child);
         let told = rustix::process::kill_process(pid, rustix::process::Signal::TERM).is_ok();

@@ -11,16 +11,17 @@ use xtask::{Broker, Progress, Secured, Seen, wait_until};
 
 const TOPIC: &str = "connect-offsets";
 
-fn config(secured: &Secured, kafka: &str) -> String {
+fn config(broker: &Broker, kafka: &str) -> String {
     format!(
         "[connect.main]\nurl = \"http://127.0.0.1:1\"\noffsets = \"topic\"\noffsets_topic = \"{TOPIC}\"\n\
          kafka_bootstrap_servers = \"{}\"\n[connect.main.kafka]\nsecurity_protocol = \"SASL_SSL\"\n{kafka}",
-        secured.bootstrap
+        broker.bootstrap()
     )
 }
 
-fn login(secured: &Secured, mechanism: &str, password: &str) -> String {
-    let (ca, user) = (secured.ca_file.display(), &secured.user);
+fn login(broker: &Broker, mechanism: &str, password: &str) -> String {
+    let (ca, user) = (broker.certificates().unwrap().ca(), Account::KAFKA_MONITOR.user);
+    let ca = ca.display();
     format!(
         "sasl_mechanism = \"{mechanism}\"\nusername = \"{user}\"\npassword = \"{password}\"\nca_file = \"{ca}\"\n"
     )
@@ -53,38 +54,39 @@ async fn follow(offsets: &mut Offsets, words: Option<&str>) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn exactly_the_documented_rights_do_and_one_less_is_named() {
     let _first = rustls::crypto::ring::default_provider().install_default().is_ok();
-    let broker = Broker::start_secured("test-secured", &Progress::silent()).await.unwrap();
-    let secured = broker.secured().unwrap();
-    make(&broker.bootstrap()).await;
-    let scram = config(secured, &login(secured, "SCRAM-SHA-512", &secured.password));
+    let broker = Broker::start("test-secured", true, &Progress::silent()).await.unwrap();
+    make(&broker.internal()).await;
+    let (acls, Account { user, password }) = (broker.acls(), Account::KAFKA_MONITOR);
+    let (read, describe) = (Acl::read_topic(user, TOPIC), Acl::describe_topic(user, TOPIC));
+    let scram = config(&broker, &login(&broker, "SCRAM-SHA-512", password));
 
     // No right, then the lesser one alone, then what is documented.
     says(&scram, Some("may not see the topic `connect-offsets`: grant Describe and Read")).await;
-    broker.acl("add", "DESCRIBE", TOPIC).await.unwrap();
+    acls.allow(&describe).await.unwrap();
     says(&scram, Some("may not read the topic `connect-offsets`: grant Read")).await;
-    broker.acl("add", "READ", TOPIC).await.unwrap();
+    acls.allow(&read).await.unwrap();
     says(&scram, None).await;
-    broker.acl("remove", "DESCRIBE", TOPIC).await.unwrap();
+    acls.revoke(&describe).await.unwrap();
     says(&scram, None).await;
-    let plain = config(secured, &login(secured, "PLAIN", &secured.password));
+    let plain = config(&broker, &login(&broker, "PLAIN", password));
     says(&plain, None).await;
 
     // What is wrong with the way there.
     let wrong =
-        says(&config(secured, &login(secured, "PLAIN", "wrong-password")), Some("uthentication")).await;
+        says(&config(&broker, &login(&broker, "PLAIN", "wrong-password")), Some("uthentication")).await;
     assert!(!wrong.contains("wrong-password"), "{wrong}");
-    let no_ca = login(secured, "PLAIN", &secured.password);
+    let no_ca = login(&broker, "PLAIN", password);
     let no_ca: String =
         no_ca.lines().filter(|line| !line.starts_with("ca_file")).map(|line| format!("{line}\n")).collect();
-    says(&config(secured, &no_ca), Some("certificate")).await;
+    says(&config(&broker, &no_ca), Some("certificate")).await;
 
     // Taken away, and the broker gone, while it is followed.
     let (cluster, poll) = cluster(&scram);
     let mut offsets = Offsets::new(&cluster, &poll, &Client::new(&cluster).unwrap());
     follow(&mut offsets, None).await;
-    broker.acl("remove", "READ", TOPIC).await.unwrap();
+    acls.revoke(&read).await.unwrap();
     follow(&mut offsets, Some("grant")).await;
-    broker.acl("add", "READ", TOPIC).await.unwrap();
+    acls.allow(&read).await.unwrap();
     follow(&mut offsets, None).await;
     broker.stop().unwrap();
     follow(&mut offsets, Some("are the brokers reachable")).await;

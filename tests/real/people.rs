@@ -3,6 +3,7 @@
 
 use crate::auto::fail;
 use crate::daemon::Daemon;
+use crate::leaks::Leaks;
 use crate::proxy::Proxy;
 use crate::shared::{LONG, Shared, nothing, quick};
 use serde_json::Value;
@@ -18,7 +19,9 @@ async fn run(arguments: &[&str], config: &Path) -> Ended {
     command.arg("--config").arg(config).args(arguments);
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+    let (said, error) = (text(output.stdout), text(output.stderr));
+    Leaks::of_file(config).none_in(&format!("{arguments:?}"), &format!("{said}{error}"));
+    (output.status.code().unwrap_or(-1), said, error)
 }
 
 /// A configuration file in which a person decides, with its state in a directory of its own.

@@ -226,7 +226,9 @@ async fn probe(toml: &str, arguments: &[&str]) -> (i32, String, String) {
     command.args(["--config", file.path().to_str().unwrap(), "probe"]).args(arguments);
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+    let (said, error) = (text(output.stdout), text(output.stderr));
+    crate::leaks::Leaks::of_config(toml).none_in("probe", &format!("{said}{error}"));
+    (output.status.code().unwrap_or(-1), said, error)
 }
 
 /// Passes with questions between them, until one is as wanted.

@@ -74,35 +74,19 @@ pub(crate) async fn start_broker(
 ) -> Result<Broker> {
     let (port, internal) = ports::retried(async || {
         let [port, internal, controller] = ports::free()?;
-        let extra = secured.map(|secured| Extra {
-            properties: secured.broker(port, internal, controller),
-            format: Secured::format_arguments(),
-            ports: Vec::new(),
-        });
-        let extra = extra.unwrap_or_default();
-        broker_on(roster, parts, [port, controller], &extra).await.map(|()| (port, internal))
+        let own = secured.map(|secured| secured.broker(port, internal, controller)).unwrap_or_default();
+        broker_on(roster, parts, [port, controller], &own).await.map(|()| (port, internal))
     })
     .await?;
     let internal = secured.map(|_| format!("127.0.0.1:{internal}"));
     Ok(Broker { bootstrap: format!("127.0.0.1:{port}"), internal })
 }
 
-/// What a broker has besides the ordinary.
-#[derive(Debug, Default)]
-pub(crate) struct Extra {
-    /// Properties, which win over ours.
-    pub(crate) properties: Vec<(String, String)>,
-    /// Arguments of its storage's formatting.
-    pub(crate) format: Vec<String>,
-    /// Ports that it listens on besides.
-    pub(crate) ports: Vec<u16>,
-}
-
 pub(crate) async fn broker_on(
     roster: &Roster,
     parts: &Parts,
     [port, controller]: [u16; 2],
-    extra: &Extra,
+    own: &[(String, String)],
 ) -> Result<()> {
     let data = roster.data_folder("kafka")?;
     let config = roster.folder().join("kafka.properties");
@@ -127,33 +111,29 @@ pub(crate) async fn broker_on(
         ("num.network.threads", "2".to_owned()),
         ("num.io.threads", "2".to_owned()),
     ];
-    fs::write(&config, properties(&pairs, &extra.properties))?;
+    fs::write(&config, properties(&pairs, own))?;
+    let users = if own.is_empty() { Vec::new() } else { Secured::format_arguments() };
     // One that was stopped has been formatted.
     if !data.join("meta.properties").exists() {
-        format_storage(roster, parts, &config, &extra.format).await?;
+        format_storage(roster, parts, &config, &users).await?;
     }
     let mut command = java("-Xmx384m", &parts.kafka, roster.folder());
     command.arg("kafka.Kafka").arg(&config);
-    let ports = [&[port, controller], extra.ports.as_slice()].concat();
-    let start = Start { role: "kafka".to_owned(), command, ports: ports.clone(), data: Some(data) };
+    let start = Start { role: "kafka".to_owned(), command, ports: vec![port, controller], data: Some(data) };
     let process = roster.spawn(start)?;
     wait_until("Kafka to listen", START_LIMIT, async || {
         ensure!(process.is_alive(), "kafka ended:\n{}", roster.log_end("kafka"));
-        Ok(if ports.iter().all(|port| crate::ports::is_listening(*port)) {
-            Seen::Yes(())
-        } else {
-            Seen::Not("no connection".to_owned())
-        })
+        Ok(if ports::is_listening(port) { Seen::Yes(()) } else { Seen::Not("no connection".to_owned()) })
     })
     .await
 }
 
 /// Kafka refuses a data folder that was not formatted for its cluster.
-async fn format_storage(roster: &Roster, parts: &Parts, config: &Path, more: &[String]) -> Result<()> {
+async fn format_storage(roster: &Roster, parts: &Parts, config: &Path, users: &[String]) -> Result<()> {
     let mut command = java("-Xmx128m", &parts.kafka, roster.folder());
     command.args(["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", &cluster_id()?, "-c"]);
     let mut command = tokio::process::Command::from(command);
-    let output = command.arg(config).args(more).stdin(Stdio::null()).kill_on_drop(true).output().await;
+    let output = command.arg(config).args(users).stdin(Stdio::null()).kill_on_drop(true).output().await;
     let output = output.context("cannot run java")?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "cannot format Kafka's storage:\n{said}");

@@ -34,7 +34,7 @@ mod tls;
 mod token;
 
 pub use acl::{Acl, Acls};
-pub use broker::{Broker, Secured};
+pub use broker::Broker;
 pub use cache::Cache;
 pub use certificates::Certificates;
 pub use clock::{Deadline, Seen, Stopwatch, wait_until};

@@ -34,7 +34,7 @@ impl Versions {
             named("mongod", &format!("mongod-{}", self.mongod), &[MONGOD, MONGOD_5_0, MONGOD_4_4])?,
             match self.connect {
                 "4.1.0" => KAFKA,
-                version => named("Connect", &format!("connect-{version}"), &[CONNECT_3_9, CONNECT_3_4])?,
+                version => named("Connect", &format!("connect-{version}"), &CONNECTS)?,
             },
             named("connector", self.connector, &CONNECTORS)?,
         ])
@@ -73,7 +73,10 @@ macro_rules! maven {
 }
 
 const CONNECT_3_9: Part = maven!("connect-3.9.1");
+const CONNECT_3_8: Part = maven!("connect-3.8.1");
 const CONNECT_3_4: Part = maven!("connect-3.4.1");
+
+const CONNECTS: [Part; 3] = [CONNECT_3_9, CONNECT_3_8, CONNECT_3_4];
 
 const CONNECTORS: [Part; 8] = [
     CONNECTOR,
@@ -85,6 +88,16 @@ const CONNECTORS: [Part; 8] = [
     maven!("debezium-mongodb-3.0.8"),
     maven!("debezium-mongodb-3.2.0"),
 ];
+
+/// What keeps a signalled primary from waiting for somebody to take over; it has another name in 4.4.
+pub(crate) fn without_a_wait(mongod: &Path) -> &'static str {
+    let is = |part: &Part| mongod.to_string_lossy().contains(part.name);
+    if is(&MONGOD_4_4) {
+        "waitForStepDownOnNonCommandShutdown=false"
+    } else {
+        "shutdownTimeoutMillisForSignaledShutdown=100"
+    }
+}
 
 /// Fetches a package of an older Debian from where this one has its own, verifies it, and puts its shared libraries, as far as they
 /// are pinned, into `ready`. Nothing is installed.
@@ -117,7 +130,7 @@ mod tests {
 
     #[test]
     fn every_version_has_its_pins() {
-        for part in CONNECTORS.iter().chain([&MONGOD_5_0, &MONGOD_4_4, &CONNECT_3_9, &CONNECT_3_4]) {
+        for part in CONNECTORS.iter().chain(&CONNECTS).chain([&MONGOD_5_0, &MONGOD_4_4]) {
             assert!(Pins::parse(part.pins).is_ok(), "{}", part.name);
         }
         assert!(Versions::default().parts().is_ok());

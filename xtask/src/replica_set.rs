@@ -14,6 +14,7 @@ use crate::cache::Cache;
 use crate::certificates::Certificates;
 use crate::clock::{Seen, wait_until};
 use crate::mongo::Mongo;
+use crate::older;
 use crate::parts::Parts;
 use crate::ports;
 use crate::progress::Progress;
@@ -297,7 +298,7 @@ impl Launch<'_> {
         command.args(["--oplogSize", &oplog_mib.to_string()]);
         command.args(["--syncdelay", "3", "--wiredTigerCacheSizeGB", "0.25"]);
         // A signalled primary would wait 15 s for somebody to take over.
-        command.args(["--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"]);
+        command.args(["--setParameter", older::without_a_wait(self.mongod)]);
         command.args(["--setParameter", "diagnosticDataCollectionEnabled=false", "--nounixsocket"]);
         command.arg("--dbpath").arg(&data).args(&self.spec.options);
         if self.spec.root.is_some() {

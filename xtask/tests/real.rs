@@ -121,3 +121,13 @@ fn detects() {
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("11 of 11 as expected") && said.contains(" 0 alarms"), "{said}");
 }
+
+/// Two combinations of versions; all of them are `cargo xtask compat`.
+#[test]
+fn older_and_newer_parts_do_what_was_foretold() {
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask")).args(["compat", "--short"]).output().unwrap();
+    let said =
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("2 of 2 combinations as foretold"), "{said}");
+}

@@ -12,6 +12,7 @@ use resumeguard_core::recovery::{
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// Attempts that a list holds, the newest first; the journal keeps them all.
 pub const LISTED: usize = 200;
@@ -72,6 +73,37 @@ impl Seen<'_> {
             plans: self.plans.iter().map(|planned| self.planned(planned)).collect(),
             attempts: self.ledger.attempts.iter().rev().take(LISTED).map(attempt).collect(),
         }
+    }
+
+    /// The same of some connectors only: by Connect cluster and name. Every attempt at them.
+    #[must_use]
+    pub fn overview_of(&self, is: &dyn Fn(&str, &str) -> bool) -> Overview {
+        let of = |id: &ConnectorId| is(&id.connect_cluster, &id.connector);
+        let plans = self.plans.iter().filter(|planned| of(&planned.plan.connector));
+        let attempts = self.ledger.attempts.iter().rev().filter(|attempt| of(&attempt.plan.connector));
+        Overview {
+            mode: self.mode.code().to_owned(),
+            frozen: self.frozen.map(str::to_owned),
+            no_journal: self.no_journal.map(str::to_owned),
+            plans: plans.map(|planned| self.planned(planned)).collect(),
+            attempts: attempts.take(LISTED).map(attempt).collect(),
+        }
+    }
+
+    /// What was done, the newest first, from the one after `after` on; and whether there is more.
+    #[must_use]
+    pub fn attempts(&self, after: Option<&str>, limit: usize) -> (Vec<Tried>, bool) {
+        let newest_first = || self.ledger.attempts.iter().rev();
+        let before = after.map(|id| newest_first().position(|attempt| attempt.id.0 == id));
+        let skip = match before {
+            None => 0,
+            Some(Some(at)) => at + 1,
+            // The journal forgets nothing: it was never there.
+            Some(None) => return (Vec::new(), false),
+        };
+        let listed: Vec<Tried> = newest_first().skip(skip).take(limit).map(attempt).collect();
+        let more = self.ledger.attempts.len() > skip + listed.len();
+        (listed, more)
     }
 
     fn planned(&self, planned: &Planned) -> PlannedFor {
@@ -138,7 +170,7 @@ impl State {
 }
 
 /// `GET /api/v1/recovery`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Overview {
     /// What may be done at the most: `off`, `plan`, `approve`, `auto`.
     pub mode: String,
@@ -153,7 +185,7 @@ pub struct Overview {
 }
 
 /// What would be done about one connector.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PlannedFor {
     /// Its Connect cluster.
     pub connect_cluster: String,
@@ -178,7 +210,7 @@ impl PlannedFor {
 }
 
 /// One plan.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Proposal {
     /// Hash of its content; approvals bind to it.
     pub id: String,
@@ -201,7 +233,7 @@ pub struct Proposal {
 }
 
 /// One reason why a plan is not carried out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Obstacle {
     /// The word that metrics carry.
     pub blocker: String,
@@ -210,7 +242,7 @@ pub struct Obstacle {
 }
 
 /// One attempt in a list.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Tried {
     /// Its name.
     pub attempt: String,
@@ -243,7 +275,7 @@ pub struct Tried {
 }
 
 /// A stretch of history that is not delivered.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Skipped {
     /// The last position that was stored before, RFC 3339.
     pub from: String,
@@ -254,7 +286,7 @@ pub struct Skipped {
 }
 
 /// `GET /api/v1/recovery/attempts/ID`: one attempt's whole story.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Told {
     /// What the list says of it.
     #[serde(flatten)]
@@ -272,7 +304,7 @@ pub struct Told {
 }
 
 /// One step that was begun.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Walked {
     /// The step's word.
     pub step: String,

@@ -10,6 +10,9 @@ use std::collections::{BTreeMap, HashMap};
 /// Class of MongoDB's source connector.
 pub(crate) const MONGO_SOURCE: &str = "com.mongodb.kafka.connect.MongoSourceConnector";
 
+/// A trace is kept to this length: a real one has some 6 kB, and what it says stands at its beginning.
+const TRACE_BYTES: usize = 8 << 10;
+
 /// Where a connector keeps its offsets, if not on the workers' brokers.
 const BROKERS: [&str; 2] = ["consumer.override.bootstrap.servers", "producer.override.bootstrap.servers"];
 
@@ -33,6 +36,22 @@ pub struct Listed {
     pub tasks: Vec<TaskFacts>,
     /// What is kept of its configuration, as REST shows it: placeholders unresolved, secrets in clear.
     pub config: BTreeMap<String, String>,
+}
+
+impl Listed {
+    /// One that nobody has listed, by its configuration.
+    pub(super) fn assumed(name: &str, config: &BTreeMap<String, String>) -> Self {
+        let decisive = config.iter().filter(|(key, _)| DECISIVE.contains(&key.as_str()));
+        Self {
+            name: name.to_owned(),
+            class: MONGO_SOURCE.to_owned(),
+            version: None,
+            state: ConnectorState::Other,
+            failure: None,
+            tasks: Vec::new(),
+            config: decisive.map(|(key, value)| (key.clone(), value.clone())).collect(),
+        }
+    }
 }
 
 impl std::fmt::Debug for Listed {
@@ -68,6 +87,13 @@ impl StateOf {
     fn failure(&self) -> Option<Failure> {
         let failed = TaskState::parse(&self.state) == TaskState::Failed;
         failed.then(|| Failure::of_trace(self.trace.as_deref().unwrap_or_default()))
+    }
+
+    fn trace(&self) -> Option<String> {
+        let failed = TaskState::parse(&self.state) == TaskState::Failed;
+        let trace = self.trace.as_deref().filter(|_| failed)?;
+        let end = (0..=trace.len().min(TRACE_BYTES)).rev().find(|end| trace.is_char_boundary(*end))?;
+        Some(trace[..end].to_owned())
     }
 }
 
@@ -116,6 +142,7 @@ fn tasks_of(status: &Status) -> Vec<TaskFacts> {
             id: task.id,
             state,
             failure: task.failure(),
+            trace: task.trace(),
             worker: task.worker_id.clone(),
             started: None,
         }

@@ -16,7 +16,7 @@ use crate::sources::kafka::StatusTopic;
 use crate::sources::offsets::{Offsets, Reading};
 use resumeguard_core::domain::Observed;
 use resumeguard_core::recovery::ManagedBy;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 /// Reads one Connect cluster.
@@ -109,6 +109,20 @@ impl ConnectReader {
         let (mine, my_poll) = &self.made_of;
         let pace = |poll: &Poll| (poll.offsets_at_once, poll.sizes_every);
         mine == cluster && pace(my_poll) == pace(poll)
+    }
+
+    /// Takes a connector for listed, of which an earlier process has written down how it was configured: its worker may be down,
+    /// and nobody else can tell then where it reads. The first listing replaces it.
+    pub fn assume(&mut self, name: &str, config: &BTreeMap<String, String>) {
+        if !self.was_listed() && self.listed.iter().all(|listed| listed.name != name) {
+            self.listed.push(Listed::assumed(name, config));
+        }
+    }
+
+    /// Whether there was a listing at all.
+    #[must_use]
+    pub fn was_listed(&self) -> bool {
+        self.listing_meter.last_success.is_some()
     }
 
     /// Whether the listing of this pass succeeded.

@@ -75,6 +75,7 @@ impl DeploymentReader {
         let aliases = self.leads_to.iter().filter(|(_, me)| **me == host).map(|(alias, _)| alias.clone());
         MemberFacts {
             shard: None,
+            kept_by_time: self.accesses.get(self.active).is_some_and(|access| access.retention.is_some()),
             electable,
             addresses: aliases.chain([host.clone(), address.to_owned()]).collect(),
             role: hello.map_or(Role::Other, |hello| hello.role),

@@ -26,6 +26,10 @@ impl Deployments {
         let reader = self.readers().iter().find(|reader| reader.meter.name == deployment);
         let reader = reader.ok_or(Why::NotReadYet)?;
         let members = reader.facts().members?;
+        if members.iter().any(|member| member.kept_by_time) {
+            // Nothing of ours fits what has no oplog.
+            return Err(Why::NoOplog);
+        }
         let client = |facts: &MemberFacts| {
             let known = facts.addresses.iter().find_map(|address| reader.members.get(address));
             known.map(super::member::Member::client)

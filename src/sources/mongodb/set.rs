@@ -213,7 +213,9 @@ mod tests {
 
     fn access(user: usize, hosts: &str, configured: Option<&str>) -> Access {
         let uri = Secret::from(format!("mongodb://user{user}:pw{user}@{hosts}/?appName=a{user}"));
-        Access { configured: configured.map(str::to_owned), ..Access::of_a_stranger(uri, None) }
+        let mut access = Access::of_a_stranger(uri, None);
+        access.configured = configured.map(str::to_owned);
+        access
     }
 
     #[test]

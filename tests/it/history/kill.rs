@@ -10,6 +10,7 @@ use std::time::Duration;
 
 const ROUNDS: u64 = 30;
 
+/// It says nothing that could be looked at for `leaks`.
 fn daemon(url: &str, directory: &Path) -> Child {
     Command::new(env!("CARGO_BIN_EXE_resumeguard"))
         .args(["run", "--connect", url])

@@ -40,7 +40,14 @@ fn memory() -> Arc<Memory> {
     let failure = Some(Failure { code: Some(286), class: FailureClass::HistoryLost });
     memory_of(vec![connector(
         "orders",
-        vec![TaskFacts { id: 0, state: TaskState::Failed, failure, worker: None, started: None }],
+        vec![TaskFacts {
+            id: 0,
+            state: TaskState::Failed,
+            failure,
+            trace: None,
+            worker: None,
+            started: None,
+        }],
     )])
 }
 

@@ -153,7 +153,14 @@ async fn it_keeps_samples_changes_failures_and_events() {
     assert!(restored.is_none());
     let failed = |code| {
         let failure = Some(Failure { code: Some(code), class: FailureClass::of_code(code) });
-        let tasks = vec![TaskFacts { id: 0, state: TaskState::Failed, failure, worker: None, started: None }];
+        let tasks = vec![TaskFacts {
+            id: 0,
+            state: TaskState::Failed,
+            failure,
+            trace: None,
+            worker: None,
+            started: None,
+        }];
         ConnectorReport { tasks, ..report("orders", Verdict::Lost) }
     };
     let connector = Some(ConnectorId::new("main", "orders"));

@@ -2,6 +2,7 @@
 
 use crate::cli::{Run, resumeguard};
 use crate::fake_connect::{FakeConnect, listing, offsets};
+use crate::leaks::Leaks;
 use resumeguard::history::Story;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -15,6 +16,7 @@ struct Daemon {
     child: Child,
     address: String,
     log: Option<std::thread::JoinHandle<String>>,
+    leaks: Leaks,
 }
 
 impl Daemon {
@@ -25,7 +27,7 @@ impl Daemon {
             .args(["-c", &script, env!("CARGO_BIN_EXE_resumeguard"), url])
             .env_remove("RUST_LOG")
             .env("RESUMEGUARD__HTTP__LISTEN", "127.0.0.1:0")
-            .env("RESUMEGUARD__POLL__INTERVAL", "200ms")
+            .env("RESUMEGUARD__POLL__INTERVAL", "500ms")
             .env("RESUMEGUARD__HISTORY__DIRECTORY", directory)
             .stderr(Stdio::piped())
             .spawn()
@@ -37,7 +39,9 @@ impl Daemon {
         let log = std::thread::spawn(move || {
             lines.map_while(Result::ok).fold(String::new(), |log, line| log + &line + "\n")
         });
-        Self { child, address, log: Some(log) }
+        let mut leaks = Leaks::default();
+        leaks.connect(url);
+        Self { child, address, log: Some(log), leaks }
     }
 
     async fn get(&self, path: &str) -> (u16, serde_json::Value) {
@@ -61,10 +65,13 @@ impl Daemon {
 
     /// Stops it in an orderly way; its log.
     fn stop(mut self) -> String {
+        self.leaks.sweep(&self.address, "");
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         assert!(self.child.wait().unwrap().success());
-        self.log.take().unwrap().join().unwrap()
+        let log = self.log.take().unwrap().join().unwrap();
+        self.leaks.nor_tokens_in("the log", &log);
+        log
     }
 }
 

@@ -18,7 +18,7 @@ fn by_default_plans_are_shown_and_nothing_is_ever_done() {
     let recovery = config.recovery;
     assert_eq!((recovery.policies.greatest_mode(), recovery.directory), (Mode::Plan, None));
     assert!(!recovery.policies.allow_source_writes && recovery.freeze_files.is_empty());
-    assert!(config.token.is_none(), "nothing is changed over HTTP");
+    assert!(config.http.credentials.is_empty(), "nothing is changed over HTTP");
 }
 
 #[test]

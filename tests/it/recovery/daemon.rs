@@ -3,10 +3,12 @@
 use super::asked_by_socket;
 use crate::cli::{Run, resumeguard};
 use crate::fake_connect::{Answer, FakeConnect, offsets};
+use crate::leaks::Leaks;
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// A connector that failed with 286, as a real worker lists it, at a deployment that nobody can reach.
@@ -28,6 +30,8 @@ struct Daemon {
     address: String,
     directory: tempfile::TempDir,
     config: PathBuf,
+    log: Arc<Mutex<String>>,
+    leaks: Leaks,
 }
 
 impl Daemon {
@@ -36,27 +40,36 @@ impl Daemon {
     }
 
     fn start_in(url: &str, directory: tempfile::TempDir) -> Self {
+        Self::start_with(url, directory, "", "info")
+    }
+
+    /// With these lines as well, in `[http]` and after it, and a log of this detail.
+    fn start_with(url: &str, directory: tempfile::TempDir, more: &str, level: &str) -> Self {
         let config = directory.path().join("resumeguard.toml");
         let state = directory.path().join("state");
         let text = format!(
-            "[connect.main]\nurl = \"{url}\"\nmanaged_by = \"none\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
-             [poll]\ninterval = \"500ms\"\n[recovery]\nmode = \"approve\"\ndirectory = \"{}\"\n",
+            "[connect.main]\nurl = \"{url}\"\nmanaged_by = \"none\"\n[poll]\ninterval = \"500ms\"\n[recovery]\nmode = \"approve\"\ndirectory = \"{}\"\n[http]\nlisten = \"127.0.0.1:0\"\n{more}",
             state.display()
         );
-        std::fs::write(&config, text).unwrap();
+        std::fs::write(&config, &text).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_resumeguard"))
             .args(["--config", config.to_str().unwrap(), "run"])
-            .env_remove("RUST_LOG")
+            .env("RUST_LOG", level)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let first = lines.next().unwrap().unwrap();
+        let first = lines.find_map(|line| line.ok().filter(|line| line.contains("listen="))).unwrap();
         let address =
             first.split("listen=").nth(1).and_then(|rest| rest.split(' ').next()).unwrap().to_owned();
+        let log = Arc::new(Mutex::new(String::new()));
+        let copy = Arc::clone(&log);
         // Nobody may be kept waiting by a pipe that is full.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Self { child, address, directory, config }
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| copy.lock().unwrap().push_str(&(line + "\n")));
+        });
+        let leaks = Leaks::of_config(&text);
+        Self { child, address, directory, config, log, leaks }
     }
 
     fn socket(&self) -> PathBuf {
@@ -102,6 +115,7 @@ impl Daemon {
     }
 
     fn end(mut self, signal: rustix::process::Signal) -> tempfile::TempDir {
+        self.sweep();
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).unwrap();
         self.child.wait().unwrap();
@@ -109,8 +123,19 @@ impl Daemon {
     }
 }
 
+impl Daemon {
+    /// Looks for secrets in everything that it tells anybody.
+    fn sweep(&mut self) {
+        let log = self.log.lock().unwrap().clone();
+        self.leaks.sweep(&self.address, &log);
+    }
+}
+
 impl Drop for Daemon {
     fn drop(&mut self) {
+        if !std::thread::panicking() && matches!(self.child.try_wait(), Ok(None)) {
+            self.sweep();
+        }
         // Already ended where the test went well.
         self.child.kill().ok();
         self.child.wait().ok();
@@ -203,4 +228,51 @@ async fn a_killed_daemons_socket_keeps_nobody_from_asking_and_an_ended_ones_is_g
     daemon.until(has_a_plan).await;
     let _directory = daemon.end(rustix::process::Signal::TERM);
     assert!(!socket.exists(), "an orderly end leaves none");
+}
+
+/// Everything that can be configured as a secret, a connection string with a password, a trace with a token, and a log that
+/// tells all there is: none of it comes out anywhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_comes_out_of_a_daemon_that_has_one_of_each_kind() {
+    let uri = "mongodb://monitor:connectors-own-pw@127.0.0.1:9/?replicaSet=rs0";
+    let Answer::Json(listing) = failed() else { panic!("a listing is JSON") };
+    let token = r#"at {\"_data\": \"826B03B3E1000000012B0229296E04\"} com.mongodb"#;
+    let listing =
+        listing.replace("mongodb://127.0.0.1:9/?replicaSet=rs0", uri).replace("at com.mongodb", token);
+    assert!(listing.contains("826B03B3E1") && listing.contains("connectors-own-pw"));
+    let stored = offsets(&[("mongodb://127.0.0.1:9/db.c", r#"{"_data": "826B03B3E1000000012B0229296E04"}"#)]);
+    let fake = FakeConnect::start(Answer::Json(listing), stored).await;
+    let directory = tempfile::tempdir().unwrap();
+    let users = directory.path().join("users");
+    std::fs::write(&users, format!("ada:{}:change\n", bcrypt::hash("difference", 4).unwrap())).unwrap();
+    let more = format!(
+        "token = \"0123456789abcdef\"\nusers_file = {users:?}\n[http.users.bob]\npassword_hash = \"{}\"\n\
+         [connect.other]\nurl = \"http://127.0.0.1:9\"\nusername = \"u\"\npassword = \"connect-pw\"\n\
+         [mongodb.one]\nuri = \"mongodb://u:deployment-pw@127.0.0.1:9/?replicaSet=rs0\"\nconnectors = [\"nobody\"]\n",
+        bcrypt::hash("builder-pw", 4).unwrap()
+    );
+    let mut daemon = Daemon::start_with(&fake.url, directory, &more, "trace");
+    daemon.until(has_a_plan).await;
+    let client = reqwest::Client::new();
+    let url = format!("http://{}/api/v1/recovery/freeze", daemon.address);
+    for password in ["difference", "indifference"] {
+        let request = client
+            .post(&url)
+            .basic_auth("ada", Some(password))
+            .json(&serde_json::json!({ "reason": "rain" }));
+        let status = request.send().await.unwrap().status().as_u16();
+        assert_eq!(status, if password == "difference" { 200 } else { 401 });
+    }
+    let shown = client
+        .get(url.replace("recovery/freeze", "status"))
+        .bearer_auth("0123456789abcdef")
+        .send()
+        .await
+        .unwrap();
+    assert!(shown.text().await.unwrap().contains("826B03B3E1"), "whoever may sees it");
+    for password in ["difference", "builder-pw"] {
+        daemon.leaks.key("password", password);
+    }
+    let log = daemon.log.lock().unwrap().clone();
+    assert!(log.contains("TRACE") && log.contains("ada"), "the log tells all there is: {}", log.len());
 }

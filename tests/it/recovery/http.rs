@@ -1,30 +1,22 @@
 //! Changes over HTTP: only for whoever shows the token, and never for a page of somebody else's.
 
-use super::desk;
-use resumeguard::config::Secret;
-use resumeguard::control::{Gate, router};
-use resumeguard::recovery::Desk;
+use crate::http::Served;
 use serde_json::{Value, json};
 
 const TOKEN: &str = "0123456789abcdef";
 
 struct Server {
-    desk: Desk,
+    served: Served,
     url: String,
     client: reqwest::Client,
-    _directory: tempfile::TempDir,
 }
 
 impl Server {
     async fn start(token: Option<&str>) -> Self {
-        let _first = rustls::crypto::ring::default_provider().install_default().is_ok();
-        let (directory, desk) = desk("").await;
-        let gate = Gate::Token(token.map(|token| Secret::from(token.to_owned())));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/api/v1/recovery", listener.local_addr().unwrap());
-        let router = router(desk.clone(), gate);
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { desk, url, client: reqwest::Client::new(), _directory: directory }
+        let http = token.map(|token| format!("token = \"{token}\"")).unwrap_or_default();
+        let served = Served::start(&http, "").await;
+        let url = format!("{}/api/v1/recovery", served.url);
+        Self { served, url, client: reqwest::Client::new() }
     }
 
     async fn get(&self, path: &str) -> (u16, Value) {
@@ -62,7 +54,7 @@ async fn without_a_token_in_the_configuration_nobody_changes_anything() {
         assert_eq!(status, 403, "{verb}: {problem}");
         assert!(detail.starts_with("refused: no credentials are configured (http.token_file)"), "{detail}");
     }
-    assert_eq!(server.desk.ledger().frozen, None);
+    assert_eq!(server.served.desk.ledger().frozen, None);
     // Looking is free.
     let (status, overview) = server.get("").await;
     assert_eq!(
@@ -95,11 +87,11 @@ async fn only_the_token_opens_and_no_page_of_another_origin() {
         let (status, problem) = server.post("freeze", &[headers, &[JSON]].concat(), body.clone()).await;
         assert_eq!(status, wanted, "{headers:?}: {problem}");
         assert!(!problem.to_string().contains(TOKEN));
-        assert_eq!(server.desk.ledger().frozen, None, "{headers:?}");
+        assert_eq!(server.served.desk.ledger().frozen, None, "{headers:?}");
     }
     let (status, done) = server.post("freeze", &[JSON, bearer(), ("origin", &own)], body).await;
     assert_eq!((status, &done["frozen"]), (200, &json!("token: rain")), "{done}");
-    let (by, reason) = server.desk.ledger().frozen.clone().unwrap();
+    let (by, reason) = server.served.desk.ledger().frozen.clone().unwrap();
     assert_eq!((by.to_string().as_str(), reason.as_str()), ("token", "rain"));
 }
 
@@ -126,7 +118,7 @@ async fn what_is_sent_is_bounded_and_checked() {
             "no plan and no attempt",
         ),
         ("restore", json!({ "reason": "x", "attempt": "y" }).to_string(), 404, "no attempt y"),
-        ("explode", entry("x"), 404, "nothing is called explode"),
+        ("explode", entry("x"), 404, "nothing is called so here"),
     ] {
         let (status, problem) = server.post(verb, &[JSON, bearer()], body).await;
         assert_eq!(status, wanted, "{verb}: {problem}");
@@ -134,5 +126,5 @@ async fn what_is_sent_is_bounded_and_checked() {
     }
     let (status, problem) = server.post("freeze", &[bearer()], entry("x")).await;
     assert_eq!(status, 415, "forms of other pages need no permission to be sent: {problem}");
-    assert_eq!(server.desk.ledger().frozen, None);
+    assert_eq!(server.served.desk.ledger().frozen, None);
 }

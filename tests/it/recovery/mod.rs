@@ -14,12 +14,13 @@ use serde_json::Value;
 use std::path::Path;
 
 /// A desk of its own in a directory of its own, with this in `[recovery]`, and its freeze file looked at once.
-async fn desk(recovery: &str) -> (tempfile::TempDir, Desk) {
+pub(crate) async fn desk(recovery: &str) -> (tempfile::TempDir, Desk) {
     let directory = tempfile::tempdir().unwrap();
     let text = format!("[recovery]\ndirectory = \"{}\"\n{recovery}", directory.path().display());
     let config = crate::config::load_with(&text, &[]).unwrap().1;
     let desk = Desk::open(&config, Clock::start()).await;
-    assert_eq!(desk.no_journal(), None);
+    let off = recovery.contains("\"off\"");
+    assert_eq!(desk.no_journal().as_deref(), off.then_some("recovery.mode is off"));
     while desk.frozen().is_some() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }

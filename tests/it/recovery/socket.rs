@@ -17,7 +17,8 @@ async fn whoever_connects_is_named_by_the_kernel() {
         names.iter().all(|name| !name.to_string_lossy().starts_with('.')),
         "nothing is left beside: {names:?}"
     );
-    let server = tokio::spawn(socket.serve(desk.clone()));
+    let room = crate::http::room(&desk);
+    let server = tokio::spawn(socket.serve(resumeguard::publish::http::router(room)));
     let body = serde_json::json!({ "reason": "rain" });
     let (status, done) = asked_by_socket(&path, "/freeze", Some(&body)).await;
     assert_eq!(status, 200, "{done}");

@@ -24,13 +24,18 @@ pub(crate) struct Bench {
 impl Bench {
     /// One that looks at this Connect cluster; `recovery` are more lines of that section.
     pub(crate) async fn new(connect: &str, recovery: &str) -> Self {
+        Self::of(connect, "", recovery).await
+    }
+
+    /// The same with more lines about the Connect cluster.
+    pub(crate) async fn of(connect: &str, cluster: &str, recovery: &str) -> Self {
         let state = tempfile::tempdir().unwrap();
         let stable = if recovery.contains("stable_for") { "" } else { "stable_for = \"3s\"\n" };
         let toml = format!(
             "{}sizes_every = \"1s\"\n[recovery]\nmode = \"approve\"\ndirectory = \"{}\"\ncooldown = \"1s\"\n{stable}{recovery}\n",
             quick(connect)
                 .replace("sizes_every = \"1s\"\n", "")
-                .replace("[poll]", "managed_by = \"none\"\n[poll]"),
+                .replace("[poll]", &format!("managed_by = \"none\"\n{cluster}\n[poll]")),
             state.path().display()
         );
         let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();

@@ -6,6 +6,7 @@ mod races;
 mod rebalance;
 mod room;
 mod salvage;
+mod standalone;
 mod topic;
 
 use crate::shared::{LONG, Shared};

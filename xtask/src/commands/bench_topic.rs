@@ -41,7 +41,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let reader = build_root_example("replay_topic", &step).await?;
     step.done("built");
     let step = progress.step("start Kafka");
-    let broker = Broker::start("bench-topic", &progress).await?;
+    let broker = Broker::start("bench-topic", false, &progress).await?;
     let servers = broker.bootstrap();
     step.done(&servers);
     let step = progress.step("fill the topic");

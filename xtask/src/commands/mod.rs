@@ -15,6 +15,7 @@ mod kill_matrix;
 mod matrix;
 mod mutants;
 mod relay;
+mod schemathesis;
 mod stack;
 mod test;
 
@@ -54,6 +55,8 @@ pub(crate) enum Command {
     BenchTopic(bench_topic::Arguments),
     /// Fuzzes the decoder of resume tokens.
     Fuzz(fuzz::Arguments),
+    /// Asks the API all that its OpenAPI document allows, and more, and holds the answers against it.
+    Schemathesis(schemathesis::Arguments),
     /// Breaks the code in every small way and lists what no test notices. Takes an hour or two.
     Mutants(mutants::Arguments),
 }
@@ -73,6 +76,7 @@ impl Command {
             Self::BenchTokens(arguments) => guarded(bench_tokens::run(arguments)).await,
             Self::BenchTopic(arguments) => Box::pin(guarded(bench_topic::run(arguments))).await,
             Self::Fuzz(arguments) => guarded(fuzz::run(arguments)).await,
+            Self::Schemathesis(arguments) => Box::pin(guarded(schemathesis::run(arguments))).await,
             Self::Mutants(arguments) => guarded(mutants::run(arguments)).await,
         }
     }

@@ -32,7 +32,7 @@ mod written;
 
 pub use asked::{ASK_AGAIN_AFTER, Ask, ask};
 pub use continuity::LossCounts;
-pub use findings::RULES;
+pub use findings::{RULES, Rule};
 pub use judge::STALE_INTERVALS;
 pub use memory::Memory;
 pub use thresholds::{Levels, Mute, Thresholds};

@@ -15,6 +15,7 @@ pub(crate) fn now(uptime: u64) -> Now {
 pub(crate) fn member(host: &str, role: Role, first: u32) -> MemberFacts {
     MemberFacts {
         shard: None,
+        kept_by_time: false,
         host: host.into(),
         addresses: std::collections::BTreeSet::from([host.to_owned()]),
         role,
@@ -68,7 +69,7 @@ pub(crate) fn connector(offset: Observed<StoredOffset>) -> ConnectorFacts {
 }
 
 pub(crate) fn task(state: TaskState, failure: Option<Failure>) -> TaskFacts {
-    TaskFacts { id: 0, state, failure, worker: Some("w:1".into()), started: None }
+    TaskFacts { id: 0, state, failure, trace: None, worker: Some("w:1".into()), started: None }
 }
 
 pub(crate) fn facts(connector: ConnectorFacts, members: Vec<MemberFacts>) -> Facts {

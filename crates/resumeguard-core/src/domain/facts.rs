@@ -88,6 +88,8 @@ pub struct TaskFacts {
     pub state: TaskState,
     /// Why it failed, where it has.
     pub failure: Option<Failure>,
+    /// The beginning of its trace, where it has failed. It may quote documents: for those who may see them.
+    pub trace: Option<String>,
     /// The worker that runs it, where Connect tells: another one means that it was restarted.
     pub worker: Option<String>,
     /// When it last started to run, milliseconds since 1970 by Kafka's clock, where the status topic tells.

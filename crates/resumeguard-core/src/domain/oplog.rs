@@ -114,6 +114,8 @@ pub struct MemberFacts {
     pub tags: Observed<BTreeMap<String, String>>,
     /// `maxWireVersion`: 13 and above is MongoDB 5.0 and newer.
     pub wire_version: Option<i32>,
+    /// It has no oplog: what it keeps is bounded by time alone (Amazon DocumentDB).
+    pub kept_by_time: bool,
     /// Oldest entry.
     pub first: Observed<FirstEntry>,
     /// Newest entry's time.
@@ -143,6 +145,7 @@ impl MemberFacts {
             electable: self.electable,
             tags: self.tags.clone(),
             wire_version: self.wire_version,
+            kept_by_time: self.kept_by_time,
             first: self.first,
             last: self.last,
             term: self.term,
@@ -326,6 +329,7 @@ mod tests {
             electable: true,
             tags: Ok(BTreeMap::from([("dc".to_owned(), dc.to_owned())])),
             wire_version: Some(17),
+            kept_by_time: false,
             first: Ok(FirstEntry { time: Timestamp { t: 100, i: 1 }, initiating: false }),
             last: Ok(Timestamp { t: 300, i: 1 }),
             term: Some(1),

@@ -125,12 +125,16 @@ fn is_stale(connector: &ConnectorFacts, facts: &Facts) -> bool {
     connector.offset_age > too_old || connector.offset == Err(Why::Stale) || connector.state.is_err()
 }
 
-/// The oplog that a connector must resume from: the greatest `first` over the members that it may select (J3).
+/// The oplog that a connector must resume from: the greatest `first` over the members that it may select (J3). `None` where
+/// it is not one oplog that a mark could be set in: several shards', or none at all.
 fn oplog(connector: &ConnectorFacts, facts: &Facts) -> Option<Oplog> {
     let members = facts.deployment_of(connector)?.members.as_deref().ok()?;
     let candidates = connector.selection.as_ref().ok()?.candidates(members).now;
     let firsts: Observed<Vec<_>> =
         candidates.iter().map(|member| Ok((member.oldest_position()?, *member))).collect();
+    if candidates.iter().any(|member| member.shard.is_some() || member.kept_by_time) {
+        return None;
+    }
     let (first, member) = firsts.ok()?.into_iter().max_by_key(|(first, _)| *first)?;
     let (size_bytes, max_size_bytes) = (member.sizes.size_bytes, member.sizes.max_size_bytes);
     Some(Oplog { first, last: member.last.ok(), size_bytes, max_size_bytes })

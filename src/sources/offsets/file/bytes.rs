@@ -146,9 +146,11 @@ fn look(path: &Path) -> Result<Option<Whole>, FileError> {
 fn open(path: &Path) -> Result<File, FileError> {
     let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or_default();
     let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
-    opened.map_err(|cause| match cause.kind() {
-        io::ErrorKind::NotFound => FileError::Missing(path.to_owned()),
-        _ => FileError::Unreadable { path: path.to_owned(), cause },
+    opened.map_err(|cause| {
+        if cause.kind() == io::ErrorKind::NotFound {
+            return FileError::Missing(path.to_owned());
+        }
+        FileError::Unreadable { path: path.to_owned(), cause }
     })
 }
 

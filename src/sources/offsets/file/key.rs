@@ -1,5 +1,6 @@
 //! Keys and values as `OffsetStorageWriter` writes them, without schemas: `["NAME",{…}]` and `{…}` or `null`.
 
+use crate::sources::kafka::parse_key;
 use resumeguard_core::recovery::RawOffset;
 use serde_json::{Map, Value};
 
@@ -20,7 +21,7 @@ impl Stored {
 
 /// Reads an entry; `None` where the key is of another form.
 pub(crate) fn stored(key: &[u8], value: Option<&[u8]>) -> Option<Stored> {
-    let (connector, partition) = serde_json::from_slice(key).ok()?;
+    let (connector, partition) = parse_key(key)?;
     let offset = value.map_or(Ok(None), serde_json::from_slice);
     Some(Stored { connector, partition, offset })
 }

@@ -45,7 +45,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let chosen: Vec<&'static Row> = ROWS.iter().filter(|row| is_chosen(row, &arguments)).collect();
     ensure!(!chosen.is_empty(), "no combination is called like {}; see --list", arguments.only.join(" or "));
     if arguments.list {
-        chosen.iter().for_each(|row| println!("{}: a lost position {}", row.name(), row.foretold()));
+        chosen.iter().for_each(|row| println!("{}: a lost position {}", row.name(), row.ends.word()));
         return Ok(ExitCode::SUCCESS);
     }
     let (watch, progress) = (Stopwatch::start(), Progress::to_stderr());

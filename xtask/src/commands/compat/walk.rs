@@ -45,18 +45,14 @@ pub(super) async fn walk(row: &Row, binary: &Path, shown: &mut Walk) -> Result<(
         ..StackSpec::unique("compat")
     };
     let stack = Stack::start(spec, &Progress::silent()).await?;
-    let daemon = Daemon::begin(stack.roster()?, binary, &settings(&stack)?, &[]).await?;
+    let daemon = Daemon::begin(stack.roster()?, binary, &settings(&stack, row)?, &[]).await?;
     let scene = Scene { row, stack, daemon };
-    shown.foretold = Some(row.foretold().to_owned());
-    if !row.tells_offsets() {
-        shown.position = Some(scene.is_not_shown().await.context("a position that is not shown")?);
-        shown.came = Some(scene.restarts(Timestamp { time: 0, increment: 0 }).await.context("the restart")?);
-        return Ok(());
-    }
+    let from = if row.tells_offsets() { "REST" } else { "topic" };
     let position = scene.stores().await.context("a stored position")?;
-    shown.position = Some("as stored".to_owned());
+    shown.position = Some(format!("by {from}"));
     scene.loses(position).await.context("a lost position")?;
     shown.lost = Some("lost".to_owned());
+    shown.foretold = Some(row.ends.word().to_owned());
     shown.came = Some(scene.restarts(position).await.context("the restart")?);
     if row.snapshot_mode.is_none() && row.tells_offsets() {
         shown.oldest = Some(scene.stands_at_the_oldest().await.context("at the oldest entry")?);
@@ -64,10 +60,19 @@ pub(super) async fn walk(row: &Row, binary: &Path, shown: &mut Walk) -> Result<(
     Ok(())
 }
 
-fn settings(stack: &Stack) -> Result<String> {
+/// By REST where that tells, else from the workers' own topic.
+fn settings(stack: &Stack, row: &Row) -> Result<String> {
     let url = stack.connect_url()?;
+    let offsets = if row.tells_offsets() {
+        "offsets = \"rest\"".to_owned()
+    } else {
+        let brokers = stack.kafka_bootstrap()?;
+        format!(
+            "offsets = \"topic\"\nkafka_bootstrap_servers = \"{brokers}\"\noffsets_topic = \"connect-offsets\""
+        )
+    };
     Ok(format!(
-        "[connect.main]\nurl = \"{url}\"\n[poll]\ninterval = \"2s\"\noffset_flush = \"2s\"\nsizes_every = \"1s\"\n"
+        "[connect.main]\nurl = \"{url}\"\n{offsets}\n[poll]\ninterval = \"2s\"\noffset_flush = \"2s\"\nsizes_every = \"1s\"\n"
     ))
 }
 
@@ -105,35 +110,14 @@ impl Scene<'_> {
         })
         .await?;
         ensure!(seen["on_restart"] == "resumes", "a good position: {}", self.words().await?);
-        let stored = connect.offsets(NAME).await?;
-        let token = stored.first().and_then(token_of);
-        ensure!(token.is_some(), "Connect shows {stored:?}");
-        let shown = decoded(&self.daemon, token.as_deref().unwrap_or_default()).await?;
-        ensure!(shown == last, "Connect's own answer decodes to {shown}, the daemon says {last}");
-        Ok(last)
-    }
-
-    /// A Connect that does not tell: never safe, and the reason is there. Paused until whatever is stored is lost.
-    async fn is_not_shown(&self) -> Result<String> {
-        let (connect, mongo) = (self.connect()?, self.mongo());
-        connect.put_config(NAME, &self.row.config(mongo.uri())).await?;
-        connect.wait_until(NAME, LONG, |status| status.all("RUNNING")).await?;
-        let why = wait_until("the reason", LONG, async || {
-            mongo.insert(NAMESPACE, doc! { "number": 1 }).await?;
-            let seen = self.seen().await?;
-            let well = seen["verdict"] == "unknown" && seen["why"] == "offsets_unsupported";
-            Ok(if well { Seen::Yes(seen["why"].clone()) } else { Seen::Not(self.words().await?) })
-        })
-        .await?;
-        // Several flushes, as nobody tells when there was one.
-        for _ in 0..10 {
-            mongo.insert(NAMESPACE, doc! { "number": 1 }).await?;
-            tokio::time::sleep(Duration::from_secs(1)).await;
+        if self.row.tells_offsets() {
+            let stored = connect.offsets(NAME).await?;
+            let token = stored.first().and_then(token_of);
+            ensure!(token.is_some(), "Connect shows {stored:?}");
+            let shown = decoded(&self.daemon, token.as_deref().unwrap_or_default()).await?;
+            ensure!(shown == last, "Connect's own answer decodes to {shown}, the daemon says {last}");
         }
-        self.paused_and_rolled().await?;
-        let seen = self.seen().await?;
-        ensure!(seen["verdict"] == "unknown" && seen["position"].is_null(), "{}", describe(&seen));
-        Ok(why.as_str().unwrap_or_default().to_owned())
+        Ok(last)
     }
 
     async fn paused_and_rolled(&self) -> Result<()> {
@@ -178,7 +162,8 @@ impl Scene<'_> {
         })
         .await?;
         let task = &seen["tasks"][0];
-        let expected = json!({ "id": 0, "state": "FAILED", "code": code, "class": "history_lost" });
+        let class = if code.is_some() { "history_lost" } else { "other" };
+        let expected = json!({ "id": 0, "state": "FAILED", "code": code, "class": class });
         if *task != expected {
             let status = self.connect()?.status(NAME).await?.context("no status")?;
             bail!("the task is {task}, not {expected}: {status}");

@@ -29,7 +29,8 @@ pub(super) async fn worker_dies(lane: &Lane) -> Result<String> {
     let roster = Arc::new(Roster::claim_unique(&cache, "kill-group-set")?);
     let set = ReplicaSet::start_in(Arc::clone(&roster), ReplicaSetSpec::default(), &lane.parts).await?;
     let (parts, binary) = (lane.parts.clone(), lane.binary.clone());
-    let own = Lane { connect: stack.connect()?.clone(), roster, parts, set, binary, rows: AtomicU32::new(0) };
+    let (connect, bootstrap) = (stack.connect()?.clone(), stack.kafka_bootstrap()?.to_owned());
+    let own = Lane { connect, roster, parts, set, binary, bootstrap, rows: AtomicU32::new(0) };
     let scene = held_by(&own, stack.workers()[1].url()).await?;
     let name = scene.name.clone();
     let daemon = scene.daemon(MODE, None).await?;

@@ -7,6 +7,7 @@ mod journal;
 mod killed;
 mod rows;
 mod scene;
+mod worker;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ use super::cargo::build_daemon_with;
 use faults::{FAULTS, Fault};
 use rows::{Row, rows};
 use scene::{Lane, killed as kill};
+use worker::WorkerRow;
 
 /// A row that takes longer hangs.
 const ROW_LIMIT: Duration = Duration::from_secs(700);
@@ -51,6 +53,7 @@ pub(crate) struct Arguments {
 enum Job {
     Kill(Box<Row>),
     Fault(Fault),
+    Worker(WorkerRow),
 }
 
 impl Job {
@@ -58,6 +61,7 @@ impl Job {
         match self {
             Self::Kill(row) => &row.name,
             Self::Fault(fault) => fault.name,
+            Self::Worker(row) => row.name,
         }
     }
 }
@@ -96,7 +100,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         let own = roster.folder().join("resumeguard-with-failpoints");
         std::fs::copy(&binary, &own)?;
         let (connect, parts, binary) = (stack.connect()?.clone(), parts.clone(), own);
-        Ok(Lane { connect, roster, parts, set, binary, rows: AtomicU32::new(0) })
+        let bootstrap = stack.kafka_bootstrap()?.to_owned();
+        Ok(Lane { connect, roster, parts, set, binary, bootstrap, rows: AtomicU32::new(0) })
     };
     let (one, two) = (lane("one").await?, lane("two").await?);
     let queue = Mutex::new(VecDeque::from(chosen.clone()));
@@ -110,7 +115,8 @@ fn chosen(arguments: &Arguments) -> Vec<Job> {
     let kills = rows().into_iter().filter(|row| !arguments.short || row.short);
     let faults = FAULTS.into_iter().filter(|_| !arguments.short);
     // The fault that takes longest goes first.
-    let all = faults.map(Job::Fault).chain(kills.map(|row| Job::Kill(Box::new(row))));
+    let workers = worker::ROWS.into_iter().filter(|_| !arguments.short).map(Job::Worker);
+    let all = faults.map(Job::Fault).chain(workers).chain(kills.map(|row| Job::Kill(Box::new(row))));
     let named = |job: &Job| arguments.only.iter().any(|part| job.name().contains(part.as_str()));
     all.filter(|job| arguments.only.is_empty() || named(job)).collect()
 }
@@ -143,6 +149,7 @@ async fn act(lane: &Lane, job: &Job) -> Result<String> {
             Ok(format!("{}, {} entries, {}", shown.outcome, shown.entries, shown.changes))
         }
         Job::Fault(fault) => (fault.act)(lane).await,
+        Job::Worker(row) => Box::pin(worker::run(lane, row)).await,
     }
 }
 

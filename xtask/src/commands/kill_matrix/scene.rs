@@ -39,6 +39,8 @@ pub(super) struct Lane {
     pub(super) parts: Parts,
     pub(super) set: ReplicaSet,
     pub(super) binary: PathBuf,
+    /// Kafka's.
+    pub(super) bootstrap: String,
     /// Rows so far.
     pub(super) rows: AtomicU32,
 }

@@ -59,7 +59,12 @@ fn keys_are_told_apart() {
 fn live(pairs: &[(&str, &str)], version: Option<(u32, u32)>, keys: &[&str], expected: Observed<usize>) {
     let entries: Vec<StoredEntry> = keys
         .iter()
-        .map(|ns| StoredEntry { ns: (*ns).to_owned(), offset: StoredOffset::Copying, text: None })
+        .map(|ns| StoredEntry {
+            ns: (*ns).to_owned(),
+            offset: StoredOffset::Copying,
+            text: None,
+            bytes: None,
+        })
         .collect();
     assert_eq!(pick_live_of_debezium(&config(pairs), version, &entries), expected, "{keys:?}");
 }

@@ -282,3 +282,20 @@ proptest! {
         }
     }
 }
+
+/// A mark fits one oplog: not several shards', and not what is none.
+#[test]
+fn no_mark_is_set_where_there_is_not_one_oplog() {
+    let salvage = |change: &dyn Fn(&mut MemberFacts)| {
+        let mut scene = Scene::lost();
+        let members = scene.facts.deployments.get_mut("rs0").unwrap().members.as_mut().unwrap();
+        change(&mut members[0]);
+        let planned = scene.planned().unwrap();
+        let of_salvage = std::iter::once((planned.plan, planned.blockers)).chain(planned.alternatives);
+        let mut of_salvage = of_salvage.filter(|(plan, _)| plan.strategy == Strategy::Salvage);
+        of_salvage.next().is_some_and(|(_, blockers)| !blockers.contains(&Blocker::OplogUnread))
+    };
+    assert!(salvage(&|_| {}));
+    assert!(!salvage(&|member| member.shard = Some("s0".into())));
+    assert!(!salvage(&|member| member.kept_by_time = true));
+}

@@ -1,0 +1,96 @@
+//! Whose a client's certificate is. It was verified before.
+
+use rustls::pki_types::CertificateDer;
+
+/// OID 2.5.4.3, `commonName`.
+const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
+/// Tags of DER (X.690).
+const OID: u8 = 0x06;
+const SEQUENCE: u8 = 0x30;
+const SET: u8 = 0x31;
+/// Longer names are cut.
+const LONGEST: usize = 64;
+
+/// The names that a certificate bears: its common name, and its DNS names.
+pub(super) fn names(certificate: &CertificateDer<'_>) -> Vec<String> {
+    let Ok(parsed) = webpki::EndEntityCert::try_from(certificate) else { return Vec::new() };
+    let common = common_name(parsed.subject());
+    common.into_iter().chain(parsed.valid_dns_names().map(str::to_owned)).map(plain).collect()
+}
+
+/// The first common name of a subject: sets of pairs of an OID and a text. Walked, not searched for: other fields may hold
+/// any bytes.
+fn common_name(subject: &[u8]) -> Option<String> {
+    // With or without the sequence around it.
+    let mut sets = match element(subject)? {
+        (SEQUENCE, inside, []) => inside,
+        _ => subject,
+    };
+    while let Some((SET, mut pairs, rest)) = element(sets) {
+        sets = rest;
+        while let Some((SEQUENCE, pair, more)) = element(pairs) {
+            pairs = more;
+            if let Some((OID, COMMON_NAME, text)) = element(pair) {
+                let (_tag, text, _) = element(text)?;
+                return Some(String::from_utf8_lossy(text).into_owned());
+            }
+        }
+    }
+    None
+}
+
+/// Tag, content, and what follows. Lengths beyond two bytes are nobody's name.
+fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&[tag, short], rest) = bytes.split_first_chunk::<2>()?;
+    let (length, rest) = match short {
+        0..=0x7f => (usize::from(short), rest),
+        0x81 => rest.split_first().map(|(length, rest)| (usize::from(*length), rest))?,
+        0x82 => rest
+            .split_first_chunk::<2>()
+            .map(|(length, rest)| (usize::from(u16::from_be_bytes(*length)), rest))?,
+        _ => return None,
+    };
+    rest.split_at_checked(length).map(|(content, rest)| (tag, content, rest))
+}
+
+/// It is shown in logs and kept in the journal.
+fn plain(name: String) -> String {
+    name.chars().filter(|c| !c.is_control()).take(LONGEST).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_the_common_one_and_those_of_dns() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut asked = rcgen::CertificateParams::new(vec!["ada.example".to_owned()]).unwrap();
+        asked.distinguished_name = rcgen::DistinguishedName::new();
+        asked.distinguished_name.push(rcgen::DnType::OrganizationName, "Engines");
+        asked.distinguished_name.push(rcgen::DnType::CommonName, "ada\u{7}");
+        let certificate = asked.self_signed(&key).unwrap();
+        assert_eq!(names(certificate.der()), ["ada", "ada.example"]);
+    }
+
+    /// Whoever may choose another field of their certificate does not choose their name by it.
+    #[test]
+    fn another_field_names_nobody() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut asked = rcgen::CertificateParams::default();
+        asked.distinguished_name = rcgen::DistinguishedName::new();
+        asked.distinguished_name.push(rcgen::DnType::OrganizationName, "\u{6}\u{3}U\u{4}\u{3}\u{c}\u{3}ada");
+        asked.distinguished_name.push(rcgen::DnType::CommonName, "eve");
+        assert_eq!(names(asked.self_signed(&key).unwrap().der()), ["eve"]);
+    }
+
+    #[test]
+    fn what_ends_too_early_has_no_name() {
+        let pair = [&[OID, 3], COMMON_NAME, &[0x0c, 3], b"ada"].concat();
+        let whole = [&[SET, 12, SEQUENCE, 10][..], &pair].concat();
+        assert_eq!(common_name(&whole).as_deref(), Some("ada"));
+        for end in 0..whole.len() {
+            assert_eq!(common_name(&whole[..end]), None, "{end}");
+        }
+    }
+}

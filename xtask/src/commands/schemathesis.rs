@@ -1,0 +1,142 @@
+//! `cargo xtask schemathesis`: everything that OpenAPI says of the API, asked of a running daemon with a real history, by
+//! somebody who knows no more than the document: no 5xx, and no answer that the document does not name.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use mongodb::bson::doc;
+use serde_json::json;
+use tokio::process::Command;
+use xtask::{
+    Cache, Need, Progress, Seen, Stack, StackSpec, Stopwatch, ensure as ensure_machine, source_config, sweep,
+    wait_until,
+};
+
+use super::cargo::build_daemon;
+use super::daemon::Daemon;
+
+/// The version whose checks are met; another may check more.
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
+/// It has no end, and so cannot be asked like the others; `tests/it/http/stream.rs` does.
+const STREAM: &str = "/api/v1/stream";
+const TOKEN: &str = "schemathesis-0123456789abcdef";
+/// What fits the document may be refused all the same: a cursor is opaque, no schema tells one that was never given.
+const UNFIT: &str = "positive_data_acceptance";
+const LIMIT: Duration = Duration::from_secs(120);
+/// One that works, one whose position will be lost, one whose name has to be encoded.
+const CONNECTORS: [&str; 3] = ["orders", "lost", "a b?ü"];
+
+/// How much is asked.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Requests that are made up for each operation, besides those that follow from the document.
+    #[arg(long, default_value = "20")]
+    examples: u32,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
+    let progress = Progress::to_stderr();
+    let cache = Cache::from_environment()?;
+    sweep(&cache, &progress)?;
+    ensure_machine(&[&Need::BUILD[..], &[Need::Pip]].concat(), &progress).await?;
+    let tool = obtain(&cache, &progress).await?;
+    let step = progress.step("build resumeguard");
+    let binary = build_daemon(&step).await?;
+    step.done(&binary.display().to_string());
+    let stack = Stack::start(StackSpec::unique("schemathesis"), &progress).await?;
+    let daemon = watched(&stack, &binary, &progress).await?;
+    let mut well = true;
+    for (who, header) in [
+        ("who may change everything", Some(format!("Authorization: Bearer {TOKEN}"))),
+        ("nobody in particular", None),
+    ] {
+        let watch = Stopwatch::start();
+        progress.line(&format!("asked by {who}"));
+        well &= ask(&tool, &daemon.url, header.as_deref(), arguments.examples).await?;
+        progress.line(&format!("{} s", watch.elapsed().as_secs()));
+        ensure!(daemon.is_alive(), "resumeguard has ended");
+        daemon.status().await.context("after being asked, it does not answer any more")?;
+    }
+    println!(
+        "{}",
+        if well { "no 5xx, no answer that is not described" } else { "schemathesis has found something" }
+    );
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A daemon that has seen a connector lose its position, and has a plan for it.
+async fn watched(stack: &Stack, binary: &Path, progress: &Progress) -> Result<Daemon> {
+    let connect = stack.connect()?;
+    for name in CONNECTORS {
+        let namespace = format!("api.c{}", name.len());
+        connect.put_config(name, &source_config(stack.mongod().uri(), &namespace, &json!({}))).await?;
+        connect.wait_until(name, LIMIT, |status| status.all("RUNNING")).await?;
+        wait_until("a first position", LIMIT, async || {
+            stack.mongod().insert(&namespace, doc! { "of": name }).await?;
+            let stored = !connect.offsets(name).await?.is_empty();
+            Ok(if stored { Seen::Yes(()) } else { Seen::Not("none".to_owned()) })
+        })
+        .await?;
+    }
+    let state = stack.folder().join("state");
+    let settings = format!(
+        "[connect.main]\nurl = \"{}\"\nmanaged_by = \"none\"\n[poll]\ninterval = \"1s\"\noffset_flush = \"2s\"\n\
+         [history]\ndirectory = {state:?}\n[recovery]\nmode = \"approve\"\n",
+        connect.url()
+    );
+    let environment = [("RESUMEGUARD__HTTP__TOKEN", TOKEN), ("RESUMEGUARD__HTTP__REQUESTS_PER_SECOND", "0")];
+    let daemon = Daemon::begin(stack.roster()?, binary, &settings, &environment).await?;
+    let step = progress.step("a connector loses its position");
+    connect.stop("lost").await?;
+    stack.mongod().roll_oplog_past(stack.mongod().last().await?).await?;
+    wait_until("a plan", LIMIT, async || {
+        let plans = daemon.get("/api/v1/recovery/plans").await?;
+        Ok(if plans.contains("\"strategy\"") { Seen::Yes(()) } else { Seen::Not(plans) })
+    })
+    .await?;
+    step.done("there is a plan");
+    Ok(daemon)
+}
+
+/// Whether every check has passed. What it says goes to our own output.
+async fn ask(tool: &Path, url: &str, header: Option<&str>, examples: u32) -> Result<bool> {
+    let mut command = Command::new(tool.join("bin/schemathesis"));
+    command.env("PYTHONPATH", tool).current_dir(tool);
+    command.args(["run", &format!("{url}/api/v1/openapi.json"), "--exclude-path", STREAM]);
+    command.args([
+        "--checks",
+        "all",
+        "--exclude-checks",
+        UNFIT,
+        "--max-examples",
+        &examples.to_string(),
+        "--seed",
+        "1",
+        "--no-color",
+    ]);
+    command.args(header.iter().flat_map(|header| ["--header", header]));
+    let status = command.stdin(Stdio::null()).kill_on_drop(true).status().await;
+    Ok(status.context("schemathesis cannot be run")?.success())
+}
+
+/// From PyPI, by pip as it is configured, into the cache.
+async fn obtain(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+    let folder = cache.tools().join(SCHEMATHESIS);
+    if folder.join("bin/schemathesis").exists() {
+        return Ok(folder);
+    }
+    let step = progress.step(format!("install {SCHEMATHESIS}"));
+    let scratch = cache.tools().join(".schemathesis.new");
+    if scratch.exists() {
+        std::fs::remove_dir_all(&scratch)?;
+    }
+    let mut command = Command::new("python3");
+    command.args(["-m", "pip", "install", "--quiet", "--target"]).arg(&scratch).arg(SCHEMATHESIS);
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await?;
+    ensure!(output.status.success(), "pip: {}", String::from_utf8_lossy(&output.stderr));
+    std::fs::rename(&scratch, &folder)?;
+    step.done("installed");
+    Ok(folder)
+}
