@@ -19,9 +19,9 @@ mod golden;
 mod history;
 mod http;
 mod journal;
+mod kafka;
 #[path = "../program/leaks.rs"]
 mod leaks;
-mod kafka;
 mod probe;
 mod products;
 mod promql;

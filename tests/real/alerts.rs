@@ -20,6 +20,9 @@ struct Told {
     alert: Value,
 }
 
+/// What is said of a position that is gone.
+const LOST: [&str; 2] = ["ResumeguardFailedHistoryLost", "ResumeguardPositionLost"];
+
 /// Where the notifications go.
 #[derive(Clone, Default)]
 struct Pager(Arc<Mutex<Vec<Told>>>);
@@ -36,6 +39,16 @@ impl Pager {
 
     fn all(&self) -> Vec<Told> {
         self.0.lock().unwrap().clone()
+    }
+
+    /// What was said last of that alert about that connector.
+    fn last(&self, name: &str, connector: &str) -> Option<Value> {
+        let all = self.all();
+        let of_it = |told: &&Told| {
+            let labels = &told.alert["labels"];
+            labels["alertname"] == name && labels["connector"] == connector
+        };
+        all.iter().rev().find(of_it).map(|told| told.alert["status"].clone())
     }
 
     /// Waits until an alert of that name about that connector, if it names one, was delivered in that state.
@@ -132,6 +145,59 @@ async fn rules_that_work(prometheus: &Prometheus) -> (usize, Vec<Value>) {
     (rules.len(), bad)
 }
 
+/// Whoever is woken up is told which, where, and what to do.
+#[track_caller]
+fn on_call_knows(told: &Told, name: &str, deployment: &str) {
+    assert_eq!(told.receiver, "on-call", "{told:?}");
+    let labels = &told.alert["labels"];
+    assert_eq!(labels["deployment"], *deployment, "{told:?}");
+    assert_eq!(labels["severity"], "critical");
+    let annotations = &told.alert["annotations"];
+    assert!(
+        annotations["description"].as_str().unwrap().contains(&format!("resumeguard recovery plan {name}")),
+        "{annotations}"
+    );
+    assert!(
+        annotations["runbook_url"].as_str().unwrap().ends_with("/ResumeguardFailedHistoryLost.md"),
+        "{annotations}"
+    );
+}
+
+/// As the runbook says.
+async fn salvage(shared: &Shared, state: &std::path::Path, name: &str) {
+    let socket = format!("[recovery]\ndirectory = {:?}\n", state);
+    let file = state.join("ask.toml");
+    std::fs::write(&file, quick(shared.connect().url()) + &socket).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_resumeguard"));
+    command.arg("--config").arg(&file);
+    command.args([
+        "recovery",
+        "run",
+        name,
+        "--strategy",
+        "salvage",
+        "--reason",
+        "ResumeguardFailedHistoryLost",
+    ]);
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    crate::leaks::Leaks::of_file(&file).none_in("recovery run", &said);
+    assert!(output.status.success(), "{said}");
+}
+
+/// Until its task has failed of it. First it is lost, and told so, while it is paused.
+async fn lose(shared: &Shared, pager: &Pager, name: &str) {
+    let (connect, mongod) = (shared.connect(), shared.stack.mongod());
+    connect.pause(name).await.unwrap();
+    connect.wait_until(name, LONG, |status| status.all("PAUSED")).await.unwrap();
+    mongod.roll_oplog_past(mongod.last().await.unwrap()).await.unwrap();
+    pager.hears("ResumeguardPositionLost", name, "firing").await;
+    connect.restart(name).await.unwrap();
+    connect.resume(name).await.unwrap();
+    connect.wait_until(name, LONG, |status| status.failed_with(286)).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_token_reaches_the_pager_and_so_does_its_recovery() {
     let shared = Shared::take().await;
@@ -162,33 +228,14 @@ async fn a_lost_token_reaches_the_pager_and_so_does_its_recovery() {
         prometheus.query(&format!("resumeguard_connector_info{{connector=\"{name}\"}}")).await.unwrap();
 
     let clock = Stopwatch::start();
-    let (connect, mongod) = (shared.connect(), shared.stack.mongod());
-    connect.pause(name).await.unwrap();
-    connect.wait_until(name, LONG, |status| status.all("PAUSED")).await.unwrap();
-    mongod.roll_oplog_past(mongod.last().await.unwrap()).await.unwrap();
-    pager.hears("ResumeguardPositionLost", name, "firing").await;
-    connect.restart(name).await.unwrap();
-    connect.resume(name).await.unwrap();
-    connect.wait_until(name, LONG, |status| status.failed_with(286)).await.unwrap();
+    lose(&shared, &pager, name).await;
     let failed_at = clock.elapsed();
     let told = pager.hears("ResumeguardFailedHistoryLost", name, "firing").await;
     println!(
         "from 286 to the pager: {:.1} s (2 s passes, 1 s for all else)",
         (clock.elapsed() - failed_at).as_secs_f64()
     );
-    assert_eq!(told.receiver, "on-call", "{told:?}");
-    let labels = &told.alert["labels"];
-    assert_eq!(labels["deployment"], *deployment[0].labels["deployment"], "{told:?}");
-    assert_eq!(labels["severity"], "critical");
-    let annotations = &told.alert["annotations"];
-    assert!(
-        annotations["description"].as_str().unwrap().contains(&format!("resumeguard recovery plan {name}")),
-        "{annotations}"
-    );
-    assert!(
-        annotations["runbook_url"].as_str().unwrap().ends_with("/ResumeguardFailedHistoryLost.md"),
-        "{annotations}"
-    );
+    on_call_knows(&told, name, &deployment[0].labels["deployment"]);
     // The first of the two took itself back when the second came.
     pager.hears("ResumeguardPositionLost", name, "resolved").await;
     // The plan that would help waits for a person: a ticket.
@@ -199,30 +246,20 @@ async fn a_lost_token_reaches_the_pager_and_so_does_its_recovery() {
     };
     assert!(!pager.all().iter().any(over), "it is not over before it is");
 
-    // As the runbook says.
-    let socket = format!("[recovery]\ndirectory = {:?}\n", state.path());
-    let file = state.path().join("ask.toml");
-    std::fs::write(&file, quick(shared.connect().url()) + &socket).unwrap();
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_resumeguard"));
-    command.arg("--config").arg(&file);
-    command.args([
-        "recovery",
-        "run",
-        name,
-        "--strategy",
-        "salvage",
-        "--reason",
-        "ResumeguardFailedHistoryLost",
-    ]);
-    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-    let said =
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    crate::leaks::Leaks::of_file(&file).none_in("recovery run", &said);
-    assert!(output.status.success(), "{said}");
+    salvage(&shared, state.path(), name).await;
     let recovered_at = clock.elapsed();
-    pager.hears("ResumeguardFailedHistoryLost", name, "resolved").await;
+    // While it was stopped for it, it was lost and not failed: both are over.
+    wait_until("all of it to be over", LONG, async || {
+        let firing = prometheus.firing().await?;
+        let firing = firing.iter().any(|sample| LOST.contains(&sample.labels["alertname"].as_str()));
+        let over =
+            LOST.iter().all(|alert| pager.last(alert, name).is_some_and(|status| status == "resolved"));
+        Ok(if over && !firing { Seen::Yes(()) } else { Seen::Not(summary(&pager.all())) })
+    })
+    .await
+    .unwrap();
     println!(
-        "from RUNNING to the pager: {:.1} s",
+        "from the end of the recovery to the last message that it is over: {:.1} s",
         clock.elapsed().saturating_sub(recovered_at).as_secs_f64()
     );
     shared.connect().wait_until(name, LONG, |status| status.all("RUNNING")).await.unwrap();
@@ -230,4 +267,61 @@ async fn a_lost_token_reaches_the_pager_and_so_does_its_recovery() {
     // Others are told as well, with their waits cut; but the watcher was never gone.
     assert!(!names.contains(&"ResumeguardTargetDown".into()), "{names:?}");
     println!("{}", summary(&pager.all()));
+}
+
+/// Alertmanager itself, with our example as it stands: what it holds back, and whom it would tell of the rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_in_danger_is_one_page_and_hides_nothing_else() {
+    let _first = rustls::crypto::ring::default_provider().install_default().is_ok();
+    let cache = Cache::from_environment().unwrap();
+    let roster = Roster::claim_unique(&cache, "routes").unwrap();
+    let program = xtask::alertmanager(&cache.tools(), &Progress::silent()).await.unwrap();
+    let example =
+        std::fs::read_to_string(prometheus_folder().join("../alertmanager/alertmanager.yaml")).unwrap();
+    let alertmanager = Alertmanager::start(&roster, &program, &example).await.unwrap();
+    let url = format!("{}/api/v2/alerts", alertmanager.url);
+    // Name, severity, deployment; then whether it is held back, and who is told.
+    let cases = [
+        ("ResumeguardDeploymentInDanger", "critical", "rs0", "active", "on-call"),
+        ("ResumeguardFailedHistoryLost", "critical", "rs0", "suppressed", "on-call"),
+        ("ResumeguardPositionLost", "critical", "rs0", "suppressed", "on-call"),
+        ("ResumeguardOutageBudgetLow", "critical", "rs0", "suppressed", "on-call"),
+        ("ResumeguardLostWhileRunning", "warning", "rs0", "active", "tickets"),
+        ("ResumeguardHistorySkipped", "critical", "rs0", "active", "on-call"),
+        ("ResumeguardErrorsTolerated", "warning", "rs0", "suppressed", "tickets"),
+        ("ResumeguardFailedHistoryLost", "critical", "other", "active", "on-call"),
+        ("ResumeguardOutageBudgetLow", "warning", "other", "active", "tickets"),
+    ];
+    let alerts: Vec<Value> = cases
+        .iter()
+        .map(|(name, severity, deployment, ..)| {
+            let connector = (*name != "ResumeguardDeploymentInDanger").then_some("orders");
+            serde_json::json!({ "labels": {
+                "alertname": name, "severity": severity, "job": "resumeguard", "deployment": deployment,
+                "connect_cluster": if *deployment == "rs0" { "main" } else { "second" },
+                "connector": connector.unwrap_or_default(),
+            } })
+        })
+        .collect();
+    let http = reqwest::Client::new();
+    http.post(&url).json(&alerts).send().await.unwrap().error_for_status().unwrap();
+    let told =
+        |held: &[Value], (name, severity, deployment, state, receiver): (&str, &str, &str, &str, &str)| {
+            held.iter().any(|alert| {
+                let (labels, receivers) = (&alert["labels"], &alert["receivers"]);
+                labels["alertname"] == name
+                    && labels["severity"] == severity
+                    && labels["deployment"] == deployment
+                    && alert["status"]["state"] == state
+                    && receivers.as_array().is_some_and(|all| all.len() == 1)
+                    && receivers[0]["name"] == receiver
+            })
+        };
+    wait_until("routes and inhibition", LONG, async || {
+        let held: Vec<Value> = http.get(&url).send().await?.json().await?;
+        let missing: Vec<_> = cases.iter().filter(|case| !told(&held, **case)).collect();
+        Ok(if missing.is_empty() { Seen::Yes(()) } else { Seen::Not(format!("{missing:?} in {held:?}")) })
+    })
+    .await
+    .unwrap();
 }

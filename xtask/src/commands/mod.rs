@@ -65,7 +65,7 @@ impl Command {
     pub(crate) async fn run(self) -> Result<ExitCode> {
         match self {
             Self::Stack { order } => Box::pin(guarded(stack::run(order))).await,
-            Self::Demo(arguments) => demo::run(arguments).await,
+            Self::Demo(arguments) => Box::pin(demo::run(arguments)).await,
             Self::Matrix(arguments) => Box::pin(guarded(matrix::run(arguments))).await,
             Self::Compat(arguments) => Box::pin(guarded(compat::run(arguments))).await,
             Self::KillMatrix(arguments) => Box::pin(guarded(kill_matrix::run(arguments))).await,

@@ -49,17 +49,15 @@ fn words(
     Panel::timeline(title, description).over_time(&numbered(metric, of, label, &names), title).words(&mapped)
 }
 
-pub(super) fn dashboard() -> Value {
-    let of = format!(r#"{TARGET}, connect_cluster=~"$connect_cluster", connector=~"$connector""#);
+/// What is so now, and where it stands.
+fn position(sheet: Sheet, of: &str) -> Sheet {
     // The oplog that it reads from: that of its deployment.
     let its_oplog = |metric: &str| {
         format!(
             "{metric}{{{TARGET}}} * 1000 and on (job, instance, deployment) resumeguard_connector_info{{{of}}}"
         )
     };
-    Sheet::new("connector", "connector", "One connector: where it stands in its oplog, how long that lasts, and what a restart would do.")
-        .variable(CONNECT_CLUSTER)
-        .variable(CONNECTOR)
+    sheet
         .row(
             4,
             [
@@ -77,7 +75,7 @@ pub(super) fn dashboard() -> Value {
                     .none_is_good(),
             ],
         )
-        .row(4, [verdicts("Verdict", &of)])
+        .row(4, [verdicts("Verdict", of)])
         .row(
             4,
             [
@@ -86,7 +84,7 @@ pub(super) fn dashboard() -> Value {
                     "What a restart would do now.",
                     "resumeguard_connector_on_restart",
                     "outcome",
-                    &of,
+                    of,
                     &OUTCOMES,
                 ),
                 words(
@@ -94,7 +92,7 @@ pub(super) fn dashboard() -> Value {
                     "What Kafka Connect says of the connector, which says nothing of its task, nor of its position.",
                     "resumeguard_connector_state",
                     "state",
-                    &of,
+                    of,
                     &STATES,
                 ),
             ],
@@ -110,6 +108,11 @@ pub(super) fn dashboard() -> Value {
             .over_time(&its_oplog("resumeguard_oplog_first_timestamp_seconds"), "oldest of {{member}}")
             .over_time(&its_oplog("resumeguard_oplog_last_timestamp_seconds"), "newest of {{member}}")],
         )
+}
+
+/// How long that lasts, and what was wrong.
+fn story(sheet: Sheet, of: &str) -> Sheet {
+    sheet
         .row(
             9,
             [
@@ -150,14 +153,25 @@ pub(super) fn dashboard() -> Value {
                         &format!("sum by (code, class) (increase(resumeguard_connector_failures_total{{{of}}}[$__rate_interval]))"),
                         "{{code}} {{class}}",
                     )
-                    .from_zero(),
+                    .begins_at_zero(),
                 Panel::series("History lost", "Seconds of history that were skipped, at the most, by cause.", "s")
                     .over_time(
                         &format!("sum by (cause) (increase(resumeguard_connector_history_lost_seconds_total{{{of}}}[$__rate_interval]))"),
                         "{{cause}}",
                     )
-                    .from_zero(),
+                    .begins_at_zero(),
             ],
         )
-        .json()
+}
+
+pub(super) fn dashboard() -> Value {
+    let of = format!(r#"{TARGET}, connect_cluster=~"$connect_cluster", connector=~"$connector""#);
+    let sheet = Sheet::new(
+        "connector",
+        "connector",
+        "One connector: where it stands in its oplog, how long that lasts, and what a restart would do.",
+    )
+    .variable(CONNECT_CLUSTER)
+    .variable(CONNECTOR);
+    story(position(sheet, &of), &of).json()
 }

@@ -18,9 +18,9 @@ fn quantile(quantile: f64, metric: &str, by: &str) -> String {
     )
 }
 
-pub(super) fn dashboard() -> Value {
-    let of = TARGET;
-    Sheet::new("daemon", "daemon", "resumeguard itself: whether it looks, what it cannot read, how long it takes and what it needs.")
+/// Whether it looks.
+fn passes(sheet: Sheet, of: &str) -> Sheet {
+    sheet
         .row(
             4,
             [
@@ -45,11 +45,11 @@ pub(super) fn dashboard() -> Value {
             [
                 Panel::series("Passes", "Passes over all sources in a minute. 0 means that nothing known is fresh.", "opm")
                     .over_time(&format!("sum by (instance) (rate(resumeguard_passes_total{{{of}}}[$__rate_interval])) * 60"), "{{instance}}")
-                    .from_zero(),
+                    .begins_at_zero(),
                 Panel::series("Duration of a pass", "Half, and all but a hundredth, of the passes took at most so long.", "s")
                     .over_time(&quantile(0.5, "resumeguard_pass_duration_seconds", ""), "median")
                     .over_time(&quantile(0.99, "resumeguard_pass_duration_seconds", ""), "99 %")
-                    .from_zero(),
+                    .begins_at_zero(),
             ],
         )
         .row(
@@ -63,24 +63,29 @@ pub(super) fn dashboard() -> Value {
                         &format!("time() - max by (source, name) (resumeguard_source_last_success_timestamp_seconds{{{of}}})"),
                         "{{source}} {{name}}",
                     )
-                    .from_zero(),
+                    .begins_at_zero(),
             ],
         )
+}
+
+/// What it cannot read, and what it needs.
+fn readings(sheet: Sheet, of: &str) -> Sheet {
+    sheet
         .row(
             9,
             [
                 Panel::series("Readings", "Readings begun in a second, by kind of source.", "reqps")
                     .over_time(&format!("sum by (source) (rate(resumeguard_source_reads_total{{{of}}}[$__rate_interval]))"), "{{source}}")
-                    .from_zero(),
+                    .begins_at_zero(),
                 Panel::series("Failed readings", "Readings that failed in a second, by source.", "reqps")
                     .over_time(
                         &format!("sum by (source, name) (rate(resumeguard_source_read_failures_total{{{of}}}[$__rate_interval]))"),
                         "{{source}} {{name}}",
                     )
-                    .from_zero(),
+                    .begins_at_zero(),
                 Panel::series("Duration of a reading", "All but a hundredth of the readings took at most so long.", "s")
                     .over_time(&quantile(0.99, "resumeguard_source_read_duration_seconds", "source"), "{{source}}")
-                    .from_zero(),
+                    .begins_at_zero(),
             ],
         )
         .row(
@@ -91,14 +96,23 @@ pub(super) fn dashboard() -> Value {
                         &format!("rate(process_cpu_seconds_total{{{of}}}[$__rate_interval]) and on (job, instance) resumeguard_build_info{{{of}}}"),
                         "{{instance}}",
                     )
-                    .from_zero(),
+                    .begins_at_zero(),
                 Panel::series("Memory", "Resident memory.", "bytes")
                     .over_time(&of_ours("process_resident_memory_bytes"), "{{instance}}")
-                    .from_zero(),
+                    .begins_at_zero(),
                 Panel::series("Open files", "Open file descriptors.", "short")
                     .over_time(&of_ours("process_open_fds"), "{{instance}}")
-                    .from_zero(),
+                    .begins_at_zero(),
             ],
         )
-        .json()
+}
+
+pub(super) fn dashboard() -> Value {
+    let of = TARGET;
+    let sheet = Sheet::new(
+        "daemon",
+        "daemon",
+        "resumeguard itself: whether it looks, what it cannot read, how long it takes and what it needs.",
+    );
+    readings(passes(sheet, of), of).json()
 }

@@ -33,12 +33,11 @@ pub(super) fn verdicts(title: &'static str, matchers: &str) -> Panel {
         .words(&mapped)
 }
 
-pub(super) fn dashboard() -> Value {
-    let of = format!(r#"{TARGET}, connect_cluster=~"$connect_cluster""#);
+/// What one look tells, and what there is to be done.
+fn at_a_glance(sheet: Sheet, of: &str) -> Sheet {
     let verdict = |word: &str| format!(r#"sum(resumeguard_connector_verdict{{{of}, verdict="{word}"}})"#);
     let stat = |title, word, description| Panel::stat(title, description, "short").now(&verdict(word), title);
-    Sheet::new("fleet", "fleet", "Every connector: is its stored position still in the oplog, and how long would it be?")
-        .variable(CONNECT_CLUSTER)
+    sheet
         .row(
             4,
             [
@@ -56,7 +55,7 @@ pub(super) fn dashboard() -> Value {
                     .none_is_good(),
             ],
         )
-        .row(10, [verdicts("Verdicts", &of)])
+        .row(10, [verdicts("Verdicts", of)])
         .row(
             9,
             [
@@ -86,6 +85,11 @@ pub(super) fn dashboard() -> Value {
                     .leads_to_connector(),
             ],
         )
+}
+
+/// How long is left, and what was lost.
+fn curves(sheet: Sheet, of: &str) -> Sheet {
+    sheet
         .row(
             8,
             [
@@ -126,12 +130,22 @@ pub(super) fn dashboard() -> Value {
                         &format!("sum by (connect_cluster, connector, cause) (increase(resumeguard_connector_history_lost_seconds_total{{{of}}}[$__rate_interval]))"),
                         "{{connect_cluster}}/{{connector}} {{cause}}",
                     )
-                    .from_zero()
+                    .begins_at_zero()
                     .leads_to_connector(),
                 Panel::series("Failed tasks", "Connectors with a failed task, by MongoDB's code and its class.", "short")
                     .over_time(&format!("count by (code, class) (resumeguard_connector_task_failed{{{of}}})"), "{{code}} {{class}}")
                     .stacked(),
             ],
         )
-        .json()
+}
+
+pub(super) fn dashboard() -> Value {
+    let of = format!(r#"{TARGET}, connect_cluster=~"$connect_cluster""#);
+    let sheet = Sheet::new(
+        "fleet",
+        "fleet",
+        "Every connector: is its stored position still in the oplog, and how long would it be?",
+    )
+    .variable(CONNECT_CLUSTER);
+    curves(at_a_glance(sheet, &of), &of).json()
 }

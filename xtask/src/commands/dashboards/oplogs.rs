@@ -14,10 +14,9 @@ const DEPLOYMENT: Variable = Variable {
 
 const MEMBER: &str = "{{deployment}} {{shard}} {{member}}";
 
-pub(super) fn dashboard() -> Value {
-    let of = format!(r#"{TARGET}, deployment=~"$deployment""#);
-    Sheet::new("oplogs", "oplogs", "Every member's oplog: how much history it holds, how fast it loses it, and who reads from it.")
-        .variable(DEPLOYMENT)
+/// How much history there is, and how fast it goes.
+fn ends(sheet: Sheet, of: &str) -> Sheet {
+    sheet
         .row(
             4,
             [
@@ -44,10 +43,10 @@ pub(super) fn dashboard() -> Value {
             [
                 Panel::series("Window", "Newest minus oldest entry of each member. The shortest decides after a failover.", "s")
                     .over_time(&format!("resumeguard_oplog_window_seconds{{{of}}}"), MEMBER)
-                    .from_zero(),
+                    .begins_at_zero(),
                 Panel::series("Erosion", "Seconds of history lost in a second. Above 1 the window shrinks; absent until the oplog truncates.", "short")
                     .over_time(&format!("resumeguard_oplog_erosion_ratio{{{of}}}"), MEMBER)
-                    .from_zero()
+                    .begins_at_zero()
                     .thresholds("green", &[("yellow", 1.0)]),
             ],
         )
@@ -60,15 +59,20 @@ pub(super) fn dashboard() -> Value {
                 Panel::series("Size", "How large each oplog is, and how large it may become; it may be overshot.", "bytes")
                     .over_time(&format!("resumeguard_oplog_size_bytes{{{of}}}"), &format!("size {MEMBER}"))
                     .over_time(&format!("resumeguard_oplog_max_size_bytes{{{of}}}"), &format!("limit {MEMBER}"))
-                    .from_zero(),
+                    .begins_at_zero(),
             ],
         )
+}
+
+/// What is kept at least, and who reads.
+fn readers(sheet: Sheet, of: &str) -> Sheet {
+    sheet
         .row(
             8,
             [
                 Panel::series("Minimum retention", "What each member is told to keep at least; absent where nothing is.", "s")
                     .over_time(&format!("resumeguard_oplog_min_retention_seconds{{{of}}}"), MEMBER)
-                    .from_zero(),
+                    .begins_at_zero(),
                 Panel::series("Connectors by verdict", "Of the connectors that read from there.", "short")
                     .over_time(
                         &format!(
@@ -96,5 +100,15 @@ pub(super) fn dashboard() -> Value {
                 .sorted_by("Deployment")
                 .leads_to_connector()],
         )
-        .json()
+}
+
+pub(super) fn dashboard() -> Value {
+    let of = format!(r#"{TARGET}, deployment=~"$deployment""#);
+    let sheet = Sheet::new(
+        "oplogs",
+        "oplogs",
+        "Every member's oplog: how much history it holds, how fast it loses it, and who reads from it.",
+    )
+    .variable(DEPLOYMENT);
+    readers(ends(sheet, &of), &of).json()
 }

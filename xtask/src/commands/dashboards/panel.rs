@@ -185,7 +185,7 @@ impl Panel {
         self
     }
 
-    pub(super) fn from_zero(mut self) -> Self {
+    pub(super) fn begins_at_zero(mut self) -> Self {
         self.min = Some(0.0);
         self
     }

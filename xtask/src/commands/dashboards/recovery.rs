@@ -5,9 +5,9 @@ use serde_json::Value;
 use super::panel::Panel;
 use super::sheet::{Sheet, TARGET};
 
-pub(super) fn dashboard() -> Value {
-    let of = TARGET;
-    Sheet::new("recovery", "recovery", "What recovery may do, wants to do and did, and what keeps it from doing more.")
+/// What it may do and wants to do.
+fn plans(sheet: Sheet, of: &str) -> Sheet {
+    sheet
         .row(
             4,
             [
@@ -38,7 +38,7 @@ pub(super) fn dashboard() -> Value {
                     .stacked(),
                 Panel::series("Blocked", "What keeps plans from being carried out; one plan may have several reasons.", "short")
                     .over_time(&format!("sum by (reason) (resumeguard_recovery_blocked{{{of}}}) > 0"), "{{reason}}")
-                    .from_zero(),
+                    .begins_at_zero(),
             ],
         )
         .row(
@@ -49,15 +49,20 @@ pub(super) fn dashboard() -> Value {
                         &format!("sum by (strategy) (increase(resumeguard_recovery_attempts_total{{{of}}}[$__rate_interval]))"),
                         "{{strategy}}",
                     )
-                    .from_zero(),
+                    .begins_at_zero(),
                 Panel::series("Failures", "Attempts that failed, by strategy.", "short")
                     .over_time(
                         &format!("sum by (strategy) (increase(resumeguard_recovery_failures_total{{{of}}}[$__rate_interval]))"),
                         "{{strategy}}",
                     )
-                    .from_zero(),
+                    .begins_at_zero(),
             ],
         )
+}
+
+/// What it is about.
+fn subjects(sheet: Sheet, of: &str) -> Sheet {
+    sheet
         .row(
             9,
             [
@@ -79,5 +84,14 @@ pub(super) fn dashboard() -> Value {
                     .leads_to_connector(),
             ],
         )
-        .json()
+}
+
+pub(super) fn dashboard() -> Value {
+    let of = TARGET;
+    let sheet = Sheet::new(
+        "recovery",
+        "recovery",
+        "What recovery may do, wants to do and did, and what keeps it from doing more.",
+    );
+    subjects(plans(sheet, of), of).json()
 }
