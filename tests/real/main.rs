@@ -18,6 +18,7 @@ mod history;
 mod kafka_security;
 mod keys;
 #[path = "../program/leaks.rs"]
+#[allow(dead_code, reason = "the other tests use more of it")]
 mod leaks;
 mod members;
 mod names;

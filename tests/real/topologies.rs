@@ -83,6 +83,7 @@ async fn roll(set: &ReplicaSet, member: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn every_read_preference_is_judged_by_the_member_in_use_before_and_after_a_failover() {
     use Verdict::{Critical, Lost, Safe, Unknown};
     let shared = Shared::take().await;
