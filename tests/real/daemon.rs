@@ -26,7 +26,7 @@ impl Daemon {
         } else {
             format!("{config}\n{listen}")
         };
-        std::fs::write(file.path(), text).unwrap();
+        std::fs::write(file.path(), &text).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_resumeguard"))
             .args(["--config", file.path().to_str().unwrap(), "run"])
             .stderr(Stdio::piped())
