@@ -72,7 +72,7 @@ pub(super) async fn bounds(
 }
 
 /// Two traps, both measured on 6.0.5 or read in the server's source. `earliestOptime` is the last entry that was truncated,
-/// not the first that is left; or that, now and then: it is taken for gone, one tick on the safe side. (`truncateCount` does not tell:
+/// not the first that is left, unless nothing was since the process began: it is taken for gone, one tick on the safe side. (`truncateCount` does not tell:
 /// it was seen at 0 after dozens of truncations.) Nor does anybody tell whether the oplog was ever truncated, so that what is
 /// older may still be accepted: judgement does not call it lost by this alone. And a server that cannot look at once says
 /// `Timestamp(0, 0)`.
