@@ -48,7 +48,7 @@ pub async fn run(config: Config, load: Load<'_>, clock: Clock) -> anyhow::Result
     let board = Board::new(clock, config.poll.interval);
     let reader = watch.reader();
     let socket = bound_socket(&config).await;
-    let (reloads, mut reloading) = Reloading::new(config, load, clock);
+    let (reloads, reloading) = Reloading::new(config, load, clock);
     let room = Room {
         board: board.clone(),
         history: reader.clone(),
@@ -60,30 +60,8 @@ pub async fn run(config: Config, load: Load<'_>, clock: Clock) -> anyhow::Result
     let socket = served(socket, router);
     watch.tell_reload(reloading.state(), None);
     systemd::ready();
-    let passes = async {
-        let mut log = VerdictLog::default();
-        loop {
-            let mut ticks = tokio::time::interval(reloading.interval());
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                tokio::select! {
-                    _ = ticks.tick() => {}
-                    request = reloading.wanted() => {
-                        reloading.carry_out(request, &mut watch, &board);
-                        break;
-                    }
-                }
-                let snapshot = watch.pass().await;
-                log.pass(&snapshot);
-                watch.recover();
-                board.put(watch.render(&snapshot));
-                systemd::status(&snapshot, desk.mode());
-                watch.ask(&snapshot);
-            }
-        }
-    };
     let ended = tokio::select! {
-        () = passes => Err(anyhow::anyhow!("the passes ended by themselves")),
+        () = passes(watch, reloading, &board, &desk) => Err(anyhow::anyhow!("the passes ended by themselves")),
         () = server => Err(anyhow::anyhow!("the HTTP server ended by itself")),
         ended = socket => ended.context("the control socket ended by itself"),
         () = reload::on_hangup(hangups, reloads) => Err(anyhow::anyhow!("SIGHUP is not listened to any more")),
@@ -99,6 +77,30 @@ pub async fn run(config: Config, load: Load<'_>, clock: Clock) -> anyhow::Result
         reader.close().await;
     }
     ended
+}
+
+/// One pass after the other, at the interval that is configured; between two of them another configuration may take its place.
+async fn passes(mut watch: Watch, mut reloading: Reloading<'_>, board: &Board, desk: &Desk) {
+    let mut log = VerdictLog::default();
+    loop {
+        let mut ticks = tokio::time::interval(reloading.interval());
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                request = reloading.wanted() => {
+                    reloading.carry_out(request, &mut watch, board);
+                    break;
+                }
+            }
+            let snapshot = watch.pass().await;
+            log.pass(&snapshot);
+            watch.recover();
+            board.put(watch.render(&snapshot));
+            systemd::status(&snapshot, desk.mode());
+            watch.ask(&snapshot);
+        }
+    }
 }
 
 /// The control socket. Where there is none, that is said once, and everything else goes on.

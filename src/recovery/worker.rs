@@ -52,7 +52,7 @@ impl Worker {
     pub(super) async fn standing(&self) -> Standing {
         match self.listens().await {
             Standing::Down => self.processes().await,
-            other => other,
+            standing @ (Standing::Up(_) | Standing::Unknown(_)) => standing,
         }
     }
 

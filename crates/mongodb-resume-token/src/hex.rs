@@ -22,6 +22,7 @@ const DIGITS: [u8; 256] = {
 ///
 /// # Errors
 /// [`ErrorKind::NotHex`] if one of the characters looked at is no hexadecimal digit.
+#[inline]
 pub(crate) fn decode_prefix(text: &str, out: &mut [u8]) -> Result<usize, Error> {
     let (count, bad) = decode_pairs(text.as_bytes(), out);
     if is_bad(bad) { Err(not_hex(text)) } else { Ok(count) }

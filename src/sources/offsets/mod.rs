@@ -1,5 +1,5 @@
 //! Where positions come from: Connect's REST interface, the topic that it keeps them in, or a standalone worker's file.
-//! A new place is a file here, a variant of [`Origin`] and a word of `OffsetsFrom`.
+//! A new place is a file here, a variant of `Origin` and a word of `OffsetsFrom`.
 
 mod entry;
 pub mod file;

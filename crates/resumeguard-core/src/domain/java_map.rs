@@ -59,13 +59,16 @@ impl std::fmt::Display for JavaMapError {
 /// A stored key or value; `None` is Java's `null`.
 type Bytes<'a> = Option<&'a [u8]>;
 
+/// A key and its value.
+type Entry<'a> = (Bytes<'a>, Bytes<'a>);
+
 /// The entries of an offsets file, in the order in which they stand there. It borrows them: its own memory grows with the bytes
 /// that were read, never with a number that stands in them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct JavaMap<'a> {
     /// Load factor, threshold, number of buckets: Java reads the first and makes up the others anew.
     shape: [[u8; 4]; 3],
-    entries: Vec<(Bytes<'a>, Bytes<'a>)>,
+    entries: Vec<Entry<'a>>,
 }
 
 /// Keys may hold credentials, values hold document keys.
@@ -108,7 +111,7 @@ impl<'a> JavaMap<'a> {
 
     /// Keys and values as they stand there. A value of `None` is a position that was removed.
     #[must_use]
-    pub fn entries(&self) -> &[(Option<&'a [u8]>, Option<&'a [u8]>)] {
+    pub fn entries(&self) -> &[Entry<'a>] {
         &self.entries
     }
 
