@@ -186,10 +186,15 @@ impl<F: Fold> Shared<F> {
         self.answer(self.asked(), Err(Behind::Failed(error)));
     }
 
-    /// How far reading from the beginning has come. What made it begin anew is not said any more.
+    /// How far reading from the beginning has come. What made it begin anew is said until something has come of it: a right
+    /// that is missing shows only once records are asked for.
     pub(super) fn set_progress(&self, topic: &str, percent: u8) -> Behind {
-        let behind = Behind::Replaying { topic: topic.to_owned(), percent };
-        self.lock().behind = Some(behind.clone());
+        let mut state = self.lock();
+        let behind = match &state.behind {
+            Some(failed @ Behind::Failed(_)) if percent == 0 => failed.clone(),
+            _ => Behind::Replaying { topic: topic.to_owned(), percent },
+        };
+        state.behind = Some(behind.clone());
         behind
     }
 

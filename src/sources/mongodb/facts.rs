@@ -75,6 +75,7 @@ impl DeploymentReader {
         let aliases = self.leads_to.iter().filter(|(_, me)| **me == host).map(|(alias, _)| alias.clone());
         MemberFacts {
             shard: None,
+            by_status: reading.as_ref().is_ok_and(|reading| reading.by_status),
             kept_by_time: self.accesses.get(self.active).is_some_and(|access| access.retention.is_some()),
             electable,
             addresses: aliases.chain([host.clone(), address.to_owned()]).collect(),

@@ -72,23 +72,21 @@ pub(super) async fn bounds(
 }
 
 /// Two traps, both measured on 6.0.5 or read in the server's source. `earliestOptime` is the last entry that was truncated,
-/// not the first that is left, as soon as the running process has truncated anything; until then it is the first, and
-/// nobody tells whether an earlier process has truncated or nothing ever was. (`truncateCount` may stay at 0 for some time
-/// after the first truncation, measured; nothing is concluded until it does not.) And a server that cannot look at once says
+/// not the first that is left, unless nothing was since the process began: it is taken for gone, one tick on the safe side. (`truncateCount` does not tell:
+/// it was seen at 0 after dozens of truncations.) Nor does anybody tell whether the oplog was ever truncated, so that what is
+/// older may still be accepted: judgement does not call it lost by this alone. And a server that cannot look at once says
 /// `Timestamp(0, 0)`.
 fn bounds_in(status: &Document, refusal: ReadError) -> Result<Bounds, ReadError> {
     let time = |key: &str| {
         let time = status.get_document("oplog").ok()?.get_timestamp(key).ok()?;
         Some(Timestamp { t: time.time, i: time.increment })
     };
-    let truncated =
-        status.get_document("oplogTruncation").ok().and_then(|section| number(section, "truncateCount"));
-    match (time("earliestOptime"), time("latestOptime"), truncated) {
-        (Some(Timestamp { t: 0, .. }), _, _) | (_, Some(Timestamp { t: 0, .. }), _) => Err(ReadError::new(
-            Why::MemberUnreadable,
-            "was too busy to say where its oplog begins (serverStatus)",
-        )),
-        (Some(gone), Some(last), Some(count)) if count > 0.0 => {
+    match (time("earliestOptime"), time("latestOptime")) {
+        (Some(Timestamp { t: 0, .. }), _) | (_, Some(Timestamp { t: 0, .. })) => {
+            let text = "was too busy to say where its oplog begins (serverStatus)";
+            Err(ReadError::new(Why::MemberUnreadable, text))
+        }
+        (Some(gone), Some(last)) => {
             let time = Timestamp { i: gone.i.saturating_add(1), ..gone };
             Ok(Bounds { first: FirstEntry { time, initiating: false }, last })
         }
@@ -101,13 +99,9 @@ mod tests {
     use super::*;
     use mongodb::bson::Timestamp as BsonTimestamp;
 
-    fn said(earliest: (u32, u32), truncated: Option<i64>) -> Result<Timestamp, Why> {
+    fn said(earliest: (u32, u32)) -> Result<Timestamp, Why> {
         let time = |(time, increment)| BsonTimestamp { time, increment };
-        let mut status =
-            doc! { "oplog": { "earliestOptime": time(earliest), "latestOptime": time((300, 1)) } };
-        if let Some(count) = truncated {
-            status.insert("oplogTruncation", doc! { "truncateCount": count });
-        }
+        let status = doc! { "oplog": { "earliestOptime": time(earliest), "latestOptime": time((300, 1)) } };
         let refusal = ReadError::new(Why::OplogUnauthorized, "may not");
         bounds_in(&status, refusal).map(|bounds| bounds.first.time).map_err(|error| error.why)
     }
@@ -115,14 +109,12 @@ mod tests {
     /// Measured: the first entry was (1795404234, 140), `earliestOptime` (1795404234, 139).
     #[test]
     fn the_entry_that_is_named_is_gone() {
-        assert_eq!(said((1_795_404_234, 139), Some(7)), Ok(Timestamp { t: 1_795_404_234, i: 140 }));
+        assert_eq!(said((1_795_404_234, 139)), Ok(Timestamp { t: 1_795_404_234, i: 140 }));
     }
 
     #[test]
     fn what_proves_nothing_is_not_used() {
-        assert_eq!(said((0, 0), Some(7)), Err(Why::MemberUnreadable));
-        assert_eq!(said((100, 1), Some(0)), Err(Why::OplogUnauthorized));
-        assert_eq!(said((100, 1), None), Err(Why::OplogUnauthorized));
+        assert_eq!(said((0, 0)), Err(Why::MemberUnreadable));
         let nothing = bounds_in(&Document::new(), ReadError::new(Why::OplogUnauthorized, "may not"));
         assert_eq!(nothing.unwrap_err().why, Why::OplogUnauthorized);
     }

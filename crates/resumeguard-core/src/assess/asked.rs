@@ -195,6 +195,23 @@ mod tests {
         }
     }
 
+    /// What `serverStatus` tells proves that a position is held; that it is lost the server itself must say.
+    #[test]
+    fn by_server_status_a_position_is_held_and_none_is_lost_without_the_servers_word() {
+        let judge = |before: u32, probe| {
+            let mut connector = connector(token(FIRST - before, 1));
+            connector.probe = probe;
+            let member = MemberFacts { by_status: true, ..member("a:1", Role::Primary, FIRST) };
+            facts(connector, vec![member])
+        };
+        let report = check(&judge(1, None), Verdict::Unknown(Why::OplogUnauthorized), OnRestart::Unknown);
+        assert_eq!(ask(&report), Some(Ask::ToKnow));
+        by_probe(&judge(1, answered(ProbeAnswer::of_code(286))), Verdict::Lost, OnRestart::Fails);
+        let mut held = judge(1, None);
+        held.connectors[0].offset = token(FIRST + 60_000, 1);
+        assert_eq!(one(&held).basis, Some(Basis::Window));
+    }
+
     #[test]
     fn a_proven_margin_of_the_limit_is_safe_and_a_second_less_is_not() {
         let judge = |margin_seconds| {

@@ -306,6 +306,10 @@ fn against(
     if let (true, Err(why)) = (binding.hidden, binding.complete) {
         return Judgement::unknown(why, OnRestart::Unknown);
     }
+    if position.time < binding.lost_before && binding.member.by_status {
+        // What stands in for the oplog proves no loss; the server is asked.
+        return Judgement::unknown(Why::OplogUnauthorized, OnRestart::Unknown);
+    }
     if position.time < binding.lost_before {
         return older_than_first(binding, position, connector);
     }

@@ -16,6 +16,7 @@ pub(crate) fn member(host: &str, role: Role, first: u32) -> MemberFacts {
     MemberFacts {
         shard: None,
         kept_by_time: false,
+        by_status: false,
         host: host.into(),
         addresses: std::collections::BTreeSet::from([host.to_owned()]),
         role,

@@ -116,6 +116,8 @@ pub struct MemberFacts {
     pub wire_version: Option<i32>,
     /// It has no oplog: what it keeps is bounded by time alone (Amazon DocumentDB).
     pub kept_by_time: bool,
+    /// Its oplog could not be read itself; `serverStatus` has told of it, which proves what it holds, not what is lost.
+    pub by_status: bool,
     /// Oldest entry.
     pub first: Observed<FirstEntry>,
     /// Newest entry's time.
@@ -146,6 +148,7 @@ impl MemberFacts {
             tags: self.tags.clone(),
             wire_version: self.wire_version,
             kept_by_time: self.kept_by_time,
+            by_status: self.by_status,
             first: self.first,
             last: self.last,
             term: self.term,
@@ -330,6 +333,7 @@ mod tests {
             tags: Ok(BTreeMap::from([("dc".to_owned(), dc.to_owned())])),
             wire_version: Some(17),
             kept_by_time: false,
+            by_status: false,
             first: Ok(FirstEntry { time: Timestamp { t: 100, i: 1 }, initiating: false }),
             last: Ok(Timestamp { t: 300, i: 1 }),
             term: Some(1),
