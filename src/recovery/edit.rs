@@ -127,8 +127,8 @@ fn prepare(
     let whole = read_whole(&place.file, clock, STILL).map_err(|error| error.to_string())?;
     let Some(bytes) = altered(&whole, key, value)? else { return Ok(None) };
     let backup = place.folder.join(format!("{}.resumeguard-{attempt}", place.name));
-    // An attempt's first copy is of what nobody of ours has changed.
-    let copied = if backup.exists() { Ok(()) } else { place.write(&backup, &whole.bytes, 0o600) };
+    // An attempt's first copy is of what nobody of ours has changed. It gets its name once it is whole: a crash leaves none that is torn.
+    let copied = if backup.exists() { Ok(()) } else { place.copy(&backup, &whole.bytes) };
     let mode = place.of.permissions().mode() & 0o7777;
     let written =
         copied.and_then(|()| place.write(&place.new, &bytes, mode)).and_then(|()| sync(&place.folder));
@@ -159,6 +159,13 @@ impl Place {
             return Err(format!("{} has no folder", file.display()));
         };
         Ok(Self { new: folder.join(format!(".{name}.resumeguard-new")), file, folder, name, of })
+    }
+
+    /// A copy under this name, whole or not at all.
+    fn copy(&self, backup: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.write(&self.new, bytes, 0o600)?;
+        std::fs::rename(&self.new, backup)?;
+        sync(&self.folder)
     }
 
     /// A new file with the owner of the worker's, on the disk when this returns.

@@ -7,6 +7,7 @@ use super::hooks;
 use super::take::{done, failed};
 use super::walk::{AGAIN, Turn, Walk};
 use super::worker::{Standing, Worker};
+use super::world::LOOK;
 use crate::sources::offsets::file::read_whole;
 use resumeguard_core::recovery::{Attempt, Outcome, Phase, Step};
 use std::time::Duration;
@@ -101,7 +102,9 @@ impl Walk<'_> {
     async fn file_of(&self, worker: &Worker) -> Result<Vec<u8>, String> {
         let (path, clock) = (worker.file().to_owned(), self.executor.clock);
         let reading = tokio::task::spawn_blocking(move || read_whole(&path, clock, STILL));
-        let whole = reading.await.map_err(|error| error.to_string())?;
+        let read = tokio::time::timeout(LOOK, reading).await;
+        let whole = read.map_err(|_| format!("its file could not be read within {LOOK:.0?}"))?;
+        let whole = whole.map_err(|error| error.to_string())?;
         whole.map(|whole| whole.bytes).map_err(|error| error.to_string())
     }
 

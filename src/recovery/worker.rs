@@ -20,6 +20,8 @@ const FILE: &str = "offset.storage.file.filename";
 
 /// How long a name may take to be resolved, and a port to answer.
 const ANSWERS: Duration = Duration::from_secs(5);
+/// The processes of this host are listed within this: one may stand on a file system that hangs.
+const LISTS: Duration = Duration::from_secs(10);
 /// A command line or a properties file that is longer is none.
 const LIMIT: u64 = 1 << 20;
 
@@ -66,8 +68,13 @@ impl Worker {
 
     async fn processes(&self) -> Standing {
         let file = self.file().to_owned();
-        let found = tokio::task::spawn_blocking(move || processes(Path::new("/proc"), &file)).await;
-        found.unwrap_or_else(|_| Standing::Unknown("the processes of this host cannot be listed".to_owned()))
+        let listing = tokio::task::spawn_blocking(move || processes(Path::new("/proc"), &file));
+        match tokio::time::timeout(LISTS, listing).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(_)) | Err(_) => {
+                Standing::Unknown("the processes of this host could not be listed in time".to_owned())
+            }
+        }
     }
 
     /// Whether anything listens where its REST should.
@@ -141,7 +148,8 @@ fn processes(proc: &Path, file: &Path) -> Standing {
         return Standing::Unknown(hidden.to_owned());
     }
     let Ok(entries) = std::fs::read_dir(proc) else { return Standing::Unknown(hidden.to_owned()) };
-    for entry in entries.flatten() {
+    for entry in entries {
+        let Ok(entry) = entry else { return Standing::Unknown(hidden.to_owned()) };
         let name = entry.file_name();
         let Some(pid) = name.to_str().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())) else {
             continue;

@@ -184,6 +184,7 @@ impl Attempt {
         }
         if worker && self.reached(&Step::StopWorker) {
             steps.push(Step::StartWorker);
+            steps.extend(Self::paused_again(self.plan.expects.state));
         }
         if !config.is_empty() {
             steps.push(Step::Configure { to: config });
@@ -192,6 +193,11 @@ impl Attempt {
             steps.extend(Step::back_to(self.plan.expects.state));
         }
         steps
+    }
+
+    /// A worker that is started again has forgotten that a connector of it was paused.
+    fn paused_again(state: ConnectorState) -> Option<Step> {
+        (state == ConnectorState::Paused).then_some(Step::Pause)
     }
 
     fn reached(&self, step: &Step) -> bool {
@@ -317,7 +323,10 @@ impl Attempt {
         if let Some(partition) = partition.clone().filter(|_| !same) {
             let stop = if worker { Step::StopWorker } else { Step::Stop };
             steps.extend([stop, Step::RestoreOffset { partition }]);
-            steps.extend(worker.then_some(Step::StartWorker));
+            if worker {
+                steps.push(Step::StartWorker);
+                steps.extend(Self::paused_again(state));
+            }
         }
         steps.extend((!to.is_empty()).then_some(Step::Configure { to }));
         if !same && !worker {

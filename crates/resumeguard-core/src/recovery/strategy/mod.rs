@@ -166,9 +166,9 @@ fn needs_a_person(plan: &Plan, situation: &Situation<'_>) -> bool {
         && cures::begins_elsewhere(situation);
     let not_in_this_stream = matches!(plan.trigger, Trigger::WrongStream | Trigger::TokenMalformed);
     let restarts = plan.strategy == Strategy::Restart && situation.report.on_restart != OnRestart::Resumes;
-    let by_hand = plan.steps.contains(&Step::StopWorker)
-        && !situation.connect.worker.is_some_and(|worker| worker.commands);
-    elsewhere || not_in_this_stream || restarts || by_hand
+    // Everything that the worker runs stops with it: what is paused starts, what only its stream still holds is lost.
+    let with_others = plan.steps.contains(&Step::StopWorker);
+    elsewhere || not_in_this_stream || restarts || with_others
 }
 
 fn hidden(key: &str, situation: &Situation<'_>) -> Option<Blocker> {

@@ -52,9 +52,30 @@ fn one_that_was_paused_is_paused_again() {
     assert!(plan.effects.iter().any(|effect| effect.contains("for a moment")));
 }
 
+/// What a failed attempt leaves is what it found.
 #[test]
-fn without_commands_a_person_has_to_be_there() {
-    scene("3.4.1", Some(COMMANDS)).blocked(&[]);
+fn one_that_was_paused_is_paused_again_on_the_way_back_too() {
+    let mut paused = scene("3.4.1", Some(COMMANDS));
+    paused.connector().state = Ok(ConnectorState::Paused);
+    let failing = |code: &str, _| {
+        if code == "remove_offset" { Outcome::Failed { says: String::new() } } else { done() }
+    };
+    let steps = walk(paused.by(Strategy::ResetOffsets), failing).0.join(" ");
+    let back = "[stop_worker] [restore_offset] [start_worker] [pause]";
+    assert_eq!(steps, format!("save stop_worker remove_offset {back}"));
+    let plan = paused.by(Strategy::ResetOffsets);
+    let id = attempt(&mut paused, plan);
+    took(&mut paused, &id, Step::RemoveOffset { partition: NS.into() }, Will::default(), Some(done()));
+    let removed = paused.ledger.attempt(&id).unwrap();
+    let now = World { state: Some(ConnectorState::Paused), offsets: vec![], ..world(&paused) };
+    let plan = removed.restoring(&now).unwrap();
+    assert_eq!(codes(&plan), ["save", "stop_worker", "restore_offset", "start_worker", "pause"]);
+}
+
+/// Everything else that the worker runs stops with it.
+#[test]
+fn a_person_has_to_know_of_it() {
+    scene("3.4.1", Some(COMMANDS)).blocked(&["never_automatic"]);
     scene("3.4.1", Some(WorkerFacts::default())).blocked(&["never_automatic"]);
 }
 
