@@ -233,8 +233,9 @@ fn dispatch(cli: &Cli) -> Result<Outcome, Failure> {
         }
         Command::Run(connect) => {
             let (_, config) = cli.watched(connect)?;
-            let again = || cli.watched(connect).map(|(_, config)| config).map_err(|failure| failure.line);
-            let ended = on_runtime(daemon::run(config, &again, clock))?;
+            let sources = cli.sources(&connect.connect, None);
+            let again = move || watched(&sources).map(|(_, config)| config).map_err(|failure| failure.line);
+            let ended = on_runtime(daemon::run(config, std::sync::Arc::new(again), clock))?;
             ended
                 .map(|()| Outcome::Done)
                 .map_err(|error| Failure::new(Outcome::Unreachable, format!("{error:#}")))
@@ -287,21 +288,31 @@ impl Cli {
         connect: &[String],
         flag: Option<(String, String)>,
     ) -> Result<(Raw, Config), Failure> {
+        read(&self.sources(connect, flag))
+    }
+
+    fn sources(&self, connect: &[String], flag: Option<(String, String)>) -> Sources {
         let default = PathBuf::from(DEFAULT_FILE);
         let files =
             if self.config.is_empty() && default.exists() { vec![default] } else { self.config.clone() };
-        let sources =
-            Sources { files, environment: std::env::vars().chain(flag).collect(), connect: connect.to_vec() };
-        config::load(&sources).map_err(|error| Failure::new(Outcome::Configuration, error))
+        Sources { files, environment: std::env::vars().chain(flag).collect(), connect: connect.to_vec() }
     }
 
     /// A configuration with something to watch.
     fn watched(&self, connect: &Connect) -> Result<(Raw, Config), Failure> {
-        let (raw, config) = self.load(&connect.connect)?;
-        if config.connect.is_empty() {
-            let line = "no Kafka Connect cluster is named; add --connect URL, or [connect.NAME] with url = \"…\" to a --config file";
-            return Err(Failure::new(Outcome::Configuration, line));
-        }
-        Ok((raw, config))
+        watched(&self.sources(&connect.connect, None))
     }
+}
+
+fn read(sources: &Sources) -> Result<(Raw, Config), Failure> {
+    config::load(sources).map_err(|error| Failure::new(Outcome::Configuration, error))
+}
+
+fn watched(sources: &Sources) -> Result<(Raw, Config), Failure> {
+    let (raw, config) = read(sources)?;
+    if config.connect.is_empty() {
+        let line = "no Kafka Connect cluster is named; add --connect URL, or [connect.NAME] with url = \"…\" to a --config file";
+        return Err(Failure::new(Outcome::Configuration, line));
+    }
+    Ok((raw, config))
 }

@@ -24,7 +24,7 @@ use tokio::time::MissedTickBehavior;
 ///
 /// # Errors
 /// Where the address cannot be listened on, or the server or the loop ends by itself.
-pub async fn run(config: Config, load: Load<'_>, clock: Clock) -> anyhow::Result<()> {
+pub async fn run(config: Config, load: Load, clock: Clock) -> anyhow::Result<()> {
     let mut stop = std::pin::pin!(signals::stop()?);
     // From the first moment: an unexpected SIGHUP would end the process.
     let hangups = signals::hangups()?;
@@ -80,7 +80,7 @@ pub async fn run(config: Config, load: Load<'_>, clock: Clock) -> anyhow::Result
 }
 
 /// One pass after the other, at the interval that is configured; between two of them another configuration may take its place.
-async fn passes(mut watch: Watch, mut reloading: Reloading<'_>, board: &Board, desk: &Desk) {
+async fn passes(mut watch: Watch, mut reloading: Reloading, board: &Board, desk: &Desk) {
     let mut log = VerdictLog::default();
     loop {
         let mut ticks = tokio::time::interval(reloading.interval());
@@ -89,7 +89,11 @@ async fn passes(mut watch: Watch, mut reloading: Reloading<'_>, board: &Board, d
             tokio::select! {
                 _ = ticks.tick() => {}
                 request = reloading.wanted() => {
-                    reloading.carry_out(request, &mut watch, board);
+                    reloading.carry_out(request, &mut watch, board).await;
+                    // At its usual time: two passes a moment apart would be no second look.
+                    if reloading.interval() == ticks.period() {
+                        continue;
+                    }
                     break;
                 }
             }

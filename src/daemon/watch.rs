@@ -9,6 +9,7 @@ use crate::recovery::{Desk, Hands};
 use crate::sources::Observer;
 use resumeguard_core::assess::{Memory, Thresholds, assess};
 use resumeguard_core::domain::{LossCause, Snapshot};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,6 +79,12 @@ impl Watch {
             desk.reconfigure(config);
         }
         Ok(())
+    }
+
+    /// Connect clusters in which an attempt is open.
+    #[must_use]
+    pub fn busy(&self) -> BTreeSet<String> {
+        self.desk.as_ref().map(Desk::busy).unwrap_or_default()
     }
 
     /// How the configuration was last read goes into the metrics, and into the history where it was read again.

@@ -87,13 +87,17 @@ impl Executor {
     }
 
     /// Walks an attempt to its end, also one that another process has left open. It waits while recovery is frozen; apart from that
-    /// every wait is bounded, and so is the number of steps. Where it is `forbidden`, and why, nothing leads on: what was changed is put
+    /// every wait is bounded, and so is the number of steps. Where it `forbids` that, and why, nothing leads on: what was changed is put
     /// back.
     ///
     /// # Errors
     /// Where the journal cannot be written: nothing more was done then, and it can be driven again once that is over.
-    pub async fn drive(&self, id: &AttemptId, forbidden: Option<String>) -> Result<Ended, JournalError> {
-        let mut walk = Walk::new(self, id.clone(), forbidden);
+    pub async fn drive(
+        &self,
+        id: &AttemptId,
+        forbids: &(dyn Fn(&Plan) -> Option<String> + Send + Sync),
+    ) -> Result<Ended, JournalError> {
+        let mut walk = Walk::new(self, id.clone(), forbids);
         loop {
             if let Some(ended) = Box::pin(walk.advance()).await? {
                 return Ok(ended);

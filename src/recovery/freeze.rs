@@ -34,6 +34,8 @@ type Files = Arc<ArcSwap<Vec<PathBuf>>>;
 #[derive(Debug)]
 struct Look {
     begun: Duration,
+    /// Which files were looked at: a look at others tells nothing.
+    files: Arc<Vec<PathBuf>>,
     frozen: Option<String>,
 }
 
@@ -46,9 +48,7 @@ impl Freeze {
     #[must_use]
     pub fn watch(files: Vec<PathBuf>, configured: bool, clock: Clock) -> Self {
         let files: Files = Arc::new(ArcSwap::from_pointee(files));
-        let looked_at = Arc::clone(&files);
-        let look = move || looked_at.load().iter().find_map(|file| look(file));
-        Self { files, ..Self::watch_by(look, configured, clock) }
+        Self::watch_by(|files| files.iter().find_map(|file| look(file)), files, configured, clock)
     }
 
     /// What another configuration says holds from now on; other files from the next look.
@@ -57,16 +57,22 @@ impl Freeze {
         self.configured.store(recovery.freeze, Ordering::SeqCst);
     }
 
-    fn watch_by(look: impl Fn() -> Option<String> + Send + 'static, configured: bool, clock: Clock) -> Self {
+    fn watch_by(
+        look: impl Fn(&[PathBuf]) -> Option<String> + Send + 'static,
+        files: Files,
+        configured: bool,
+        clock: Clock,
+    ) -> Self {
         let seen = Arc::new(ArcSwap::from_pointee(None));
-        let shown = Arc::downgrade(&seen);
-        let started =
-            std::thread::Builder::new().name("freeze".to_owned()).spawn(move || keep(&look, &shown, clock));
+        let (shown, looked_at) = (Arc::downgrade(&seen), Arc::clone(&files));
+        let started = std::thread::Builder::new()
+            .name("freeze".to_owned())
+            .spawn(move || keep(&look, &looked_at, &shown, clock));
         if let Err(error) = started {
             // Nothing was seen, and nothing will be: it stays frozen.
             tracing::error!(%error, "the freeze files cannot be looked at: recovery stays frozen");
         }
-        Self { configured: Arc::new(AtomicBool::new(configured)), files: Files::default(), clock, seen }
+        Self { configured: Arc::new(AtomicBool::new(configured)), files, clock, seen }
     }
 
     /// Why recovery is frozen; `None` where it is not. Never blocks.
@@ -89,6 +95,9 @@ impl Freeze {
         let Some(look) = seen.as_ref() else {
             return Some("the freeze files have not been looked at yet".to_owned());
         };
+        if !Arc::ptr_eq(&look.files, &self.files.load()) {
+            return Some("the freeze files have become others and have not been looked at yet".to_owned());
+        }
         let age = self.clock.uptime().saturating_sub(look.begun);
         look.frozen.clone().or_else(|| {
             (age > OLDEST).then(|| {
@@ -98,12 +107,17 @@ impl Freeze {
     }
 }
 
-fn keep(look: &impl Fn() -> Option<String>, shown: &Weak<ArcSwap<Option<Look>>>, clock: Clock) {
+fn keep(
+    look: &impl Fn(&[PathBuf]) -> Option<String>,
+    looked_at: &Files,
+    shown: &Weak<ArcSwap<Option<Look>>>,
+    clock: Clock,
+) {
     loop {
-        let begun = clock.uptime();
-        let frozen = look();
+        let (begun, files) = (clock.uptime(), looked_at.load_full());
+        let frozen = look(&files);
         let Some(seen) = shown.upgrade() else { return };
-        seen.store(Arc::new(Some(Look { begun, frozen })));
+        seen.store(Arc::new(Some(Look { begun, files, frozen })));
         drop(seen);
         std::thread::sleep(EVERY);
     }
@@ -248,13 +262,13 @@ mod tests {
         let (free, wait) = std::sync::mpsc::channel::<()>();
         let looks = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&looks);
-        let hanging = move || {
+        let hanging = move |_: &[PathBuf]| {
             if counted.fetch_add(1, Ordering::SeqCst) == 1 {
                 wait.recv().ok();
             }
             None
         };
-        let freeze = Freeze::watch_by(hanging, false, clock);
+        let freeze = Freeze::watch_by(hanging, Files::default(), false, clock);
         until(clock, || looks.load(Ordering::SeqCst) == 2);
         assert!(until(clock, || !is_free(&freeze)) < Duration::from_secs(1));
         check(&freeze, "could not be looked at for");
@@ -265,8 +279,12 @@ mod tests {
     #[test]
     fn a_look_that_never_came_back_counts_as_frozen() {
         let (_held, wait) = std::sync::mpsc::channel::<()>();
-        let freeze =
-            Freeze::watch_by(move || wait.recv().err().map(|_| String::new()), false, Clock::start());
+        let freeze = Freeze::watch_by(
+            move |_| wait.recv().err().map(|_| String::new()),
+            Files::default(),
+            false,
+            Clock::start(),
+        );
         check(&freeze, "have not been looked at yet");
     }
 
@@ -285,15 +303,37 @@ mod tests {
         assert_eq!(freeze.reason(&ledger), None);
     }
 
+    /// Frozen by the configuration, then by a file: there is no moment between the two.
+    #[test]
+    fn other_files_freeze_until_they_have_been_looked_at() {
+        let clock = Clock::start();
+        let (free, wait) = std::sync::mpsc::channel::<()>();
+        let files: Files = Arc::new(ArcSwap::from_pointee(Vec::new()));
+        let slow = move |files: &[PathBuf]| {
+            if !files.is_empty() {
+                wait.recv().ok();
+            }
+            None
+        };
+        let freeze = Freeze::watch_by(slow, Arc::clone(&files), false, clock);
+        until(clock, || is_free(&freeze));
+        files.store(Arc::new(vec![PathBuf::from("/nowhere/at/all")]));
+        check(&freeze, "have become others");
+        free.send(()).unwrap();
+        drop(free);
+        until(clock, || is_free(&freeze));
+    }
+
     #[test]
     fn the_thread_ends_with_the_last_clone() {
         let looks = Arc::new(());
         let held = Arc::downgrade(&looks);
         let freeze = Freeze::watch_by(
-            move || {
+            move |_| {
                 let _held = &looks;
                 None
             },
+            Files::default(),
             false,
             Clock::start(),
         );

@@ -8,6 +8,7 @@ use super::take::Started;
 use super::{Hands, failpoint, world};
 use crate::journal::JournalError;
 use resumeguard_core::domain::ConnectorState;
+use resumeguard_core::recovery::Plan;
 use resumeguard_core::recovery::check::resolve;
 use resumeguard_core::recovery::{
     Attempt, AttemptId, Ended, Event, Lost, Next, Outcome, Phase, Saved, Step, Taken, World,
@@ -43,12 +44,15 @@ enum Look {
     Not(String),
 }
 
+/// Why an attempt at this plan may not lead on any more. Asked before each step: a configuration may be replaced at any moment.
+pub(super) type Forbids<'a> = &'a (dyn Fn(&Plan) -> Option<String> + Send + Sync);
+
 /// One attempt on its way.
 pub(super) struct Walk<'a> {
     pub(super) executor: &'a Executor,
     id: AttemptId,
-    /// Why nothing may lead on.
-    forbidden: Option<String>,
+    /// Why nothing may lead on, as it is decided at this moment.
+    forbids: Forbids<'a>,
     /// As of the last look: whoever refreshes them may have forgotten a connector that is gone.
     hands: Option<Hands>,
     pub(super) pace: Pace,
@@ -60,12 +64,12 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(executor: &'a Executor, id: AttemptId, forbidden: Option<String>) -> Self {
+    pub(super) fn new(executor: &'a Executor, id: AttemptId, forbids: Forbids<'a>) -> Self {
         let started = Started::at(executor.clock.uptime());
         Self {
             executor,
             id,
-            forbidden,
+            forbids,
             hands: None,
             pace: Pace::default(),
             started,
@@ -180,7 +184,8 @@ impl<'a> Walk<'a> {
         world: World,
         begun: bool,
     ) -> Result<(), JournalError> {
-        if let Some(says) = self.forbidden.clone().filter(|_| turn.phase == Phase::Forward) {
+        if let Some(says) = self.forbidden(attempt, &turn) {
+            tracing::warn!(connector = %attempt.plan.connector, attempt = %self.id, says, "what this attempt has changed is put back");
             return self.close(attempt, &turn, Outcome::Failed { says }, begun).await;
         }
         if let Err(says) = self.before_hook(attempt, &turn).await {
@@ -201,7 +206,10 @@ impl<'a> Walk<'a> {
             Event::Intent { attempt: self.id.clone(), phase, index, round, step, will: will.clone() };
         self.executor.journal.append(intent).await?;
         failpoint::reached(&turn.step, failpoint::AFTER_INTENT);
-        // A slow disk leaves time to freeze.
+        // A slow disk leaves time to forbid it, and to freeze.
+        if let Some(says) = self.forbidden(attempt, &turn).filter(|_| !begun) {
+            return self.close(attempt, &turn, Outcome::Failed { says }, true).await;
+        }
         if self.frozen().is_some() && !begun {
             let says = "recovery was frozen before it was sent".to_owned();
             return self.close(attempt, &turn, Outcome::NotSent { says }, true).await;
@@ -217,6 +225,11 @@ impl<'a> Walk<'a> {
             // The next move looks at the world.
             None => Ok(()),
         }
+    }
+
+    /// Why this step may not be taken any more, where it leads on.
+    fn forbidden(&self, attempt: &Attempt, turn: &Turn) -> Option<String> {
+        (turn.phase == Phase::Forward).then(|| (self.forbids)(&attempt.plan)).flatten()
     }
 
     async fn save(&self, world: &World) -> Result<(), JournalError> {

@@ -38,7 +38,7 @@ impl Desk {
         self.freeze_on_a_mass_failure();
         for attempt in journal.ledger().open_attempts() {
             if let Some(place) = self.place(&attempt.plan.connector.connect_cluster) {
-                self.go_on(place, attempt.id.clone(), &attempt.plan);
+                self.go_on(place, attempt.id.clone());
             }
         }
         for planned in self.plans().iter() {
@@ -62,7 +62,7 @@ impl Desk {
         let ledger = self.ledger();
         let Some(attempt) = ledger.open_attempts().find(|open| open.id == *id) else { return };
         if let Some(place) = self.place(&attempt.plan.connector.connect_cluster) {
-            self.go_on(place, attempt.id.clone(), &attempt.plan);
+            self.go_on(place, attempt.id.clone());
         }
     }
 
@@ -125,18 +125,15 @@ impl Desk {
         }
         let id = executor.begin(plan.clone(), by, reason).await;
         let id = id.map_err(|error: JournalError| Refused::Journal(error.to_string()))?;
-        self.go_on(place, id.clone(), &plan);
+        self.go_on(place, id.clone());
         Ok(id)
     }
 
-    fn go_on(&self, place: Place, id: AttemptId, plan: &Plan) {
+    fn go_on(&self, place: Place, id: AttemptId) {
         let Ok(executor) = self.0.books.executor() else { return };
-        let forbidden = self.forbids(plan);
-        if let Some(why) = &forbidden {
-            tracing::warn!(connector = %plan.connector, attempt = %id, why, "what this attempt has changed is put back");
-        }
+        let desk = self.clone();
         tokio::spawn(async move {
-            match executor.drive(&id, forbidden).await {
+            match executor.drive(&id, &|plan| desk.forbids(plan)).await {
                 // Closed by whoever ends this process.
                 Ok(_) | Err(JournalError::Closed) => {}
                 Err(error) => {

@@ -97,9 +97,10 @@ impl Desk {
     /// their next step. The journal stays the one that was opened.
     pub fn reconfigure(&self, config: &Config) {
         let before = self.mode();
-        self.0.freeze.reconfigure(&config.recovery);
         self.0.settings.store(Arc::new(Settings::of(config)));
         self.0.orders.store(Arc::new(Orders::of(config)));
+        // Last: whoever waits for it to be lifted finds the new orders.
+        self.0.freeze.reconfigure(&config.recovery);
         let after = self.mode();
         if before != after {
             tracing::warn!(
@@ -120,6 +121,13 @@ impl Desk {
     #[must_use]
     pub fn ledger(&self) -> Arc<Ledger> {
         self.0.books.journal().map_or_else(|_| Arc::default(), |journal| journal.ledger())
+    }
+
+    /// Connect clusters in which an attempt is open.
+    #[must_use]
+    pub fn busy(&self) -> BTreeSet<String> {
+        let ledger = self.ledger();
+        ledger.open_attempts().map(|open| open.plan.connector.connect_cluster.clone()).collect()
     }
 
     /// Why recovery is frozen, where it is.

@@ -11,10 +11,18 @@ use resumeguard_core::recovery::{Actor, Attempt, AttemptId, Planned, Strategy};
 use std::time::Duration;
 use xtask::{Deadline, Seen, wait_until};
 
+fn load(toml: &str) -> Config {
+    let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+    std::fs::write(file.path(), toml).unwrap();
+    let sources = config::Sources { files: vec![file.path().to_owned()], ..Default::default() };
+    config::load(&sources).unwrap().1
+}
+
 /// A bench with a journal of its own.
 pub(crate) struct Bench {
     clock: Clock,
     config: Config,
+    toml: String,
     observer: Observer,
     memory: Memory,
     pub(crate) desk: Desk,
@@ -38,20 +46,24 @@ impl Bench {
                 .replace("[poll]", &format!("managed_by = \"none\"\n{cluster}\n[poll]")),
             state.path().display()
         );
-        let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
-        std::fs::write(file.path(), toml).unwrap();
-        let sources = config::Sources { files: vec![file.path().to_owned()], ..Default::default() };
-        let config = config::load(&sources).unwrap().1;
+        let config = load(&toml);
         let clock = Clock::start();
         let desk = Desk::open(&config, clock).await;
         Self {
             clock,
             observer: Observer::new(&config).unwrap(),
             config,
+            toml,
             memory: Memory::default(),
             desk,
             _state: state,
         }
+    }
+
+    /// As if its configuration had been read again and said another mode.
+    pub(crate) fn reconfigure(&mut self, mode: &str) {
+        self.config = load(&self.toml.replace("mode = \"approve\"", &format!("mode = \"{mode}\"")));
+        self.desk.reconfigure(&self.config);
     }
 
     /// One pass.

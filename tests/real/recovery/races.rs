@@ -61,6 +61,25 @@ async fn a_configuration_that_a_person_changes_meanwhile_stays_theirs() {
     assert_ne!(status.connector.state, "STOPPED", "it is not left stopped");
 }
 
+/// Read again, the configuration forbids what is under way: nothing leads on from there, and what was changed goes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mode_that_becomes_stricter_meanwhile_counts_before_the_next_step() {
+    let (shared, name) = (Shared::take().await, fresh("stricter"));
+    let (_writer, mut proxy, mut bench) = scene(&shared, &name, "").await;
+    let connect = shared.connect();
+    let before = offsets(connect, &name).await;
+    proxy.hold("PUT /stop");
+    let id = bench.begin(&name, Strategy::Salvage).await;
+    proxy.held().await;
+    bench.reconfigure("plan");
+    proxy.release();
+    let (ended, says) = ended(&bench.ended(&id).await);
+    assert!(ended == Ended::PutBack && says.contains("recovery.mode has become plan"), "{says}");
+    assert_eq!(offsets(connect, &name).await, before);
+    let status = connect.status(&name).await.unwrap().unwrap();
+    assert_ne!(status.connector.state, "STOPPED", "it is not left stopped");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connector_that_is_deleted_meanwhile_stays_deleted() {
     let (shared, name) = (Shared::take().await, fresh("deleted"));
