@@ -1,5 +1,6 @@
 //! Who is known, by what they show, and what they may do.
 
+use super::certificate::plain;
 use super::files;
 use crate::config::Secret;
 use crate::config::http::{Credentials, Place, Right, User, check_token};
@@ -112,7 +113,7 @@ impl Accounts {
         match self.users.iter().find(|(_, user)| is(user)) {
             Some((name, user)) => Known { name: name.clone(), right: user.rights },
             None => {
-                let name = names.first().map_or("without a name", String::as_str);
+                let name = names.first().map_or_else(|| "without a name".to_owned(), |name| plain(name));
                 Known { name: format!("certificate {name}"), right: Right::Read }
             }
         }
@@ -237,5 +238,10 @@ mod tests {
         assert_eq!(known(&["x", "ada.example"]), Known { name: "ada".into(), right: Right::Change });
         assert_eq!(known(&["eve"]), Known { name: "certificate eve".into(), right: Right::Read });
         assert_eq!(known(&[]).right, Right::Read);
+        let long = format!("ada.example{}", "x".repeat(99));
+        assert_eq!(
+            known(&[&long]),
+            Known { name: format!("certificate {}", &long[..64]), right: Right::Read }
+        );
     }
 }

@@ -8,14 +8,19 @@ const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 const OID: u8 = 0x06;
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
-/// Longer names are cut.
+/// Longer names are cut where they are shown.
 const LONGEST: usize = 64;
 
-/// The names that a certificate bears: its common name, and its DNS names.
+/// The names that a certificate bears, whole: its common name, and its DNS names. They are compared with those that are
+/// configured, so none is made from another: what is no plain text is no name.
 pub(super) fn names(certificate: &CertificateDer<'_>) -> Vec<String> {
     let Ok(parsed) = webpki::EndEntityCert::try_from(certificate) else { return Vec::new() };
     let common = common_name(parsed.subject());
-    common.into_iter().chain(parsed.valid_dns_names().map(str::to_owned)).map(plain).collect()
+    common
+        .into_iter()
+        .chain(parsed.valid_dns_names().map(str::to_owned))
+        .filter(|name| is_plain(name))
+        .collect()
 }
 
 /// The first common name of a subject: sets of pairs of an OID and a text. Walked, not searched for: other fields may hold
@@ -32,7 +37,7 @@ fn common_name(subject: &[u8]) -> Option<String> {
             pairs = more;
             if let Some((OID, COMMON_NAME, text)) = element(pair) {
                 let (_tag, text, _) = element(text)?;
-                return Some(String::from_utf8_lossy(text).into_owned());
+                return std::str::from_utf8(text).ok().map(str::to_owned);
             }
         }
     }
@@ -53,8 +58,12 @@ fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     rest.split_at_checked(length).map(|(content, rest)| (tag, content, rest))
 }
 
-/// It is shown in logs and kept in the journal.
-fn plain(name: String) -> String {
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && !name.chars().any(char::is_control)
+}
+
+/// A name as it is shown in logs and kept in the journal; never to be compared.
+pub(super) fn plain(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(LONGEST).collect()
 }
 
@@ -68,9 +77,26 @@ mod tests {
         let mut asked = rcgen::CertificateParams::new(vec!["ada.example".to_owned()]).unwrap();
         asked.distinguished_name = rcgen::DistinguishedName::new();
         asked.distinguished_name.push(rcgen::DnType::OrganizationName, "Engines");
-        asked.distinguished_name.push(rcgen::DnType::CommonName, "ada\u{7}");
+        asked.distinguished_name.push(rcgen::DnType::CommonName, "ada");
         let certificate = asked.self_signed(&key).unwrap();
         assert_eq!(names(certificate.der()), ["ada", "ada.example"]);
+    }
+
+    /// Whoever signs may let people choose names that are nobody's yet: no such name becomes somebody's.
+    #[test]
+    fn no_name_is_made_from_another() {
+        let common = |name: &str| {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let mut asked = rcgen::CertificateParams::default();
+            asked.distinguished_name = rcgen::DistinguishedName::new();
+            asked.distinguished_name.push(rcgen::DnType::CommonName, name);
+            names(asked.self_signed(&key).unwrap().der())
+        };
+        assert_eq!(common("ada\u{7}"), [""; 0]);
+        assert_eq!(common("a\0da"), [""; 0]);
+        let long = "a".repeat(LONGEST) + ".example";
+        assert_eq!(common(&long), [long.as_str()], "whole");
+        assert_eq!(plain(&long), "a".repeat(LONGEST), "cut where it is shown");
     }
 
     /// Whoever may choose another field of their certificate does not choose their name by it.

@@ -60,8 +60,8 @@ pub(super) struct Door {
     /// Nobody outside can compute what is remembered.
     salt: [u8; 32],
     /// bcrypt takes a whole core: one at a time.
-    comparing: Semaphore,
-    waiting: Semaphore,
+    comparing: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
 }
 
 impl Door {
@@ -85,8 +85,8 @@ impl Door {
             clock,
             right_passwords: Mutex::default(),
             salt,
-            comparing: Semaphore::new(1),
-            waiting: Semaphore::new(WAITING),
+            comparing: Arc::new(Semaphore::new(1)),
+            waiting: Arc::new(Semaphore::new(WAITING)),
         })
     }
 
@@ -163,19 +163,29 @@ impl Door {
             // Cheap to compare, and a remembered password is as well: only what is wrong counts against an address.
             Some(Shown::Bearer(token)) => accounts.by_token(token),
             Some(Shown::Basic { name, password }) => {
-                self.by_password(accounts, peer, &name, password).await?
+                let known = self.by_password(accounts, peer, &name, password).await?;
+                return known.map(Some).ok_or_else(|| self.nobody(accounts));
             }
             None => None,
         };
-        match known {
-            Some(known) => Ok(Some(known)),
-            None => match self.wrong.take(peer.address, self.clock.uptime()) {
-                Err(after) => Err(later(after, "too many wrong credentials from your address")),
-                Ok(()) => Err(self.unknown(accounts, "nobody is known by these credentials")),
-            },
+        if known.is_none() {
+            self.count_wrong(peer)?;
         }
+        known.map(Some).ok_or_else(|| self.nobody(accounts))
     }
 
+    /// One more that is wrong, or may be.
+    fn count_wrong(&self, peer: &Peer) -> Result<(), Box<Response>> {
+        let taken = self.wrong.take(peer.address, self.clock.uptime());
+        taken.map_err(|after| later(after, "too many wrong credentials from your address"))
+    }
+
+    fn nobody(&self, accounts: &Accounts) -> Box<Response> {
+        self.unknown(accounts, "nobody is known by these credentials")
+    }
+
+    /// Whose a password is. Whoever hangs up ends this anywhere that it waits: so a password counts as wrong until it has
+    /// been found right, and a comparison that has begun keeps its places until it ends.
     async fn by_password(
         &self,
         accounts: &Arc<Accounts>,
@@ -189,19 +199,21 @@ impl Door {
         if remembered().contains(&shown) {
             return Ok(known);
         }
-        if let Err(after) = self.wrong.look(peer.address, self.clock.uptime()) {
-            return Err(later(after, "too many wrong credentials from your address"));
-        }
         let busy = || later(Duration::from_secs(1), "too many logins at once");
-        let _queued = self.waiting.try_acquire().map_err(|_| busy())?;
-        let _turn = self.comparing.acquire().await.map_err(|_| busy())?;
+        let queued = Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| busy())?;
+        self.count_wrong(peer)?;
+        let turn = Arc::clone(&self.comparing).acquire_owned().await.map_err(|_| busy())?;
         if password.expose().len() > LONGEST_PASSWORD {
             return Ok(None);
         }
-        let fits = tokio::task::spawn_blocking(move || bcrypt::verify(password.expose(), hash.expose()));
+        let fits = tokio::task::spawn_blocking(move || {
+            let _until_it_ends = (queued, turn);
+            bcrypt::verify(password.expose(), hash.expose())
+        });
         let fits = matches!(fits.await, Ok(Ok(true)));
         let known = known.filter(|_| fits);
         if known.is_some() {
+            self.wrong.give_back(peer.address);
             let mut remembered = remembered();
             if remembered.len() >= REMEMBERED {
                 remembered.pop_first();
@@ -283,6 +295,7 @@ fn is_cross_origin(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::http::User;
 
     #[test]
     fn pages_of_other_origins_are_told_by_their_headers() {
@@ -307,5 +320,55 @@ mod tests {
             assert_eq!(is_cross_origin(&headers(&[host, pair])), foreign, "{pair:?}");
         }
         assert!(!is_cross_origin(&headers(&[host])), "curl says nothing");
+    }
+
+    const PEER: Peer = Peer { address: IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)), certificate: None };
+
+    /// A door that knows ada by this hash.
+    fn door(hash: &str) -> Door {
+        let user = User {
+            password_hash: Some(Secret::from(hash.to_owned())),
+            certificate: None,
+            rights: Right::Read,
+        };
+        let users = std::collections::BTreeMap::from([("ada".to_owned(), user)]);
+        let from = Credentials { users, ..Credentials::default() };
+        Door::new(from, true, 1_000, Clock::start()).unwrap()
+    }
+
+    async fn status(door: &Door, password: &str) -> StatusCode {
+        let mut headers = HeaderMap::new();
+        let shown = format!("Basic {}", BASE64_STANDARD.encode(format!("ada:{password}")));
+        headers.insert(header::AUTHORIZATION, shown.parse().unwrap());
+        door.enter(&PEER, &headers, false).await.map_or_else(|response| response.status(), |_| StatusCode::OK)
+    }
+
+    #[tokio::test]
+    async fn wrong_passwords_are_bounded_and_right_ones_take_nothing() {
+        let door = door(&bcrypt::hash("difference", 4).unwrap());
+        for _login in 0..30 {
+            assert_eq!(status(&door, "difference").await, StatusCode::OK);
+            door.reload().unwrap();
+        }
+        for _guess in 0..10 {
+            assert_eq!(status(&door, "engine").await, StatusCode::UNAUTHORIZED);
+        }
+        assert_eq!(status(&door, "engine").await, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(status(&door, "difference").await, StatusCode::TOO_MANY_REQUESTS);
+    }
+
+    /// Who hangs up before the answer has guessed all the same, and a core is at work for them all the same.
+    #[tokio::test]
+    async fn who_hangs_up_has_guessed_and_keeps_the_turn_until_the_comparison_ends() {
+        // Takes long enough that it has not ended before the next line looks.
+        let door = door("$2b$12$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy");
+        for _guess in 0..10 {
+            let begun = status(&door, "engine");
+            tokio::pin!(begun);
+            assert!(futures_util::poll!(begun).is_pending());
+        }
+        assert_eq!(door.comparing.available_permits(), 0, "one comparison goes on");
+        assert_eq!(door.waiting.available_permits(), WAITING - 1, "those that waited are gone");
+        assert_eq!(status(&door, "engine").await, StatusCode::TOO_MANY_REQUESTS);
     }
 }

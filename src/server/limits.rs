@@ -23,17 +23,16 @@ impl Limit {
         Self { burst, per_second, left: Mutex::default() }
     }
 
+    /// Gives back one that was taken.
+    pub(super) fn give_back(&self, from: IpAddr) {
+        let mut all = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((left, _)) = all.get_mut(&network(from)) {
+            *left = (*left + 1.0).min(self.burst);
+        }
+    }
+
     /// Takes one, or says after how long there is one again.
     pub(super) fn take(&self, from: IpAddr, now: Duration) -> Result<(), Duration> {
-        self.ask(from, now, 1.0)
-    }
-
-    /// Whether there is one; takes none.
-    pub(super) fn look(&self, from: IpAddr, now: Duration) -> Result<(), Duration> {
-        self.ask(from, now, 0.0)
-    }
-
-    fn ask(&self, from: IpAddr, now: Duration, cost: f64) -> Result<(), Duration> {
         if self.burst == 0.0 {
             return Ok(());
         }
@@ -44,15 +43,13 @@ impl Limit {
         if left < 1.0 {
             return Err(Duration::from_secs_f64((1.0 - left) / self.per_second));
         }
-        if cost > 0.0 {
-            if all.len() >= ADDRESSES && !all.contains_key(&from) {
-                let fullest = all.iter().max_by(|a, b| filled(*a.1).total_cmp(&filled(*b.1)));
-                if let Some(fullest) = fullest.map(|(address, _)| *address) {
-                    all.remove(&fullest);
-                }
+        if all.len() >= ADDRESSES && !all.contains_key(&from) {
+            let fullest = all.iter().max_by(|a, b| filled(*a.1).total_cmp(&filled(*b.1)));
+            if let Some(fullest) = fullest.map(|(address, _)| *address) {
+                all.remove(&fullest);
             }
-            all.insert(from, (left - cost, now));
         }
+        all.insert(from, (left - 1.0, now));
         Ok(())
     }
 }
@@ -79,13 +76,26 @@ mod tests {
         let (one, other) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
         assert!(limit.take(one, at(0)).is_ok() && limit.take(one, at(0)).is_ok());
         assert_eq!(limit.take(one, at(0)), Err(at(2)));
-        assert_eq!(limit.look(one, at(1)), Err(at(1)));
+        assert_eq!(limit.take(one, at(1)), Err(at(1)));
         assert!(limit.take(other, at(0)).is_ok());
-        assert!(limit.look(one, at(2)).is_ok() && limit.take(one, at(2)).is_ok());
+        assert!(limit.take(one, at(2)).is_ok());
         assert_eq!(limit.take(one, at(2)), Err(at(2)));
         // Never more than the burst.
         assert!(limit.take(one, at(900)).is_ok() && limit.take(one, at(900)).is_ok());
         assert!(limit.take(one, at(900)).is_err());
+    }
+
+    #[test]
+    fn what_is_given_back_is_there_again_and_never_more_than_the_burst() {
+        let limit = Limit::new(2.0, 0.5);
+        let one = "10.0.0.1".parse().unwrap();
+        for _login in 0..10 {
+            limit.take(one, at(0)).unwrap();
+            limit.give_back(one);
+        }
+        limit.give_back(one);
+        assert!(limit.take(one, at(0)).is_ok() && limit.take(one, at(0)).is_ok());
+        assert!(limit.take(one, at(0)).is_err());
     }
 
     #[test]
@@ -109,7 +119,7 @@ mod tests {
             limit.take(IpAddr::V4(n.into()), at(0)).unwrap();
         }
         assert_eq!(limit.left.lock().unwrap().len(), ADDRESSES);
-        assert!(limit.look(thirsty, at(1)).is_err());
+        assert!(limit.take(thirsty, at(1)).is_err());
     }
 
     #[test]

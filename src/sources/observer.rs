@@ -147,13 +147,18 @@ impl Observer {
         self.rules.adopt(&read.deployments);
     }
 
+    /// The way into a connector's deployment.
+    pub(super) fn access(&self, id: &ConnectorId, listed: &Listed) -> Observed<Access> {
+        self.rules.access(id, &uri_of(listed))
+    }
+
     /// The way into the deployment of every connector that is listed.
     fn accesses(&self) -> BTreeMap<ConnectorId, Observed<Access>> {
         let listed = self.connects.iter().flat_map(|c| c.listed().iter().map(move |l| (c.name(), l)));
         listed
             .map(|(cluster, listed)| {
                 let id = ConnectorId::new(cluster, &listed.name);
-                let access = self.rules.access(&id, &uri_of(listed));
+                let access = self.access(&id, listed);
                 (id, access)
             })
             .collect()
@@ -257,7 +262,7 @@ impl Observer {
         let stored = reading.map_or(0, |reading| reading.entries.len());
         let live = self.live_entry(&id, connect, listed, now);
         let text = live.as_ref().ok().and_then(|(entry, _)| entry.text.as_deref());
-        let subject = || Some(Subject::new(text?, &listed.config));
+        let subject = || Some(Subject::new(text?, &listed.config, access.as_ref().ok()));
         let probe = self.prober.as_ref().and_then(|prober| prober.answer(&id, subject, now));
         ConnectorFacts {
             id,

@@ -1,6 +1,7 @@
 //! The lane in which servers are asked whether stored tokens resume: beside the passes, which never wait for it. What was
 //! answered counts from the next pass on.
 
+use super::access::Access;
 use super::mongodb::{Asked, Question};
 use super::{Meter, summary};
 use crate::clock::Clock;
@@ -33,11 +34,12 @@ pub(super) struct Job {
     pub(super) margin_seconds: Option<u32>,
 }
 
-/// What was asked about: an answer counts for this stored text with this configuration only.
+/// What was asked about, and where: an answer counts for this stored text with this configuration only, and for the servers to
+/// which this connection string leads. A deployment of the same name may be another one after a reload.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Subject {
     stored: String,
-    config: u64,
+    asked_with: u64,
 }
 
 /// The text holds a document's key.
@@ -48,10 +50,11 @@ impl std::fmt::Debug for Subject {
 }
 
 impl Subject {
-    pub(super) fn new(stored: &str, config: &BTreeMap<String, String>) -> Self {
+    pub(super) fn new(stored: &str, config: &BTreeMap<String, String>, access: Option<&Access>) -> Self {
         let mut hasher = DefaultHasher::new();
         config.hash(&mut hasher);
-        Self { stored: stored.to_owned(), config: hasher.finish() }
+        access.map(|access| access.uri.expose()).hash(&mut hasher);
+        Self { stored: stored.to_owned(), asked_with: hasher.finish() }
     }
 }
 
@@ -239,7 +242,13 @@ mod tests {
     use super::*;
 
     fn subject(stored: &str, namespace: &str) -> Subject {
-        Subject::new(stored, &BTreeMap::from([("collection".to_owned(), namespace.to_owned())]))
+        subject_at(stored, namespace, "mongodb://a/")
+    }
+
+    fn subject_at(stored: &str, namespace: &str, uri: &str) -> Subject {
+        let access = Access::of_a_stranger(uri.to_owned().into(), None);
+        let config = BTreeMap::from([("collection".to_owned(), namespace.to_owned())]);
+        Subject::new(stored, &config, Some(&access))
     }
 
     fn answered(answer: ProbeAnswer, at: u64) -> Answered {
@@ -262,6 +271,10 @@ mod tests {
         assert!(!due(&prober, same(), Ask::ToConfirm, 100_000), "what is gone does not come back");
         assert!(due(&prober, subject("newer", "c"), Ask::ToConfirm, 101), "another token");
         assert!(due(&prober, subject("token", "d"), Ask::ToConfirm, 101), "another configuration");
+        assert!(
+            due(&prober, subject_at("token", "c", "mongodb://b/"), Ask::ToConfirm, 101),
+            "another server"
+        );
         assert!(!due(&prober, same(), Ask::ToKnow, 159) && due(&prober, same(), Ask::ToKnow, 160));
 
         prober.answers.insert(id.clone(), answered(ProbeAnswer::Inconclusive, 100));
@@ -278,5 +291,6 @@ mod tests {
         let at = |subject| prober.answer(&id, || Some(subject), Duration::from_secs(130));
         assert_eq!(at(subject("token", "c")).map(|probe| probe.age), Some(Duration::from_secs(30)));
         assert_eq!((at(subject("newer", "c")), at(subject("token", "d"))), (None, None));
+        assert_eq!(at(subject_at("token", "c", "mongodb://b/")), None, "the name leads elsewhere now");
     }
 }

@@ -49,7 +49,8 @@ impl Observer {
             .filter_map(|(report, ask)| {
                 let (id, listed) = (&report.id, *listing.get(&name_of(&report.id))?);
                 let (entry, _) = self.live_entry(id, listed.0, listed.1, now).ok()?;
-                let subject = Subject::new(entry.text.as_deref()?, &listed.1.config);
+                let access = self.access(id, listed.1).ok();
+                let subject = Subject::new(entry.text.as_deref()?, &listed.1.config, access.as_ref());
                 let due = prober.is_due(id, &subject, ask, now);
                 let margin_seconds = wants_a_margin(report).then(|| limit(thresholds, id));
                 due.then(|| self.job(id, listed, now).ok()).flatten().map(|job| Job { margin_seconds, ..job })
@@ -97,7 +98,7 @@ impl Observer {
         let deployment = facts.deployment.clone().map_err(NotAsked::Unknown)?;
         let selection = facts.selection.as_ref().map_err(|why| NotAsked::Unknown(*why))?;
         let members = self.deployments.selected(&deployment, selection);
-        let subject = Subject::new(&stored, &listed.config);
+        let subject = Subject::new(&stored, &listed.config, self.access(id, listed).ok().as_ref());
         Ok(Job { id: id.clone(), subject, deployment, question, members, margin_seconds: None })
     }
 

@@ -104,11 +104,14 @@ impl ConnectReader {
         &self.listed
     }
 
-    /// Whether one made of these would read just the same.
+    /// Whether one made of these would read just the same. What stood in the files of its credentials is left out: they are
+    /// read again before every pass, and the clients take them over. Credentials that stand in the configuration itself are
+    /// in `security`, which is compared.
     pub(in crate::sources) fn is_of(&self, cluster: &ConnectCluster, poll: &Poll) -> bool {
         let (mine, my_poll) = &self.made_of;
         let pace = |poll: &Poll| (poll.offsets_at_once, poll.sizes_every);
-        mine == cluster && pace(my_poll) == pace(poll)
+        let mine = ConnectCluster { credentials: cluster.credentials.clone(), ..mine.clone() };
+        mine == *cluster && pace(my_poll) == pace(poll)
     }
 
     /// Takes a connector for listed, of which an earlier process has written down how it was configured: its worker may be down,
@@ -217,5 +220,33 @@ impl ConnectReader {
     /// Meters of everything that is read of this Connect cluster.
     pub fn meters(&self) -> impl Iterator<Item = &Meter> {
         std::iter::once(&self.listing_meter).chain(self.offsets.meters()).chain(&self.status_meter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Sources, load};
+
+    #[test]
+    fn a_rotated_secret_makes_no_other_reader_and_another_address_or_user_does() {
+        let _first = rustls::crypto::ring::default_provider().install_default().is_ok();
+        let folder = tempfile::tempdir().unwrap();
+        let (config, secret) = (folder.path().join("config.toml"), folder.path().join("password"));
+        let configured = |password: &str, url: &str, user: &str| {
+            std::fs::write(&secret, password).unwrap();
+            let file = secret.display();
+            let toml = format!("[connect.c]\nurl='{url}'\nusername='{user}'\npassword_file='{file}'");
+            std::fs::write(&config, toml).unwrap();
+            let sources = Sources { files: vec![config.clone()], ..Sources::default() };
+            let config = load(&sources).unwrap().1;
+            (config.connect[0].clone(), config.poll)
+        };
+        let (cluster, poll) = configured("before", "http://h", "ada");
+        let reader = ConnectReader::new(&cluster, &poll).unwrap();
+        let is_of = |(cluster, poll): (ConnectCluster, Poll)| reader.is_of(&cluster, &poll);
+        assert!(is_of(configured("after", "http://h", "ada")));
+        assert!(!is_of(configured("after", "http://other", "ada")));
+        assert!(!is_of(configured("after", "http://h", "eve")));
     }
 }

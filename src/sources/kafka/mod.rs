@@ -10,3 +10,5 @@ mod words;
 pub use status::{StatusTopic, TaskStarts};
 pub(crate) use stored::{Kept, StoredKeys, parse_key};
 pub(crate) use tail::{Behind, Held, Tail};
+#[cfg(test)]
+pub(crate) use tail::{Fold, Record};

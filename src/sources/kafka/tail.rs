@@ -63,9 +63,19 @@ pub(super) struct Shared<F> {
     unwanted: AtomicBool,
 }
 
+/// Readings that were begun, of all topics: none has the number of another.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+
+/// A number for a reading that begins.
+fn new_reading() -> u64 {
+    BEGUN.fetch_add(1, Ordering::Relaxed)
+}
+
 #[derive(Debug)]
 struct State<F> {
     fold: F,
+    /// The reading that the fold is of: a topic that was made anew has other records at the same places.
+    reading: u64,
     /// Why the fold does not count, if it does not.
     behind: Option<Behind>,
     /// The last question that was answered, and how.
@@ -77,13 +87,7 @@ impl<F: Fold> Tail<F> {
     /// [`Tail::read`] and [`Tail::catch_up`].
     pub(crate) fn follow(topic: &KafkaTopic, setting: &'static str) -> Self {
         let nothing = Behind::Replaying { topic: topic.topic.clone(), percent: 0 };
-        let state = State { fold: F::default(), behind: Some(nothing.clone()), answer: (0, Err(nothing)) };
-        let shared = Arc::new(Shared {
-            state: Mutex::new(state),
-            asked: AtomicU64::new(0),
-            answered: Notify::new(),
-            unwanted: AtomicBool::new(false),
-        });
+        let shared = Arc::new(Shared::new(nothing));
         let (thread, topic) = (Arc::clone(&shared), topic.clone());
         let spawned = std::thread::Builder::new()
             .name("kafka-tail".to_owned())
@@ -94,9 +98,13 @@ impl<F: Fold> Tail<F> {
         Self { shared }
     }
 
-    /// What has been folded, whether or not it counts: for whoever has just caught up.
-    pub(crate) fn look<T>(&self, look: impl FnOnce(&F) -> T) -> T {
-        look(&self.shared.lock().fold)
+    /// What has been folded, and the number of the reading that it is of: for whoever has just caught up. It asks nothing.
+    ///
+    /// # Errors
+    /// Where reading has begun anew since, or cannot go on: then the fold may hold a half of what is stored.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&F, u64) -> T) -> Result<T, Behind> {
+        let state = self.shared.lock();
+        state.behind.clone().map_or_else(|| Ok(look(&state.fold, state.reading)), Err)
     }
 
     /// What has been folded so far. It waits for nothing, and makes the thread look at the topic again.
@@ -172,6 +180,17 @@ impl<F> Shared<F> {
 }
 
 impl<F: Fold> Shared<F> {
+    fn new(behind: Behind) -> Self {
+        let answer = (0, Err(behind.clone()));
+        let state = State { fold: F::default(), reading: new_reading(), behind: Some(behind), answer };
+        Self {
+            state: Mutex::new(state),
+            asked: AtomicU64::new(0),
+            answered: Notify::new(),
+            unwanted: AtomicBool::new(false),
+        }
+    }
+
     /// What is folded is what is stored, as far as it has been read; or the brokers are away for the moment.
     pub(super) fn set_trouble(&self, trouble: Option<String>) {
         self.lock().behind = trouble.map(Behind::Failed);
@@ -181,6 +200,7 @@ impl<F: Fold> Shared<F> {
     pub(super) fn fail(&self, error: String) {
         let mut state = self.lock();
         state.fold = F::default();
+        state.reading = new_reading();
         state.behind = Some(Behind::Failed(error.clone()));
         drop(state);
         self.answer(self.asked(), Err(Behind::Failed(error)));
@@ -208,5 +228,67 @@ impl<F: Fold> Shared<F> {
     /// Lets many records be folded under one lock.
     pub(super) fn fold(&self, fold: impl FnOnce(&mut F)) {
         fold(&mut self.lock().fold);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl<F: Fold> Tail<F> {
+        /// One that no thread feeds, read to its end.
+        pub(crate) fn of(fold: F) -> Self {
+            let shared = Shared::new(Behind::Failed(String::new()));
+            shared.lock().fold = fold;
+            shared.set_live();
+            Self { shared: Arc::new(shared) }
+        }
+
+        /// Reading begins anew.
+        pub(crate) fn fail(&self) {
+            self.shared.fail("anew".to_owned());
+        }
+    }
+
+    #[derive(Debug, Default)]
+    struct Count(usize);
+
+    impl Fold for Count {
+        fn record(&mut self, _record: &Record<'_>) {
+            self.0 += 1;
+        }
+    }
+
+    #[test]
+    fn a_fold_that_is_begun_anew_is_not_looked_at_and_is_another_reading_afterwards() {
+        let replaying = Behind::Replaying { topic: "t".to_owned(), percent: 0 };
+        let tail = Tail { shared: Arc::new(Shared::<Count>::new(replaying.clone())) };
+        let look = || tail.look(|count, reading| (count.0, reading));
+        let take = || {
+            tail.shared.fold(|count| {
+                count.record(&Record { place: (0, 7), key: b"k", value: None, at: None });
+            });
+        };
+        take();
+        assert_eq!(look(), Err(replaying), "half of it");
+        tail.shared.set_live();
+        let (count, first) = look().unwrap();
+        assert_eq!(count, 1);
+
+        tail.shared.fail("it was made anew".to_owned());
+        let failed = Behind::Failed("it was made anew".to_owned());
+        assert_eq!(look(), Err(failed));
+        take();
+        assert!(look().is_err(), "half of it again");
+        tail.shared.set_live();
+        let (count, second) = look().unwrap();
+        assert_eq!(count, 1);
+        assert_ne!(first, second, "the same place, yet another record");
+    }
+
+    #[test]
+    fn no_two_topics_are_one_reading() {
+        let reading = || Shared::<Count>::new(Behind::Failed(String::new())).lock().reading;
+        assert_ne!(reading(), reading());
     }
 }

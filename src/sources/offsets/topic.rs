@@ -20,8 +20,9 @@ const OWN_TOPICS: usize = 32;
 /// Where a connector's offsets are kept besides the workers' topic: by brokers and name.
 type Place = (String, String);
 
-/// Records that a reading was made from: as long as they are the same, so is the reading.
-type Marks = Vec<(usize, i32, i64)>;
+/// Records that a reading was made from, by the reading of their topic and their place: as long as they are the same, so
+/// is the reading.
+type Marks = Vec<(u64, (i32, i64))>;
 
 /// Follows the topics of one Connect cluster.
 #[derive(Debug)]
@@ -82,7 +83,7 @@ impl TopicOffsets {
         }
         for (listed, place) in wanted.iter().zip(places) {
             let layers = place.and_then(|place| self.layers(&worker, &own, place.as_ref()));
-            match layers.map(|layers| stored(&layers, &listed.name)) {
+            match layers.and_then(|layers| stored(&layers, &listed.name)) {
                 Ok(Some(stored)) => self.take(&listed.name, &stored, begun),
                 // What it had ages.
                 Ok(None) => {}
@@ -103,8 +104,7 @@ impl TopicOffsets {
     ) -> Result<Vec<Layer<'a>>, Why> {
         let layer = |tail, caught: &'a Caught| match caught {
             Ok(held) => Ok(Layer { tail, held }),
-            Err(Behind::Replaying { .. }) => Err(Why::NotReadYet),
-            Err(Behind::Failed(_)) => Err(Why::OffsetsUnreadable),
+            Err(behind) => Err(why(behind)),
         };
         let upper = place.map(|place| {
             let (tail, caught) = self.own.get(place).zip(own.get(place)).ok_or(Why::NotReadYet)?;
@@ -165,13 +165,21 @@ impl TopicOffsets {
     }
 
     fn take(&mut self, name: &str, stored: &[Stored], at: Duration) {
-        let marks: Marks = stored.iter().map(|s| (s.layer, s.place.0, s.place.1)).collect();
+        let marks: Marks = stored.iter().map(Stored::mark).collect();
         if self.marks.get(name) == Some(&marks) && self.readings.renew(name, at) {
             return;
         }
         let entries = stored.iter().filter_map(Stored::entry).collect();
         self.readings.insert(name, Reading { at, from: OffsetsFrom::Topic, entries });
         self.marks.insert(name.to_owned(), marks);
+    }
+}
+
+/// Why a connector's position is not known while a topic that may hold it is behind.
+fn why(behind: &Behind) -> Why {
+    match behind {
+        Behind::Replaying { .. } => Why::NotReadYet,
+        Behind::Failed(_) => Why::OffsetsUnreadable,
     }
 }
 
@@ -193,7 +201,8 @@ struct Layer<'a> {
 
 /// One key with its value, copied out of what is followed.
 struct Stored {
-    layer: usize,
+    /// Number of the reading of its topic.
+    reading: u64,
     place: (i32, i64),
     at: Option<i64>,
     key: Arc<[u8]>,
@@ -201,13 +210,14 @@ struct Stored {
 }
 
 /// What is stored for a connector, upper layers first: a key that is in two counts as the upper has it
-/// (`ConnectorOffsetBackingStore` in Kafka's source). `None` where a transaction may hide something newer.
-fn stored(layers: &[Layer<'_>], connector: &str) -> Option<Vec<Stored>> {
+/// (`ConnectorOffsetBackingStore` in Kafka's source). `None` where a transaction may hide something newer; `Err` where a
+/// topic that had been read to its end has begun anew while the others were waited for.
+fn stored(layers: &[Layer<'_>], connector: &str) -> Result<Option<Vec<Stored>>, Why> {
     let mut found: Vec<Stored> = Vec::new();
-    for (layer, Layer { tail, held }) in layers.iter().enumerate() {
-        let here = tail.look(|stored| {
+    for Layer { tail, held } in layers {
+        let here = tail.look(|stored, reading| {
             let copy = |(key, kept): (&Arc<[u8]>, &Kept)| Stored {
-                layer,
+                reading,
                 place: kept.place,
                 at: kept.at,
                 key: Arc::clone(key),
@@ -215,9 +225,10 @@ fn stored(layers: &[Layer<'_>], connector: &str) -> Option<Vec<Stored>> {
             };
             stored.of(connector).into_iter().map(copy).collect::<Vec<_>>()
         });
+        let here = here.map_err(|behind| why(&behind))?;
         // Without any key, the first of one may be hidden anywhere.
         if !held.is_empty() && (here.is_empty() || here.iter().any(|stored| held.contains(&stored.place.0))) {
-            return None;
+            return Ok(None);
         }
         let above = found.len();
         for stored in here {
@@ -226,10 +237,14 @@ fn stored(layers: &[Layer<'_>], connector: &str) -> Option<Vec<Stored>> {
             }
         }
     }
-    Some(found)
+    Ok(Some(found))
 }
 
 impl Stored {
+    fn mark(&self) -> (u64, (i32, i64)) {
+        (self.reading, self.place)
+    }
+
     fn entry(&self) -> Option<StoredEntry> {
         let bytes = StoredBytes {
             key: Arc::clone(&self.key),
@@ -237,5 +252,48 @@ impl Stored {
             partition: Some(self.place.0),
         };
         bytes_entry(bytes, self.at.map(|millis| millis.div_euclid(1000)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sources::kafka::{Fold, Record};
+
+    const KEY: &[u8] = br#"["orders",{"ns":"mongodb://h/db.c"}]"#;
+
+    fn tail(value: &[u8]) -> Tail<StoredKeys> {
+        let mut keys = StoredKeys::default();
+        keys.record(&Record { place: (0, 7), key: KEY, value: Some(value), at: Some(1) });
+        Tail::of(keys)
+    }
+
+    #[test]
+    fn a_topic_that_began_anew_while_others_were_waited_for_tells_nothing() {
+        let (upper, worker, held) = (tail(b"upper"), tail(b"worker"), Held::new());
+        let layers = [Layer { tail: &upper, held: &held }, Layer { tail: &worker, held: &held }];
+        let found = stored(&layers, "orders").unwrap().unwrap();
+        assert_eq!(found.iter().map(|stored| &*stored.value).collect::<Vec<_>>(), [b"upper"]);
+        // Half of the upper one is none of it: the worker's, which is older, must not count in its place.
+        upper.fail();
+        assert_eq!(stored(&layers, "orders").err(), Some(Why::OffsetsUnreadable));
+        assert_eq!(stored(&layers[1..], "orders").unwrap().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn the_same_place_of_another_topic_is_another_reading() {
+        let held = Held::new();
+        let marks = |tail: &Tail<StoredKeys>| {
+            stored(&[Layer { tail, held: &held }], "orders")
+                .unwrap()
+                .unwrap()
+                .iter()
+                .map(Stored::mark)
+                .collect()
+        };
+        let (one, other) = (tail(b"a"), tail(b"b"));
+        let (first, again, second): (Marks, Marks, Marks) = (marks(&one), marks(&one), marks(&other));
+        assert_eq!(first, again);
+        assert_ne!(first, second);
     }
 }

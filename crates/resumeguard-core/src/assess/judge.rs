@@ -261,8 +261,6 @@ fn binding<'a>(connector: &ConnectorFacts, facts: &'a Facts, oplogs: &'a Oplogs)
     let hidden = *selection == Selection::Hidden;
     let smallest = firsts().map(|(_, first)| first.time).min().unwrap_or(first.time);
     let after_a_change = candidates.later.iter().filter_map(|member| Some(member.first.ok()?.time)).max();
-    // Nobody is ahead of a primary that was read after the position.
-    let by_primary = members.iter().any(|member| member.role == Role::Primary && member.last.is_ok());
     let newest_read = members.iter().filter_map(|member| member.last.ok()).max();
     Ok(Binding {
         member,
@@ -270,7 +268,11 @@ fn binding<'a>(connector: &ConnectorFacts, facts: &'a Facts, oplogs: &'a Oplogs)
         first,
         lost_before: if hidden { smallest } else { first.time },
         doubtful_before: after_a_change.map_or(first.time, |time| time.max(first.time)),
-        last: if by_primary { newest_read.ok_or(Why::MemberUnreadable) } else { newest(members) },
+        last: if every_primary_was_read(members) {
+            newest_read.ok_or(Why::MemberUnreadable)
+        } else {
+            newest(members)
+        },
         newest_read,
         complete,
         hidden,
@@ -282,6 +284,16 @@ fn binding<'a>(connector: &ConnectorFacts, facts: &'a Facts, oplogs: &'a Oplogs)
 /// that the order of reading decides nothing.
 fn least_held<'a>((member, first): &(&'a MemberFacts, FirstEntry)) -> impl Ord + use<'a> {
     (first.time, Reverse(member.window_seconds()), member.host.as_str())
+}
+
+/// Nobody of a replica set is ahead of its primary that was read after the position. One shard's primary says nothing of
+/// another shard, which may have written last.
+fn every_primary_was_read(members: &[MemberFacts]) -> bool {
+    let is_read = |shard: &Option<String>| {
+        let mut of_it = members.iter().filter(|member| member.shard == *shard);
+        of_it.any(|member| member.role == Role::Primary && member.last.is_ok())
+    };
+    members.iter().all(|member| is_read(&member.shard))
 }
 
 /// The newest entry of the deployment; a member that cannot be read may hold a newer one.

@@ -283,6 +283,29 @@ fn a_primary_that_was_read_knows_what_is_in_the_future() {
     assert_eq!((second.verdict, second.on_restart), (Verdict::Critical, OnRestart::Stalls));
 }
 
+/// The newest entry may be of the shard whose newest could not be read.
+#[test]
+fn one_shards_primary_does_not_know_what_is_in_the_future_of_another() {
+    let of = |shard: &str, member: MemberFacts| MemberFacts { shard: Some(shard.into()), ..member };
+    let mut members = vec![
+        of("s0", member("a:1", Role::Primary, FIRST)),
+        of("s1", member("b:1", Role::Primary, FIRST - 10)),
+        of("s1", member("c:1", Role::Secondary, FIRST - 10)),
+    ];
+    let ahead = |members: &[MemberFacts]| {
+        let ahead = facts(connector(token(LAST + 500, 0)), members.to_vec());
+        let (_, memory) = pass(&Memory::default(), &ahead, 0);
+        pass(&memory, &ahead, 15).0
+    };
+    assert_eq!(ahead(&members).verdict, Verdict::Critical, "both primaries were read");
+    members[2].last = Err(Why::MemberUnreadable);
+    assert_eq!(ahead(&members).verdict, Verdict::Critical, "a secondary is ahead of nobody");
+    members[1].last = Err(Why::MemberUnreadable);
+    let unread = ahead(&members);
+    assert_eq!(unread.verdict, Verdict::Unknown(Why::MemberUnreadable));
+    assert_eq!(rules(&unread), [""; 0]);
+}
+
 #[test]
 fn a_position_between_a_lagging_members_last_entry_and_the_newest_is_inside() {
     let mut members = vec![member("a:1", Role::Primary, FIRST), member("b:1", Role::Secondary, FIRST)];
