@@ -164,7 +164,10 @@ impl Scene<'_> {
         let task = &seen["tasks"][0];
         let class = if code.is_some() { "history_lost" } else { "other" };
         let expected = json!({ "id": 0, "state": "FAILED", "code": code, "class": class });
-        if *task != expected {
+        // Its trace is not for everybody.
+        let told =
+            json!({ "id": task["id"], "state": task["state"], "code": task["code"], "class": task["class"] });
+        if told != expected {
             let status = self.connect()?.status(NAME).await?.context("no status")?;
             bail!("the task is {task}, not {expected}: {status}");
         }
