@@ -324,6 +324,8 @@ fn consumer(topic: &KafkaTopic, listener: &Listener) -> Result<BaseConsumer<List
         ("queued.max.messages.kbytes", "16384"),
         ("fetch.max.bytes", "8388608"),
         ("fetch.wait.max.ms", "100"),
+        // Whenever as much has been read ahead, the library pauses for this long: a second, if nothing is said.
+        ("fetch.queue.backoff.ms", "5"),
     ];
     for (property, value) in defaults {
         if client.get(property).is_none() {
