@@ -8,7 +8,7 @@ use crate::sources::mongodb::Asked;
 use crate::sources::{NotAsked, Observer};
 use resumeguard_core::assess::{Memory, assess};
 use resumeguard_core::domain::{
-    ConnectorFacts, ConnectorId, ConnectorReport, Facts, OnRestart, ProbeAnswer, StoredOffset, TokenKind, Why,
+    ConnectorFacts, ConnectorId, ConnectorReport, Facts, OnRestart, ProbeAnswer, TokenKind, Why,
 };
 use serde::Serialize;
 use std::time::Duration;
@@ -162,16 +162,7 @@ fn nobody(id: &ConnectorId, facts: &Facts) -> Failure {
 
 impl Report {
     fn new(seen: &ConnectorFacts, judged: &ConnectorReport, asked: Asked, answer: ProbeAnswer) -> Self {
-        let position = match &seen.offset {
-            Ok(StoredOffset::Token(position)) => Some(position),
-            Ok(
-                StoredOffset::Copying
-                | StoredOffset::Malformed { .. }
-                | StoredOffset::DocumentDb(_)
-                | StoredOffset::Opaque,
-            )
-            | Err(_) => None,
-        };
+        let position = seen.position();
         let mark = position.is_some_and(|position| position.kind == TokenKind::HighWaterMark);
         let ends = position.is_some_and(|position| seen.settings.ends_at(position.ends));
         let (proves, does_not_prove) = if ends && answer == ProbeAnswer::Resumes {

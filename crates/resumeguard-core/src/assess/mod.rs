@@ -39,7 +39,7 @@ pub use thresholds::{Levels, Mute, Thresholds};
 
 use crate::domain::{
     ConnectorFacts, ConnectorReport, DeploymentFacts, Facts, MemberFacts, Now, OplogReport, Snapshot,
-    StoredOffset, Timestamp,
+    Timestamp,
 };
 use evidence::Streams;
 use findings::Case;
@@ -98,16 +98,7 @@ fn forecast_for(case: &Case<'_>) -> Option<Forecast> {
 
 fn report(case: &Case<'_>, forecast: Option<Forecast>) -> ConnectorReport {
     let Case { connector, judgement, .. } = case;
-    let position = match &connector.offset {
-        Ok(StoredOffset::Token(position)) => Some(position.clone()),
-        Ok(
-            StoredOffset::Copying
-            | StoredOffset::Malformed { .. }
-            | StoredOffset::DocumentDb(_)
-            | StoredOffset::Opaque,
-        )
-        | Err(_) => None,
-    };
+    let position = connector.position().cloned();
     let Judgement { verdict, basis, on_restart, headroom_seconds, headroom_ratio, lag_seconds, .. } =
         **judgement;
     let known = forecast.as_ref();
