@@ -214,7 +214,7 @@ pub fn main() -> ExitCode {
     match dispatch(&cli) {
         Ok(outcome) => outcome.code(),
         Err(failure) => {
-            eprintln!("resumeguard: {}", failure.line);
+            telemetry::complain(&failure.line);
             failure.outcome.code()
         }
     }
