@@ -41,3 +41,4 @@ mod streams;
 mod tokens;
 mod topologies;
 mod traffic;
+mod unit;
