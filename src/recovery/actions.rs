@@ -1,5 +1,5 @@
 //! The only place that changes anything outside: requests to Connect that write, commands to MongoDB that write, and, in `edit`,
-//! a standalone worker's file.
+//! a standalone worker's file, in `record` the offsets topic.
 
 use super::Hands;
 use super::away::Away;
@@ -68,6 +68,11 @@ impl Writer<'_> {
     /// `POST …/restart`: what has failed, and nothing else.
     pub(super) async fn restart_failed(&self) -> Sent {
         self.send(Method::POST, "restart", Some("includeTasks=true&onlyFailed=true"), None).await
+    }
+
+    /// `POST …/restart`: all of it.
+    pub(super) async fn restart(&self) -> Sent {
+        self.send(Method::POST, "restart", Some("includeTasks=true&onlyFailed=false"), None).await
     }
 
     /// `PATCH …/offsets` of one partition, as it was found; `None` removes what is stored there.
@@ -411,6 +416,7 @@ mod tests {
             selection: Err(unknown),
             members: Err(unknown),
             worker: None,
+            topic: None,
         };
         let is_frozen = || frozen.load(Ordering::SeqCst);
         let away = Away::of_nothing();

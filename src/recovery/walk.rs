@@ -165,7 +165,7 @@ impl<'a> Walk<'a> {
         // Of one that stands, nobody knows yet where it goes on.
         let configured = matches!(turn.step, Step::Configure { .. }) && runs;
         if let Outcome::Done { says, reached: None } = &outcome
-            && (matches!(turn.step, Step::Resume | Step::StartWorker) || configured)
+            && (matches!(turn.step, Step::Resume | Step::StartWorker | Step::Restart) || configured)
         {
             return Outcome::Done {
                 says: says.clone(),
@@ -412,6 +412,8 @@ fn shows(step: &Step) -> bool {
         | Step::Pause
         | Step::RestoreOffset { .. } => true,
         Step::Save
+        | Step::AwaitStill
+        | Step::Restart
         | Step::RestartTasks
         | Step::InsertMarker { .. }
         | Step::RemoveMarker { .. }

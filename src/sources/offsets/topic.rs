@@ -2,6 +2,7 @@
 //! (`offsets.storage.topic` of its configuration).
 
 use super::entry::bytes_entry;
+use super::records::OffsetsTopic;
 use super::{Reading, Readings};
 use crate::clock::Clock;
 use crate::config::{Kafka, KafkaTopic};
@@ -29,7 +30,7 @@ type Marks = Vec<(u64, (i32, i64))>;
 pub(super) struct TopicOffsets {
     kafka: Kafka,
     elsewhere: Vec<Kafka>,
-    worker: Tail<StoredKeys>,
+    worker: Arc<Tail<StoredKeys>>,
     own: BTreeMap<Place, Tail<StoredKeys>>,
     marks: HashMap<String, Marks>,
     pub(super) readings: Readings,
@@ -45,12 +46,17 @@ impl TopicOffsets {
         Self {
             kafka: topic.kafka.clone(),
             elsewhere: elsewhere.to_vec(),
-            worker: Tail::follow(topic, "offset.storage.topic"),
+            worker: Arc::new(Tail::follow(topic, "offset.storage.topic")),
             own: BTreeMap::new(),
             marks: HashMap::new(),
             readings: Readings::default(),
             meter: Meter::new("offsets_topic", cluster),
         }
+    }
+
+    /// The workers' topic, for whoever looks at single connectors between two passes.
+    pub(super) fn records(&self, topic: &KafkaTopic) -> OffsetsTopic {
+        OffsetsTopic::new(topic.clone(), Arc::clone(&self.worker))
     }
 
     pub(super) fn keep_only(&mut self, names: &HashSet<&str>) {

@@ -87,7 +87,7 @@ fn raw_offset(text: &str) -> RawOffset {
         panic!("an object")
     };
     let serde_json::Value::Object(offset) = serde_json::json!({ "_id": text }) else { panic!("an object") };
-    RawOffset { partition, offset: Some(offset) }
+    RawOffset { partition, offset: Some(offset), record: None }
 }
 
 #[allow(clippy::too_many_lines, reason = "a table")]

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 pub(super) fn offset(text: &str) -> RawOffset {
     let map = |key: &str, value: &str| Map::from_iter([(key.to_owned(), Value::from(value))]);
-    RawOffset { partition: map("ns", NS), offset: Some(map("_id", text)) }
+    RawOffset { partition: map("ns", NS), offset: Some(map("_id", text)), record: None }
 }
 
 pub(super) fn mark(t: u32) -> String {
