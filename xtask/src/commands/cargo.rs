@@ -101,6 +101,12 @@ pub(crate) async fn build_daemon_with(features: &[&str], step: &Step) -> Result<
     build(&arguments, "resumeguard", step).await
 }
 
+/// Builds the daemon as users get it; returns where its binary is.
+pub(crate) async fn build_release(step: &Step) -> Result<PathBuf> {
+    let arguments = ["--release", "--locked", "--package", "resumeguard", "--bin", "resumeguard"];
+    build(&arguments, "resumeguard", step).await
+}
+
 /// Builds an example of the decoder's crate as users would; returns where it is.
 pub(crate) async fn build_example(name: &str, step: &Step) -> Result<PathBuf> {
     let example = ["--release", "--package", DECODER, "--features", "json", "--example", name];
