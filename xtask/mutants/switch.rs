@@ -17,6 +17,15 @@ mod mutant_switch {
 
     static WAY: OnceLock<Way> = OnceLock::new();
 
+    /// Before `main`: tests count what is allocated, and to read the environment takes memory.
+    #[used]
+    #[unsafe(link_section = ".init_array")]
+    static AT_START: extern "C" fn() = at_start;
+
+    extern "C" fn at_start() {
+        WAY.get_or_init(way);
+    }
+
     /// Functions that were written down.
     static REACHED: [AtomicBool; MUTANTS + 1] = [const { AtomicBool::new(false) }; MUTANTS + 1];
 
@@ -41,7 +50,7 @@ mod mutant_switch {
         match WAY.get_or_init(way) {
             Way::On(mutant) if (first..=last).contains(mutant) => *mutant,
             Way::Off | Way::On(_) => 0,
-            // Takes no memory: tests count what is allocated.
+            // Takes no memory, for the same tests.
             Way::Recording(file) => {
                 if !REACHED[first as usize].swap(true, Ordering::Relaxed) {
                     (&*file).write_all(&first.to_le_bytes()).expect("what is reached can be written down");
