@@ -11,6 +11,7 @@ mod clock;
 mod connect;
 mod connector;
 mod debian;
+mod from_source;
 mod identity;
 mod kafka;
 mod machine;

@@ -8,6 +8,7 @@ mod compat;
 mod daemon;
 mod dashboards;
 mod demo;
+mod dist;
 mod forecast;
 mod fuzz;
 mod interrupt;
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     Forecast(forecast::Arguments),
     /// Writes Grafana's dashboards.
     Dashboards(dashboards::Arguments),
+    /// Writes the manual pages and the completions of shells that packages install.
+    DistFiles(dist::Arguments),
     /// Runs every test, those on the real stack included.
     Test(test::Arguments),
     /// Checks format, lints and docs, then runs every test.
@@ -71,6 +74,7 @@ impl Command {
             Self::KillMatrix(arguments) => Box::pin(guarded(kill_matrix::run(arguments))).await,
             Self::Forecast(arguments) => Box::pin(guarded(forecast::run(arguments))).await,
             Self::Dashboards(arguments) => dashboards::run(&arguments),
+            Self::DistFiles(arguments) => guarded(dist::run(arguments)).await,
             Self::Test(arguments) => Box::pin(guarded(test::run(arguments))).await,
             Self::Ci(arguments) => Box::pin(guarded(ci::run(arguments))).await,
             Self::BenchTokens(arguments) => guarded(bench_tokens::run(arguments)).await,

@@ -38,6 +38,8 @@ pub(super) async fn worker_dies(lane: &Lane) -> Result<String> {
     let order = salvage(&name);
     let (asked, held) = tokio::join!(scene.ask(&daemon, &order, 0), scene.relay.held(LONG));
     asked.and(held)?;
+    // Accepted is not done: its worker has to see it. Who dies before that is another matter.
+    own.connect.wait_until(&name, LONG, |status| status.connector.state == "STOPPED").await?;
     let watch = Stopwatch::start();
     stack.kill_worker(1)?;
     scene.relay.release();
