@@ -259,16 +259,19 @@ impl<'a> Guide<'a> {
                         self.note("group_seen", &self.which.group)?;
                     }
                     since = None;
-                    Some(line)
+                    Some(format!("STOP EVERY WORKER of {} now: {line}", self.which.connect_cluster))
                 }
                 Standing::Unknown(line) => {
                     since = None;
-                    Some(line)
+                    Some(format!(
+                        "whether a worker of {} lives is not known: {line}",
+                        self.which.connect_cluster
+                    ))
                 }
             };
             if let Some(line) = says.filter(|_| told.is_none_or(|told| now.saturating_sub(told) >= TELL)) {
                 told = Some(now);
-                say(&format!("STOP EVERY WORKER of {} now: {line}", self.which.connect_cluster))?;
+                say(&line)?;
             }
             if now.saturating_sub(begun) >= self.which.wait {
                 return Err(unreachable(

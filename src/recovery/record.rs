@@ -14,6 +14,8 @@ use std::time::Duration;
 const WRITES: Duration = Duration::from_secs(30);
 /// The same where they are only asked whether they would.
 const ASKED: Duration = Duration::from_secs(15);
+/// Files of secrets are small and near.
+const FILES: Duration = Duration::from_millis(500);
 
 impl Writer<'_> {
     /// Writes the value of this record, or a tombstone, under its key.
@@ -23,7 +25,7 @@ impl Writer<'_> {
         record: &TopicRecord,
         tombstone: bool,
     ) -> Sent {
-        let topic = topic.topic();
+        let topic = &fresh(topic).await;
         let producer = match producer(topic, WRITES) {
             Ok(producer) => producer,
             Err(error) => return Sent::Refused(words(topic, &error)),
@@ -48,7 +50,7 @@ impl Writer<'_> {
 /// # Errors
 /// Why it would not, one line.
 pub(super) async fn rehearse(topic: &OffsetsTopic) -> Result<(), String> {
-    let topic = topic.topic();
+    let topic = &fresh(topic).await;
     let producer = producer(topic, ASKED).map_err(|error| words(topic, &error))?;
     let asks =
         FutureRecord::<str, str>::to(&topic.topic).payload("resumeguard asks whether it may write here");
@@ -56,10 +58,18 @@ pub(super) async fn rehearse(topic: &OffsetsTopic) -> Result<(), String> {
         Err((error, _)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::InvalidRecord) => Ok(()),
         Err((error, _)) => Err(words(topic, &error)),
         Ok(_) => Err(format!(
-            "the topic `{}` is not compacted, which Kafka Connect needs: cleanup.policy=compact on it; nothing is changed",
+            "the topic `{}` is not compacted, which Kafka Connect needs: cleanup.policy=compact on it; a record without a key was let in, which Connect leaves out, and nothing else was done",
             topic.topic
         )),
     }
+}
+
+/// With the credentials of this moment, as far as their files can be read in time.
+async fn fresh(topic: &OffsetsTopic) -> KafkaTopic {
+    let known = topic.topic().clone();
+    let again = known.clone();
+    let reading = tokio::task::spawn_blocking(move || KafkaTopic { kafka: again.kafka.refreshed(), ..again });
+    tokio::time::timeout(FILES, reading).await.ok().and_then(Result::ok).unwrap_or(known)
 }
 
 /// Idempotent, and with an answer of all brokers that have a copy.

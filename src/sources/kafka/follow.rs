@@ -3,7 +3,7 @@
 use super::listener::Listener;
 use super::tail::{Fold, Record, Shared};
 use super::words::{Where, is_transient, words};
-use crate::config::KafkaTopic;
+use crate::config::{Kafka, KafkaTopic};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -35,6 +35,8 @@ enum Trouble {
 pub(super) fn follow<F: Fold>(shared: &Shared<F>, topic: &KafkaTopic, setting: &'static str) {
     let listener = Listener::default();
     while shared.is_wanted() {
+        // A password may have been rotated since.
+        let topic = &KafkaTopic { kafka: topic.kafka.refreshed(), topic: topic.topic.clone() };
         let ended = Reader::begin(shared, topic, &listener).and_then(|mut reader| reader.run());
         let error = match ended {
             Ok(()) => return,
@@ -65,6 +67,8 @@ impl Progress {
 struct Reader<'a, F> {
     shared: &'a Shared<F>,
     topic: &'a str,
+    /// With which credentials it is reached.
+    kafka: &'a Kafka,
     listener: &'a Listener,
     consumer: BaseConsumer<Listener>,
     /// Asks about the topic on connections of its own: on the consumer's, every question waits behind the fetch that is under way.
@@ -105,6 +109,7 @@ impl<'a, F: Fold> Reader<'a, F> {
         Ok(Self {
             shared,
             topic: &topic.topic,
+            kafka: &topic.kafka,
             listener,
             consumer,
             asker,
@@ -137,6 +142,10 @@ impl<'a, F: Fold> Reader<'a, F> {
             let behind = self.shared.set_progress(self.topic, self.percent());
             self.shared.answer(asked, Err(behind));
             return Ok(());
+        }
+        // Who is refused may be let in with what a file says by now.
+        if self.ailing && self.kafka.refreshed() != *self.kafka {
+            return Err(Trouble::Changed("is reached with another password"));
         }
         match self.aim() {
             Ok(()) => {

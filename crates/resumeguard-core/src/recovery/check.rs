@@ -94,13 +94,11 @@ fn forward(
             renames(attempt, world, state, || start_at_oldest(partition, world, margin_seconds))
         }
         Step::RestoreOffset { partition } => restore_source(attempt, partition, world, state),
+        // Whatever it shows in the middle of its restart: it is paused after it.
+        Step::Resume if attempt.holds_it_paused() => go(),
         Step::Resume if runs(world, state) => not_needed("it runs"),
-        // It was stopped, or it runs: only a person can have paused it, unless this attempt has.
-        Step::Resume
-            if state == ConnectorState::Paused
-                && attempt.plan.expects.state != state
-                && !attempt.holds_it_paused() =>
-        {
+        // It was stopped, or it runs: only a person can have paused it.
+        Step::Resume if state == ConnectorState::Paused && attempt.plan.expects.state != state => {
             refuse("somebody has paused it meanwhile: left to them")
         }
         Step::Pause if state == ConnectorState::Paused => not_needed("it is paused"),
@@ -319,11 +317,8 @@ fn back(attempt: &Attempt, step: &Step, world: &World, state: ConnectorState) ->
         Step::Restart if runs(world, state) => not_needed("it runs"),
         Step::RestoreOffset { partition } => restore_offset(attempt, partition, world, state),
         Step::Configure { to } => configure_back(attempt, to, world),
-        Step::Resume
-            if state == ConnectorState::Paused
-                && attempt.plan.expects.state != state
-                && !attempt.holds_it_paused() =>
-        {
+        Step::Resume if attempt.holds_it_paused() => go(),
+        Step::Resume if state == ConnectorState::Paused && attempt.plan.expects.state != state => {
             not_needed("somebody has paused it: left to them")
         }
         Step::Resume | Step::Pause if attempt.stop_may_come() => go(),
