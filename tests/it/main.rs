@@ -13,6 +13,7 @@ mod cli;
 mod config;
 mod dashboards;
 mod decode;
+mod deploy;
 mod fake_connect;
 mod faults;
 mod generated;
