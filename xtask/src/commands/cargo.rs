@@ -112,11 +112,26 @@ pub(crate) async fn build_root_example(name: &str, step: &Step) -> Result<PathBu
     build(&["--release", "--package", "resumeguard", "--example", name], name, step).await
 }
 
+/// Builds the program as it is handed out, of that commit; returns where it is.
+pub(crate) async fn build_release(commit: &str, step: &Step) -> Result<PathBuf> {
+    let arguments = ["--release", "--locked", "--package", "resumeguard", "--bin", "resumeguard"];
+    build_with(&arguments, "resumeguard", &[("RESUMEGUARD_COMMIT", commit)], step).await
+}
+
 /// Builds what the arguments choose; returns where the executable `target` is.
 async fn build(what: &[&str], target: &str, step: &Step) -> Result<PathBuf> {
+    build_with(what, target, &[], step).await
+}
+
+async fn build_with(
+    what: &[&str],
+    target: &str,
+    environment: &[(&str, &str)],
+    step: &Step,
+) -> Result<PathBuf> {
     let arguments = [&["build", "--message-format=json-render-diagnostics"], what].concat();
     let mut command = command(&arguments)?;
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut cargo = Cargo::spawn(command)?;
     let (mut messages, mut chatter) = (cargo.stdout()?, cargo.stderr()?);
     let artefacts = async {
