@@ -8,6 +8,7 @@ mod ci;
 mod compat;
 mod daemon;
 mod dashboards;
+mod deb;
 mod demo;
 mod dist;
 mod forecast;
@@ -19,6 +20,7 @@ mod mutants;
 mod relay;
 mod release;
 mod schemathesis;
+mod service;
 mod stack;
 mod test;
 mod tools;
@@ -47,6 +49,10 @@ pub(crate) enum Command {
     KillMatrix(kill_matrix::Arguments),
     /// Holds the outage budget against an oplog that really rolls, by steady load and by day and night.
     Forecast(forecast::Arguments),
+    /// Builds the Debian package.
+    Deb(deb::Arguments),
+    /// Installs, runs, upgrades and removes the package under a real systemd.
+    Service(service::Arguments),
     /// Writes Grafana's dashboards.
     Dashboards(dashboards::Arguments),
     /// Writes the manual pages and the completions of shells that packages install.
@@ -84,6 +90,8 @@ impl Command {
             Self::Compat(arguments) => Box::pin(guarded(compat::run(arguments))).await,
             Self::KillMatrix(arguments) => Box::pin(guarded(kill_matrix::run(arguments))).await,
             Self::Forecast(arguments) => Box::pin(guarded(forecast::run(arguments))).await,
+            Self::Deb(arguments) => guarded(deb::run(arguments)).await,
+            Self::Service(arguments) => Box::pin(guarded(service::run(arguments))).await,
             Self::Dashboards(arguments) => dashboards::run(&arguments),
             Self::DistFiles(arguments) => guarded(dist::run(arguments)).await,
             Self::Book(arguments) => guarded(book::run(arguments)).await,

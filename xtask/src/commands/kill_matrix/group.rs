@@ -47,7 +47,8 @@ pub(super) async fn worker_dies(lane: &Lane) -> Result<String> {
     let took = watch.elapsed().as_secs();
     let outcome = told.attempts.first().map(|attempt| attempt.outcome.clone()).unwrap_or_default();
     ensure!(outcome == "recovered", "{outcome}:\n    {}", told.story());
-    ensure!(carried_out(&scene, "PATCH offsets") == 1, "offsets were written more than once");
+    let written = carried_out(&scene, "PATCH offsets");
+    ensure!(written == 1, "offsets were written {written} times:\n    {}", told.story());
     scene.is_well().await?;
     scene.is_as_before(&[]).await?;
     killed(&own);
