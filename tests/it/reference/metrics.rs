@@ -1,6 +1,6 @@
 //! Every metric: kind, unit, labels, and who asks for it.
 
-use super::{code, head, row, same_as_page};
+use super::{code, same_as_page};
 use crate::promql::{root, selectors};
 use resumeguard::publish::metrics;
 use serde_json::Value;
@@ -16,7 +16,7 @@ const BEFORE: &str = "# Metrics
 - `connect_cluster` is the NAME of `[connect.NAME]`; `deployment` that of `[mongodb.NAME]`, else the replica set's name.
 - Closed lists of values, such as those of `why` and `reason`, stand in [Words](words.md).
 
-Columns: *alerts* of [`dashboards/prometheus`](../runbooks/README.md) and *dashboards* of `dashboards/grafana` that ask for it.
+Below each stand the alerts and dashboards of ours that ask for it.
 
 ";
 
@@ -48,8 +48,13 @@ fn families(page: &str) -> Vec<(String, Metric)> {
 /// The unit, which the name ends with.
 fn unit(name: &str) -> &'static str {
     let name = name.trim_end_matches("_total");
-    let units =
-        [("_timestamp_seconds", "Unix time, s"), ("_seconds", "s"), ("_bytes", "bytes"), ("_ratio", "ratio")];
+    let units = [
+        ("_timestamp_seconds", "Unix time in seconds"),
+        ("_seconds", "seconds"),
+        ("_seconds_until_lost", "seconds"),
+        ("_bytes", "bytes"),
+        ("_ratio", "ratio"),
+    ];
     units.iter().find(|(end, _)| name.ends_with(end)).map_or("", |(_, unit)| unit)
 }
 
@@ -142,6 +147,24 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ),
 ];
 
+/// One metric: what it is, what it says, who asks for it.
+fn entry(name: &str, metric: &Metric, (alerts, dashboards): &(BTreeSet<String>, BTreeSet<String>)) -> String {
+    let kind = [metric.kind.as_str(), unit(name)].join(", ");
+    let labels: Vec<String> = metric.labels.iter().map(|label| code(label)).collect();
+    let labels = if labels.is_empty() { "no labels".to_owned() } else { labels.join(", ") };
+    let help = metric.help.replace('<', "&lt;");
+    let mut text = format!("### `{name}`\n\n*{}*; {labels}\n\n{help}\n\n", kind.trim_end_matches(", "));
+    let alerts: Vec<String> =
+        alerts.iter().map(|alert| format!("[{alert}](../runbooks/{alert}.md)")).collect();
+    let dashboards: Vec<String> = dashboards.iter().cloned().collect();
+    for (who, all) in [("Alerts", alerts), ("Dashboards", dashboards)] {
+        if !all.is_empty() {
+            text.push_str(&format!("{who}: {}.\n\n", all.join(", ")));
+        }
+    }
+    text
+}
+
 #[test]
 fn metrics_and_who_asks_for_them() {
     let (families, askers) = (families(&page()), askers());
@@ -152,30 +175,14 @@ fn metrics_and_who_asks_for_them() {
     let mut text = BEFORE.to_owned();
     let mut shown = 0;
     for (title, prefixes) in GROUPS {
-        text.push_str(&format!(
-            "## {title}\n\n{}",
-            head(&["metric", "type, unit", "labels", "says", "alerts, dashboards"])
-        ));
+        text.push_str(&format!("## {title}\n\n"));
         let of_it = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
         for (name, metric) in families.iter().filter(|(name, _)| of_it(name)) {
-            let (alerts, dashboards) = askers.get(name).cloned().unwrap_or_default();
-            let alerts = alerts.iter().map(|alert| format!("[{alert}](../runbooks/{alert}.md)"));
-            let used: Vec<String> = alerts.chain(dashboards.iter().cloned()).collect();
-            let kind = [metric.kind.as_str(), unit(name)].join(", ");
-            let labels: Vec<String> = metric.labels.iter().map(|label| code(label)).collect();
-            let help = metric.help.replace('<', "&lt;");
-            text.push_str(&row(&[
-                &code(name),
-                kind.trim_end_matches(", "),
-                &labels.join(", "),
-                &help,
-                &used.join(", "),
-            ]));
+            text.push_str(&entry(name, metric, &askers.get(name).cloned().unwrap_or_default()));
             shown += 1;
         }
-        text.push('\n');
     }
     assert_eq!(shown, families.len(), "every family stands in a group");
-    text.push_str("And the customary `process_*` of the daemon's process: processor time, memory, file descriptors, start time.\n");
+    text.push_str("## Process\n\nThe customary `process_*` of the daemon's process: processor time, memory, file descriptors, start time.\n");
     same_as_page("metrics.md", &text);
 }

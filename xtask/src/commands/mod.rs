@@ -61,7 +61,7 @@ pub(crate) enum Command {
     Book(book::Arguments),
     /// Draws the pages of the book that are drawn from the code.
     Reference(book::ReferenceArguments),
-    /// Builds what is handed out, into target/dist: program, manual pages, completions, bill of materials, checksums.
+    /// Builds what is handed out, into target/released: program, manual pages, completions, bill of materials, checksums.
     Release,
     /// Holds licences, sources and advisories of every crate against deny.toml.
     Deny,

@@ -1,20 +1,21 @@
-//! `cargo xtask release`: what is handed out, in `target/dist`; `cargo xtask deny`: what may be in it.
+//! `cargo xtask release`: what is handed out, in `target/released`; `cargo xtask deny`: what may be in it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{ExitCode, Stdio};
+use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
-use tokio::process::Command;
 use xtask::{Cache, Need, Progress, ensure as ensure_machine, sha256};
 
-use super::cargo::{self, workspace};
+use super::cargo::{build_release, workspace};
 use super::dist;
 use super::tools::{crate_tool, run as run_tool};
 
 const DENY: (&str, &str) = ("cargo-deny", "0.20.2");
 const CYCLONEDX: (&str, &str) = ("cargo-cyclonedx", "0.5.9");
+/// Not `target/dist`: the Debian package lays out there what it installs.
+const RELEASE: &str = "target/released";
 const BILL: &str = "resumeguard.cdx.json";
 /// What goes along as it is.
 const BESIDE: [&str; 5] = [
@@ -31,11 +32,10 @@ pub(crate) async fn run() -> Result<ExitCode> {
     let cache = Cache::from_environment()?;
     ensure_machine(&Need::BUILD, &progress).await?;
     let workspace = workspace()?;
-    let commit = commit(&workspace).await;
-    let step = progress.step(format!("build resumeguard of {commit}"));
-    let binary = cargo::build_release(&commit, &step).await?;
+    let step = progress.step("build resumeguard as it is released");
+    let binary = build_release(&step).await?;
     step.done(&binary.display().to_string());
-    let dist = workspace.join("target/dist");
+    let dist = workspace.join(RELEASE);
     if dist.exists() {
         fs::remove_dir_all(&dist)?;
     }
@@ -59,18 +59,6 @@ pub(crate) async fn run() -> Result<ExitCode> {
 #[expect(clippy::cast_precision_loss, reason = "a size to be read")]
 fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
-}
-
-/// The commit, and whether there is more than it; what packagers set wins, and without git nobody knows.
-async fn commit(workspace: &Path) -> String {
-    if let Ok(given) = std::env::var("RESUMEGUARD_COMMIT") {
-        return given;
-    }
-    let mut command = Command::new("git");
-    command.args(["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]).current_dir(workspace);
-    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().await;
-    let said = output.ok().filter(|output| output.status.success());
-    said.map_or_else(String::new, |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// CycloneDX, of what the program is built of.
