@@ -12,8 +12,13 @@ const TEMPLATES: [&str; 5] =
     ["findings/", "runbooks/", "permissions.md", "reference/commands.md", "../README.md"];
 
 /// Pages with commands for machines that no test here has; each is run where that machine is made, or says that it is not.
-const ELSEWHERE: [(&str, usize, &str); 3] = [
+const ELSEWHERE: [(&str, usize, &str); 4] = [
     ("guide/install.md", 2, "packages and containers: the package's own tests run them"),
+    (
+        "guide/sources.md",
+        1,
+        "rights on a topic: tests/real/kafka_security.rs grants the same over the protocol",
+    ),
     ("guide/alerts.md", 1, "a web server of the reader's own"),
     ("guide/upgrading.md", 1, "apt and systemd: the package's own tests run them"),
 ];
