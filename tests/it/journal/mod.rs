@@ -108,6 +108,7 @@ pub(crate) fn every_event() -> Vec<Event> {
             connector: connector.clone(),
             by: by.clone(),
             reason: reason.clone(),
+            mass_failure: Some(3),
         },
         Event::Discarded { plan: id, connector: connector.clone(), by: by.clone(), reason: reason.clone() },
         Event::Acknowledged { connector, by: by.clone(), reason: reason.clone() },

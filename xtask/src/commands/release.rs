@@ -132,3 +132,24 @@ pub(crate) async fn deny() -> Result<ExitCode> {
     }
     Ok(ExitCode::SUCCESS)
 }
+
+/// Has everything compiled by the oldest compiler that `rust-version` promises.
+pub(crate) async fn msrv() -> Result<ExitCode> {
+    let workspace = workspace()?;
+    let manifest: toml::Table = fs::read_to_string(workspace.join("Cargo.toml"))?.parse()?;
+    let version = manifest["workspace"]["package"]["rust-version"].as_str().context("no rust-version")?;
+    let mut command = tokio::process::Command::new("rustup");
+    command.args(["run", version, "cargo", "check", "--workspace", "--all-targets", "--locked"]);
+    // What this compiler makes must not be mixed with what the usual one made.
+    command.current_dir(&workspace).env("CARGO_TARGET_DIR", workspace.join("target/msrv"));
+    for name in ["CARGO", "RUSTC", "RUSTUP_TOOLCHAIN", "CARGO_MANIFEST_DIR"] {
+        command.env_remove(name);
+    }
+    let status = command.status().await.context("rustup is not here, and without it no second compiler")?;
+    ensure!(
+        status.success(),
+        "Rust {version} does not compile it; is it installed? rustup toolchain install {version}"
+    );
+    println!("Rust {version} compiles it");
+    Ok(ExitCode::SUCCESS)
+}

@@ -52,7 +52,7 @@ const fn debezium(row: Row, snapshot_mode: &'static str, ends: Ends) -> Row {
 /// Ten at the most. Connectors before 1.13.1 do not run on Connect 3.9 and newer: they use a class of Kafka's that it has hidden
 /// (`IllegalAccessError`).
 pub(super) const ROWS: [Row; 10] = [
-    row("3.4.1", "mongo-kafka-connect-1.3.0", "4.4.2"),
+    Row { ends: Ends::Stalls, ..row("3.4.1", "mongo-kafka-connect-1.3.0", "4.4.2") },
     row("3.4.1", "mongo-kafka-connect-2.0.1", "5.0.4"),
     row("3.8.1", "mongo-kafka-connect-1.11.0", "4.4.2"),
     row("3.9.1", "mongo-kafka-connect-1.16.0", "5.0.4"),
