@@ -380,7 +380,9 @@ impl Attempt {
         matches!(self.last_order(), Some(Step::Resume | Step::Pause | Step::StartWorker))
     }
 
-    pub(super) fn took(&self, step: &Step) -> bool {
-        self.taken.iter().any(|taken| taken.phase == Phase::Forward && taken.acted && taken.step == *step)
+    /// It has left the connector without an offset, or may have.
+    pub(super) fn has_dropped_its_offset(&self) -> bool {
+        let mut acted = self.taken.iter().filter(|taken| taken.phase == Phase::Forward && taken.acted);
+        acted.any(|taken| taken.step.drops_its_offset())
     }
 }
