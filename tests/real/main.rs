@@ -24,6 +24,7 @@ mod members;
 mod names;
 mod offsets_faults;
 mod offsets_topic;
+mod page;
 mod people;
 mod probe;
 mod proxy;

@@ -5,6 +5,7 @@
 
 mod acl;
 mod broker;
+mod browser;
 mod cache;
 mod certificates;
 mod clock;
@@ -35,6 +36,7 @@ mod token;
 
 pub use acl::{Acl, Acls};
 pub use broker::Broker;
+pub use browser::Browser;
 pub use cache::Cache;
 pub use certificates::Certificates;
 pub use clock::{Deadline, Seen, Stopwatch, wait_until};

@@ -41,6 +41,8 @@ pub enum Need {
     ZlibHeaders,
     /// Shared libraries that mongod links.
     MongodLibraries,
+    /// Chromium and its driver, of one version.
+    Chromium,
     /// The program `openssl`, which puts a key and its certificate into the form that Java reads.
     Openssl,
 }
@@ -63,6 +65,7 @@ impl Need {
             Self::OpensslHeaders => &["libssl-dev"],
             Self::ZlibHeaders => &["zlib1g-dev"],
             Self::MongodLibraries => &["libcurl4", "libssl3", "liblzma5"],
+            Self::Chromium => &["chromium", "chromium-driver"],
             Self::Openssl => &["openssl"],
         }
     }
@@ -75,6 +78,7 @@ impl Need {
             Self::Valgrind => on_path("valgrind").is_some(),
             Self::Kcat => on_path("kcat").is_some(),
             Self::Maven => on_path("mvn").is_some(),
+            Self::Chromium => on_path("chromium").is_some() && on_path("chromedriver").is_some(),
             Self::Openssl => on_path("openssl").is_some(),
             Self::Pip => runs("python3", &["-m", "pip", "--version"]).await,
             Self::Compiler => ["cc", "g++", "make", "pkg-config"].iter().all(|tool| on_path(tool).is_some()),
