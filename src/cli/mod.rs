@@ -7,16 +7,18 @@ mod decode;
 mod ending;
 mod explain;
 mod gate;
+mod generate;
 mod healthcheck;
 mod probe;
 mod recovery;
 mod status;
+mod version;
 
 use crate::clock::Clock;
 use crate::config::{self, Config, Raw, Sources};
 use crate::control::Verb;
 use crate::{daemon, telemetry};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use telemetry::LogFormat;
@@ -26,7 +28,7 @@ const DEFAULT_FILE: &str = "/etc/resumeguard/resumeguard.toml";
 
 /// Watches the resume tokens of MongoDB's Kafka source connectors against the oplog.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100)]
+#[command(version, long_version = version::long(), max_term_width = 100)]
 struct Cli {
     /// Configuration file; may be repeated, later files override earlier ones.
     #[arg(long, value_name = "FILE", global = true)]
@@ -139,6 +141,23 @@ enum Command {
     /// Asks the running daemon whether its passes advance. Exit status: 0 yes, 1 no, 69 no daemon.
     #[command(after_help = "Example:\n  resumeguard healthcheck")]
     Healthcheck,
+    /// Prints what lets a shell complete this command line.
+    #[command(
+        after_help = "Example:\n  resumeguard completions bash > /etc/bash_completion.d/resumeguard\n  resumeguard completions zsh > /usr/local/share/zsh/site-functions/_resumeguard\n  resumeguard completions fish > ~/.config/fish/completions/resumeguard.fish"
+    )]
+    Completions {
+        /// Whose completions.
+        shell: clap_complete::Shell,
+    },
+    /// Prints the manual page, or writes it and one of every command into a directory.
+    #[command(
+        after_help = "Example:\n  resumeguard man | man -l -\n  resumeguard man --directory /usr/local/share/man/man1"
+    )]
+    Man {
+        /// Where the pages are written, as resumeguard.1, resumeguard-status.1 and so on.
+        #[arg(long, value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -217,7 +236,7 @@ pub fn main() -> ExitCode {
     match dispatch(&cli) {
         Ok(outcome) => outcome.code(),
         Err(failure) => {
-            eprintln!("resumeguard: {}", failure.line);
+            telemetry::complain(&failure.line);
             failure.outcome.code()
         }
     }
@@ -263,7 +282,15 @@ fn dispatch(cli: &Cli) -> Result<Outcome, Failure> {
             let (_, config) = cli.load(&[])?;
             on_runtime(healthcheck::run(&config))?
         }
+        Command::Completions { shell } => generate::completions(*shell),
+        Command::Man { directory } => generate::manual(directory.as_deref()),
     }
+}
+
+/// The command line as a value: what its reference, manual pages and completions are drawn from.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs what waits for others. Readings that ran into their deadline are not waited for at the end.

@@ -1,6 +1,7 @@
 //! The daemon: wiring only. Observe, assess, publish; again at the next interval, until told to stop.
 
 mod reload;
+mod stuck;
 mod watch;
 
 pub use reload::{Load, Reloads};
@@ -97,6 +98,7 @@ async fn passes(mut watch: Watch, mut reloading: Reloading, board: &Board, desk:
                     break;
                 }
             }
+            stuck::reached().await;
             let snapshot = watch.pass().await;
             log.pass(&snapshot);
             watch.recover();

@@ -12,10 +12,17 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How long a file that is written by nobody may take to hold still.
 const STILL: Duration = Duration::from_secs(2);
+/// How the name of a file that is to replace the worker's goes on.
+const NEW: &str = "resumeguard-new-";
+/// Of one process.
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
 /// A disk that takes longer hangs.
 const DISK: Duration = Duration::from_secs(30);
 
@@ -31,8 +38,43 @@ pub(super) struct Edit<'a> {
 /// The new file, whole and on the disk beside the old one.
 struct Prepared {
     file: PathBuf,
+    /// What it was made from: the file is replaced as long as it is this one.
+    of: Stamp,
     new: PathBuf,
     backup: PathBuf,
+}
+
+/// Which file, and as written when: whoever writes it, or puts another in its place, alters this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    /// Seconds and nanoseconds.
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(file: &Metadata) -> Self {
+        let changed = (file.ctime(), file.ctime_nsec());
+        Self { device: file.dev(), inode: file.ino(), size: file.size(), changed }
+    }
+}
+
+/// Whether somebody still waits for work on a disk: what is done after that is not done.
+#[derive(Debug, Clone, Default)]
+struct Wanted(Arc<AtomicBool>);
+
+impl Wanted {
+    fn no_more(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// # Errors
+    /// Nobody waits any more.
+    fn check(&self) -> Result<(), String> {
+        if self.0.load(Ordering::SeqCst) { Err("it took too long".to_owned()) } else { Ok(()) }
+    }
 }
 
 impl Writer<'_> {
@@ -47,7 +89,9 @@ impl Writer<'_> {
             Err(error) => return Sent::Refused(error.to_string()),
         };
         let (partition, attempt) = (edit.partition.clone(), edit.attempt.clone());
-        let prepare = move || prepare(&file, clock, &attempt, (&name, &partition), value.as_deref());
+        let prepare = move |wanted: &Wanted| {
+            prepare(&file, clock, wanted, &attempt, (&name, &partition), value.as_deref())
+        };
         let prepared = match on_disk(prepare).await {
             Ok(Some(prepared)) => prepared,
             Ok(None) => return Sent::Needless("the file holds nothing under this key".to_owned()),
@@ -61,7 +105,7 @@ impl Writer<'_> {
         }
         let backup = prepared.backup.clone();
         let new = prepared.new.clone();
-        let Some(renaming) = self.unless_frozen(|| on_disk(move || commit(&prepared))) else {
+        let Some(renaming) = self.unless_frozen(|| on_disk(move |wanted| commit(&prepared, wanted))) else {
             std::fs::remove_file(&new).ok();
             return Sent::Held;
         };
@@ -85,7 +129,7 @@ impl Writer<'_> {
 pub(super) async fn rehearse(worker: &Worker, clock: Clock) -> Result<(), String> {
     worker.is_in_sight().await?;
     let file = worker.file().to_owned();
-    on_disk(move || {
+    on_disk(move |_| {
         let place = Place::of(&file)?;
         read_whole(&place.file, clock, STILL).map_err(|error| error.to_string())?;
         let written = place.write(&place.new, b"", 0o600).and_then(|()| sync(&place.folder));
@@ -105,13 +149,21 @@ async fn is_down(worker: &Worker) -> Result<(), Sent> {
     }
 }
 
-/// Away from the threads that wait for others. One that hangs is left to end.
+/// Away from the threads that wait for others. One that hangs is left to end, and renames nothing any more.
 async fn on_disk<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+    work: impl FnOnce(&Wanted) -> Result<T, String> + Send + 'static,
 ) -> Result<T, String> {
-    match tokio::time::timeout(DISK, tokio::task::spawn_blocking(work)).await {
+    let wanted = Wanted::default();
+    let working = tokio::task::spawn_blocking({
+        let wanted = wanted.clone();
+        move || work(&wanted)
+    });
+    match tokio::time::timeout(DISK, working).await {
         Ok(done) => done.map_err(|error| error.to_string())?,
-        Err(_) => Err(format!("the disk of the worker's offsets file did not answer within {DISK:.0?}")),
+        Err(_) => {
+            wanted.no_more();
+            Err(format!("the disk of the worker's offsets file did not answer within {DISK:.0?}"))
+        }
     }
 }
 
@@ -119,16 +171,18 @@ async fn on_disk<T: Send + 'static>(
 fn prepare(
     file: &Path,
     clock: Clock,
+    wanted: &Wanted,
     attempt: &AttemptId,
     key: (&str, &Map<String, Value>),
     value: Option<&[u8]>,
 ) -> Result<Option<Prepared>, String> {
     let place = Place::of(file)?;
+    place.sweep();
     let whole = read_whole(&place.file, clock, STILL).map_err(|error| error.to_string())?;
     let Some(bytes) = altered(&whole, key, value)? else { return Ok(None) };
     let backup = place.folder.join(format!("{}.resumeguard-{attempt}", place.name));
     // An attempt's first copy is of what nobody of ours has changed. It gets its name once it is whole: a crash leaves none that is torn.
-    let copied = if backup.exists() { Ok(()) } else { place.copy(&backup, &whole.bytes) };
+    let copied = if backup.exists() { Ok(()) } else { place.copy(&backup, &whole.bytes, wanted) };
     let mode = place.of.permissions().mode() & 0o7777;
     let written =
         copied.and_then(|()| place.write(&place.new, &bytes, mode)).and_then(|()| sync(&place.folder));
@@ -136,7 +190,7 @@ fn prepare(
         std::fs::remove_file(&place.new).ok();
         return Err(place.cannot(&error));
     }
-    Ok(Some(Prepared { file: place.file, new: place.new, backup }))
+    Ok(Some(Prepared { of: Stamp::of(&place.of), file: place.file, new: place.new, backup }))
 }
 
 /// Where a worker's file stands, and what it is.
@@ -158,22 +212,33 @@ impl Place {
         let (Some(folder), Some(name)) = (folder.map(Path::to_owned), name.map(str::to_owned)) else {
             return Err(format!("{} has no folder", file.display()));
         };
-        Ok(Self { new: folder.join(format!(".{name}.resumeguard-new")), file, folder, name, of })
+        // Another's that hangs has a name of its own.
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let new = folder.join(format!(".{name}.{NEW}{}-{number}", std::process::id()));
+        Ok(Self { new, file, folder, name, of })
+    }
+
+    /// Removes what a crash, or a disk that hung, has left: it was never used.
+    fn sweep(&self) {
+        let begins = format!(".{}.{NEW}", self.name);
+        let Ok(entries) = std::fs::read_dir(&self.folder) else { return };
+        for entry in entries.flatten() {
+            if entry.file_name().to_str().is_some_and(|name| name.starts_with(&begins)) {
+                std::fs::remove_file(entry.path()).ok();
+            }
+        }
     }
 
     /// A copy under this name, whole or not at all.
-    fn copy(&self, backup: &Path, bytes: &[u8]) -> io::Result<()> {
+    fn copy(&self, backup: &Path, bytes: &[u8], wanted: &Wanted) -> io::Result<()> {
         self.write(&self.new, bytes, 0o600)?;
+        wanted.check().map_err(io::Error::other)?;
         std::fs::rename(&self.new, backup)?;
         sync(&self.folder)
     }
 
     /// A new file with the owner of the worker's, on the disk when this returns.
     fn write(&self, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-        // What a crash has left here was never used.
-        if path == self.new {
-            std::fs::remove_file(path).ok();
-        }
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         let own = file.metadata()?;
         if (own.uid(), own.gid()) != (self.of.uid(), self.of.gid()) {
@@ -222,8 +287,14 @@ fn altered(
     }
 }
 
-fn commit(prepared: &Prepared) -> Result<(), String> {
-    let Prepared { file, new, .. } = prepared;
+/// Nothing lies between the last look and the rename but the rename: the system has none that compares.
+fn commit(prepared: &Prepared, wanted: &Wanted) -> Result<(), String> {
+    let Prepared { file, of, new, .. } = prepared;
+    let is_it = std::fs::metadata(file).is_ok_and(|now| Stamp::of(&now) == *of);
+    if !is_it || wanted.check().is_err() {
+        std::fs::remove_file(new).ok();
+        return Err(format!("{} was written by somebody meanwhile: it was left as it is", file.display()));
+    }
     let renamed = std::fs::rename(new, file).and_then(|()| sync(file.parent().unwrap_or(file)));
     renamed.map_err(|error| format!("{} could not be replaced: {error}", file.display()))
 }
@@ -258,7 +329,7 @@ mod tests {
         fn prepare(&self, name: &str, value: Option<&[u8]>) -> Result<Option<Prepared>, String> {
             let partition = Map::from_iter([("ns".to_owned(), Value::from("mongodb://h/shop.orders"))]);
             let attempt = AttemptId("a-1".to_owned());
-            prepare(&self.file(), Clock::start(), &attempt, (name, &partition), value)
+            prepare(&self.file(), Clock::start(), &Wanted::default(), &attempt, (name, &partition), value)
         }
 
         fn value(&self) -> Option<Vec<u8>> {
@@ -275,6 +346,30 @@ mod tests {
         }
     }
 
+    fn replace(prepared: &Prepared) -> Result<(), String> {
+        commit(prepared, &Wanted::default())
+    }
+
+    #[test]
+    fn who_writes_it_meanwhile_wins_and_so_does_who_gave_up() {
+        let folder = Folder::new();
+        let prepared = folder.prepare("orders", None).unwrap().unwrap();
+        let before = std::fs::read(folder.file()).unwrap();
+        // As Kafka Connect does: in place, the same bytes even.
+        std::fs::write(folder.file(), &before).unwrap();
+        assert!(replace(&prepared).unwrap_err().contains("by somebody meanwhile"));
+        let prepared = folder.prepare("orders", None).unwrap().unwrap();
+        let wanted = Wanted::default();
+        wanted.no_more();
+        assert!(commit(&prepared, &wanted).is_err());
+        assert_eq!(std::fs::read(folder.file()).unwrap(), before);
+        assert_eq!(folder.names(), ["offsets", "offsets.resumeguard-a-1"], "nothing else is left");
+        let moved = folder.prepare("orders", None).unwrap().unwrap();
+        std::fs::rename(folder.file(), folder.0.path().join("away")).unwrap();
+        assert!(replace(&moved).is_err());
+        assert!(!folder.file().exists(), "one that was taken away stays away");
+    }
+
     #[test]
     fn one_value_is_another_and_everything_else_as_it_was() {
         let folder = Folder::new();
@@ -282,7 +377,7 @@ mod tests {
         std::fs::set_permissions(folder.file(), std::fs::Permissions::from_mode(0o640)).unwrap();
         let prepared = folder.prepare("orders", None).unwrap().unwrap();
         assert_eq!(std::fs::read(folder.file()).unwrap(), before, "nothing is changed yet");
-        commit(&prepared).unwrap();
+        replace(&prepared).unwrap();
         let after = std::fs::read(folder.file()).unwrap();
         let expected = JavaMap::parse(&before).unwrap();
         assert_eq!(JavaMap::parse(&after).unwrap(), expected.replaced(ORDERS, None).unwrap());
@@ -291,7 +386,7 @@ mod tests {
         assert_eq!((mode(&folder.file()), mode(&prepared.backup)), (0o640, 0o600));
         assert_eq!(folder.names(), ["offsets", "offsets.resumeguard-a-1"]);
         // And back, in the same attempt: its copy stays that of before.
-        commit(&folder.prepare("orders", Some(b"{}")).unwrap().unwrap()).unwrap();
+        replace(&folder.prepare("orders", Some(b"{}")).unwrap().unwrap()).unwrap();
         assert_eq!(folder.value().as_deref(), Some(&b"{}"[..]));
         assert_eq!(std::fs::read(&prepared.backup).unwrap(), before);
     }
@@ -302,7 +397,7 @@ mod tests {
         let before = folder.value();
         drop(folder.prepare("orders", None).unwrap());
         assert_eq!(folder.value(), before);
-        commit(&folder.prepare("orders", None).unwrap().unwrap()).unwrap();
+        replace(&folder.prepare("orders", None).unwrap().unwrap()).unwrap();
         assert_eq!(folder.value(), None);
     }
 
@@ -321,8 +416,8 @@ mod tests {
         let folder = Folder::new();
         let place = Place::of(&folder.file()).unwrap();
         place.write(&place.new, b"", 0o600).unwrap();
-        let again = place.write(&place.new, b"x", 0o640);
-        assert!(again.is_ok(), "what a crash has left is no hindrance: {again:?}");
+        folder.prepare("orders", None).unwrap().unwrap();
+        assert!(!place.new.exists(), "what a crash has left goes");
         let taken = place.write(&folder.file(), b"x", 0o600).unwrap_err();
         assert!(place.cannot(&taken).contains("to be root"), "{taken}");
         assert!(Place::of(&folder.0.path().join("gone")).is_err());
@@ -334,7 +429,7 @@ mod tests {
         let real = folder.0.path().join("real");
         std::fs::rename(folder.file(), &real).unwrap();
         std::os::unix::fs::symlink(&real, folder.file()).unwrap();
-        commit(&folder.prepare("orders", None).unwrap().unwrap()).unwrap();
+        replace(&folder.prepare("orders", None).unwrap().unwrap()).unwrap();
         assert!(std::fs::symlink_metadata(folder.file()).unwrap().is_symlink());
         assert_eq!(folder.value(), None);
     }

@@ -16,6 +16,8 @@ use std::time::Duration;
 const STOPS: Duration = Duration::from_secs(30 * 60);
 /// How long somebody may take to start it: whoever gives up leaves it to them, and the outcome unknown.
 const STARTS: Duration = Duration::from_secs(86_400);
+/// A worker that still answers so long after a command has failed to stop it is not being stopped: it closes its REST first.
+const BELIEVED: Duration = Duration::from_secs(60);
 /// So long nothing may be left of it, and its file be the same: a process that was killed leaves no more than that.
 const STILL: Duration = Duration::from_secs(2);
 
@@ -43,7 +45,7 @@ impl Walk<'_> {
         let (connector, id, url) = (&attempt.plan.connector, &attempt.id, &worker.url);
         match ordering.await {
             Some(Ok(())) => Sent::Accepted,
-            Some(Err(line)) if stop => Sent::Refused(line),
+            Some(Err(line)) if stop => self.stops_all_the_same(worker, attempt, line).await,
             // It has to come up again, whoever starts it.
             Some(Err(line)) => {
                 tracing::error!(%connector, attempt = %id, "{line}: START THE WORKER by hand");
@@ -58,6 +60,20 @@ impl Walk<'_> {
                 Sent::Accepted
             }
         }
+    }
+
+    /// A command that failed, or took too long and was killed, may have stopped it nevertheless, and left down it must not be.
+    async fn stops_all_the_same(&self, worker: &Worker, attempt: &Attempt, line: String) -> Sent {
+        let begun = self.uptime();
+        while matches!(worker.listens().await, Standing::Up(_)) {
+            if self.uptime().saturating_sub(begun) >= BELIEVED {
+                return Sent::Refused(format!("{line}, and its worker is up"));
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+        let (connector, id) = (&attempt.plan.connector, &attempt.id);
+        tracing::warn!(%connector, attempt = %id, "{line}; its worker stops all the same");
+        Sent::Accepted
     }
 
     /// Until nothing is left that could write its file.

@@ -324,7 +324,9 @@ impl<'a> Walk<'a> {
         } else {
             tracing::warn!(%connector, attempt = %attempt_id, reason, "recovery is frozen: this attempt waits");
         }
-        while self.frozen().is_some() {
+        let (begun, away) = (self.uptime(), Away::new(attempt, Phase::Forward));
+        while let Some(reason) = self.frozen() {
+            away.tell(self.uptime().saturating_sub(begun), &reason);
             tokio::time::sleep(AGAIN).await;
         }
         tracing::info!(%connector, attempt = %attempt_id, "recovery is not frozen any more: everything is read again");

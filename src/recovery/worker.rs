@@ -78,7 +78,7 @@ impl Worker {
     }
 
     /// Whether anything listens where its REST should.
-    async fn listens(&self) -> Standing {
+    pub(super) async fn listens(&self) -> Standing {
         let (Some(host), Some(port)) = (self.url.host_str(), self.url.port_or_known_default()) else {
             return Standing::Unknown(format!("{} names no host", self.url));
         };

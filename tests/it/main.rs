@@ -15,6 +15,7 @@ mod dashboards;
 mod decode;
 mod fake_connect;
 mod faults;
+mod generated;
 mod golden;
 mod history;
 mod http;

@@ -16,7 +16,7 @@ pub struct Versions {
     pub mongod: &'static str,
     /// Of Kafka Connect.
     pub connect: &'static str,
-    /// The connector with its version: `mongo-kafka-connect-1.13.0`, `debezium-mongodb-3.0.8`.
+    /// The connector with its version: `mongo-kafka-connect-1.11.0`, `debezium-mongodb-3.0.8`.
     pub connector: &'static str,
 }
 
@@ -78,11 +78,23 @@ const CONNECT_3_4: Part = maven!("connect-3.4.1");
 
 const CONNECTS: [Part; 3] = [CONNECT_3_9, CONNECT_3_8, CONNECT_3_4];
 
+/// What connectors of MongoDB are built with: Kafka's API of the oldest Connect that they are run on.
+pub(crate) const API: Part = CONNECT_3_4;
+
+/// The driver that a connector of MongoDB was published with, and Avro.
+const DRIVER_3_12: Part = maven!("mongodb-driver-3.12.14");
+const DRIVER_4_7: Part = maven!("mongodb-driver-4.7.2");
+
+/// A connector of MongoDB at the commit that its version was published from.
+const fn tagged(name: &'static str, driver: &'static Part, tag: &'static str, commit: &'static str) -> Part {
+    Part { name, pins: driver.pins, source: Source::Tag { driver, tag, commit } }
+}
+
 const CONNECTORS: [Part; 8] = [
     CONNECTOR,
-    maven!("mongo-kafka-connect-1.13.0"),
-    maven!("mongo-kafka-connect-1.10.1"),
-    maven!("mongo-kafka-connect-1.6.1"),
+    tagged("mongo-kafka-connect-1.16.0", &DRIVER_4_7, "r1.16.0", "8762d11a0fcdab308e764a30be5d106ce46332f6"),
+    tagged("mongo-kafka-connect-1.11.0", &DRIVER_4_7, "r1.11.0", "05048a9933a52a8a2ea2d3bbb1e633d88a903066"),
+    tagged("mongo-kafka-connect-1.3.0", &DRIVER_3_12, "r1.3.0", "7a85ff72718027ec07a79c9e3e548ed2475d2f53"),
     maven!("debezium-mongodb-2.5.4"),
     maven!("debezium-mongodb-2.7.4"),
     maven!("debezium-mongodb-3.0.8"),

@@ -11,6 +11,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
 use crate::cache::{Cache, Lock, clear};
+use crate::from_source;
 use crate::machine::{self, Need};
 use crate::older::{self, Versions};
 use crate::pins::{self, Pins};
@@ -42,6 +43,8 @@ pub(crate) enum Source {
     WheelAndDeb { requirement: &'static str, file: &'static str, deb: &'static str },
     /// The runtime dependencies of a POM.
     Maven { pom: &'static str },
+    /// A connector of MongoDB that no registry here has: built from its commit, with the jars of its driver beside it.
+    Tag { driver: &'static Part, tag: &'static str, commit: &'static str },
     /// Packages of npm, packed as they are published.
     Npm { packages: &'static [&'static str] },
 }
@@ -123,6 +126,9 @@ impl Parts {
         if [KAFKA, connect, connector, BASIC_AUTH].iter().any(|part| part.is_missing(cache)) {
             tools.push(Need::Maven);
         }
+        if matches!(connector.source, Source::Tag { .. }) && connector.is_missing(cache) {
+            tools.extend([Need::Jdk, Need::Git]);
+        }
         machine::ensure(&tools, progress).await?;
         // Maven's local repository is not made for two writers, so only the wheel comes alongside.
         let jars = async {
@@ -154,6 +160,9 @@ impl Part {
         let folder = self.folder(cache);
         let pins = Pins::parse(self.pins)?;
         let installed = pins.only(|name| !name.ends_with(".whl") && !name.ends_with(".deb"));
+        // What is built here has the sum of the commit that it is built from, and none of its own.
+        let built = matches!(self.source, Source::Tag { .. }).then(|| from_source::jar(self.name));
+        let installed = installed.beside(built);
         let lock_path = cache.parts().join(format!(".{}.lock", self.name));
         let _lock = tokio::task::spawn_blocking(move || Lock::wait(&lock_path)).await??;
         if folder.exists() {
@@ -185,6 +194,13 @@ impl Part {
                 let length = pins.names().count() as u64;
                 let step = progress.bar(format!("obtain {}", self.name), length);
                 copied_jars(pom, &scratch, &step).await.inspect(|_| step.done("downloaded"))
+            }
+            Source::Tag { driver, tag, commit } => {
+                let driver = Box::pin(driver.obtain(cache, progress)).await?;
+                let api = Box::pin(older::API.obtain(cache, progress)).await?;
+                let step = progress.step(format!("build {}", self.name));
+                let built = from_source::built(self.name, (tag, commit), &driver, &api, &scratch).await;
+                built.inspect(|_| step.done(tag))
             }
             Source::Npm { packages } => {
                 let step = progress.step(format!("obtain {}", self.name));
@@ -234,6 +250,21 @@ pub(crate) fn find(folder: &Path, name: &str) -> Result<Option<PathBuf>> {
         }
     }
     Ok(None)
+}
+
+/// Every file below a folder whose name ends so, in an order that does not change.
+pub(crate) fn find_all(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(find_all(&path, extension)?);
+        } else if path.extension().is_some_and(|is| is == extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Lets npm fetch the archives of packages; nothing is installed and no script of theirs runs.

@@ -15,6 +15,8 @@ const READ_BYTES: usize = 256 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pins {
     sums: BTreeMap<String, String>,
+    /// A file that may stand beside them, and must.
+    built: Option<String>,
 }
 
 impl Pins {
@@ -31,7 +33,7 @@ impl Pins {
             sums.insert(name.to_owned(), sum.to_owned());
         }
         ensure!(!sums.is_empty(), "no pins");
-        Ok(Self { sums })
+        Ok(Self { sums, built: None })
     }
 
     /// The pinned file names.
@@ -43,7 +45,16 @@ impl Pins {
     #[must_use]
     pub fn only(&self, keep: impl Fn(&str) -> bool) -> Self {
         let kept = self.sums.iter().filter(|(name, _)| keep(name));
-        Self { sums: kept.map(|(name, sum)| (name.clone(), sum.clone())).collect() }
+        Self {
+            sums: kept.map(|(name, sum)| (name.clone(), sum.clone())).collect(),
+            built: self.built.clone(),
+        }
+    }
+
+    /// With a file beside them that was built here.
+    #[must_use]
+    pub fn beside(self, built: Option<String>) -> Self {
+        Self { built, ..self }
     }
 
     /// Checks that the folder holds exactly the pinned files with the pinned content. An extra jar would be on the
@@ -55,9 +66,13 @@ impl Pins {
         let entries = folder.read_dir().with_context(|| format!("cannot read {}", folder.display()))?;
         for entry in entries {
             let name = entry?.file_name();
-            if !name.to_str().is_some_and(|name| self.sums.contains_key(name)) {
+            let is_built = self.built.as_deref().is_some_and(|built| name == built);
+            if !is_built && !name.to_str().is_some_and(|name| self.sums.contains_key(name)) {
                 bail!("{} is not pinned, refused", folder.join(name).display());
             }
+        }
+        if let Some(built) = &self.built {
+            ensure!(folder.join(built).is_file(), "{} is missing", folder.join(built).display());
         }
         for (name, pinned) in &self.sums {
             let path = folder.join(name);

@@ -64,6 +64,8 @@ struct Reader<'a, F> {
     topic: &'a str,
     listener: &'a Listener,
     consumer: BaseConsumer<Listener>,
+    /// Asks about the topic on connections of its own: on the consumer's, every question waits behind the fetch that is under way.
+    asker: BaseConsumer<Listener>,
     partitions: BTreeMap<i32, Progress>,
     /// Every partition has been read to its end once.
     live: bool,
@@ -76,10 +78,12 @@ struct Reader<'a, F> {
 impl<'a, F: Fold> Reader<'a, F> {
     fn begin(shared: &'a Shared<F>, topic: &'a KafkaTopic, listener: &'a Listener) -> Result<Self, Trouble> {
         let seeing = |error| Trouble::Kafka(Where::Describe, error);
+        // Both connect at once.
         let consumer = consumer(topic, listener).map_err(seeing)?;
-        let ids = partitions(&consumer, &topic.topic).map_err(seeing)?;
-        let begins = offsets(&consumer, &topic.topic, &ids, Offset::Beginning).map_err(seeing)?;
-        let ends = offsets(&consumer, &topic.topic, &ids, Offset::End).map_err(seeing)?;
+        let asker = asker(topic, listener).map_err(seeing)?;
+        let ids = partitions(&asker, &topic.topic).map_err(seeing)?;
+        let begins = offsets(&asker, &topic.topic, &ids, Offset::Beginning).map_err(seeing)?;
+        let ends = offsets(&asker, &topic.topic, &ids, Offset::End).map_err(seeing)?;
         let progress = |(id, begin): (&i32, &i64)| {
             let target = ends.get(id).copied().unwrap_or(*begin);
             (*id, Progress { begin: *begin, next: *begin, target })
@@ -95,6 +99,7 @@ impl<'a, F: Fold> Reader<'a, F> {
             topic: &topic.topic,
             listener,
             consumer,
+            asker,
             partitions: begins.iter().map(progress).collect(),
             live: false,
             question: 0,
@@ -141,11 +146,13 @@ impl<'a, F: Fold> Reader<'a, F> {
 
     fn aim(&mut self) -> Result<(), Trouble> {
         let seeing = |error| Trouble::Kafka(Where::Describe, error);
-        let ids = partitions(&self.consumer, self.topic).map_err(seeing)?;
+        // It has no records; what else it has to say is said by its log.
+        while self.asker.poll(Duration::ZERO).is_some() {}
+        let ids = partitions(&self.asker, self.topic).map_err(seeing)?;
         if !ids.iter().eq(self.partitions.keys()) {
             return Err(Trouble::Changed("has other partitions than before"));
         }
-        let ends = offsets(&self.consumer, self.topic, &ids, Offset::End).map_err(seeing)?;
+        let ends = offsets(&self.asker, self.topic, &ids, Offset::End).map_err(seeing)?;
         for (id, end) in ends {
             let Some(progress) = self.partitions.get_mut(&id) else { continue };
             if end < progress.next {
@@ -306,6 +313,11 @@ fn offsets(
     found.collect()
 }
 
+/// Belongs to no group and reads nothing.
+fn asker(topic: &KafkaTopic, listener: &Listener) -> Result<BaseConsumer<Listener>, KafkaError> {
+    topic.kafka.client().set("allow.auto.create.topics", "false").create_with_context(listener.clone())
+}
+
 fn consumer(topic: &KafkaTopic, listener: &Listener) -> Result<BaseConsumer<Listener>, KafkaError> {
     let mut client = topic.kafka.client();
     client
@@ -318,14 +330,14 @@ fn consumer(topic: &KafkaTopic, listener: &Listener) -> Result<BaseConsumer<List
         // An offset that is not there any more means another topic: never go on at its end.
         .set("auto.offset.reset", "error")
         .set("statistics.interval.ms", "1000");
-    // Defaults of ours that the operator may change. Otherwise 64 MiB are read ahead, and an answer may have 50 MiB; and a
-    // question about the topic waits half a second, behind the fetch that is under way on the same connection.
+    // Defaults of ours that the operator may change. Otherwise 64 MiB are read ahead, and an answer may have 50 MiB.
     let defaults = [
         ("queued.max.messages.kbytes", "16384"),
         ("fetch.max.bytes", "8388608"),
-        ("fetch.wait.max.ms", "100"),
         // Whenever as much has been read ahead, the library pauses for this long: a second, if nothing is said.
         ("fetch.queue.backoff.ms", "5"),
+        // Measured with each record that is taken, for nobody.
+        ("enable.metrics.push", "false"),
     ];
     for (property, value) in defaults {
         if client.get(property).is_none() {

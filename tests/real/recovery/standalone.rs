@@ -130,7 +130,9 @@ async fn the_file_is_edited_while_the_worker_is_down_and_rest_is_used_where_it_c
     let state = tempfile::tempdir().unwrap();
     let command = |word: &str| {
         let flag = state.path().join(word);
-        let script = format!("touch {0}; while [ -e {0} ]; do sleep 0.1; done", flag.display());
+        // One that says no has stopped it nevertheless.
+        let says = if word == "stop" { 3 } else { 0 };
+        let script = format!("touch {0}; while [ -e {0} ]; do sleep 0.1; done; exit {says}", flag.display());
         format!("{word}_worker = [\"/bin/sh\", \"-c\", \"{script}\"]")
     };
     let commands = format!("edit_offsets_file = \"always\"\n{}\n{}", command("stop"), command("start"));

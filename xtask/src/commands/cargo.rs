@@ -1,6 +1,7 @@
 //! Calls to cargo itself.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -32,15 +33,32 @@ pub(crate) struct Cargo {
 
 /// A cargo call that is being put together.
 pub(crate) fn command(arguments: &[&str]) -> Result<Command> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = Command::new(program());
     command.args(arguments).current_dir(workspace()?).stdin(Stdio::null());
+    forget_package(&mut command);
+    Ok(command)
+}
+
+/// A call that leaves the machine to whoever else wants it: of cargo where no program is named.
+pub(crate) fn gentle(program: Option<&str>, folder: &Path) -> Command {
+    let mut command = Command::new("nice");
+    command.args(["-n", "19"]).arg(program.map_or_else(self::program, Into::into));
+    command.current_dir(folder).stdin(Stdio::null());
+    forget_package(&mut command);
+    command
+}
+
+fn program() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+fn forget_package(command: &mut Command) {
     // Set for the package xtask by `cargo run`; of no use, and wrong, for what is built now.
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR" {
             command.env_remove(name);
         }
     }
-    Ok(command)
 }
 
 impl Cargo {
@@ -59,7 +77,7 @@ impl Cargo {
     }
 
     /// The lines of its stderr, which must be piped.
-    fn stderr(&mut self) -> Result<Lines<BufReader<impl AsyncRead + Unpin + use<>>>> {
+    pub(crate) fn stderr(&mut self) -> Result<Lines<BufReader<impl AsyncRead + Unpin + use<>>>> {
         Ok(BufReader::new(self.child.stderr.take().context("cargo's stderr is not piped")?).lines())
     }
 
@@ -98,6 +116,12 @@ pub(crate) async fn build_daemon(step: &Step) -> Result<PathBuf> {
 pub(crate) async fn build_daemon_with(features: &[&str], step: &Step) -> Result<PathBuf> {
     let features = features.join(",");
     let arguments = ["--package", "resumeguard", "--bin", "resumeguard", "--features", &features];
+    build(&arguments, "resumeguard", step).await
+}
+
+/// Builds the daemon as users get it; returns where its binary is.
+pub(crate) async fn build_release(step: &Step) -> Result<PathBuf> {
+    let arguments = ["--release", "--locked", "--package", "resumeguard", "--bin", "resumeguard"];
     build(&arguments, "resumeguard", step).await
 }
 

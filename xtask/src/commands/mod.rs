@@ -7,7 +7,9 @@ mod ci;
 mod compat;
 mod daemon;
 mod dashboards;
+mod deb;
 mod demo;
+mod dist;
 mod forecast;
 mod fuzz;
 mod interrupt;
@@ -16,6 +18,7 @@ mod matrix;
 mod mutants;
 mod relay;
 mod schemathesis;
+mod service;
 mod stack;
 mod test;
 
@@ -43,8 +46,14 @@ pub(crate) enum Command {
     KillMatrix(kill_matrix::Arguments),
     /// Holds the outage budget against an oplog that really rolls, by steady load and by day and night.
     Forecast(forecast::Arguments),
+    /// Builds the Debian package.
+    Deb(deb::Arguments),
+    /// Installs, runs, upgrades and removes the package under a real systemd.
+    Service(service::Arguments),
     /// Writes Grafana's dashboards.
     Dashboards(dashboards::Arguments),
+    /// Writes the manual pages and the completions of shells that packages install.
+    DistFiles(dist::Arguments),
     /// Runs every test, those on the real stack included.
     Test(test::Arguments),
     /// Checks format, lints and docs, then runs every test.
@@ -70,7 +79,10 @@ impl Command {
             Self::Compat(arguments) => Box::pin(guarded(compat::run(arguments))).await,
             Self::KillMatrix(arguments) => Box::pin(guarded(kill_matrix::run(arguments))).await,
             Self::Forecast(arguments) => Box::pin(guarded(forecast::run(arguments))).await,
+            Self::Deb(arguments) => guarded(deb::run(arguments)).await,
+            Self::Service(arguments) => Box::pin(guarded(service::run(arguments))).await,
             Self::Dashboards(arguments) => dashboards::run(&arguments),
+            Self::DistFiles(arguments) => guarded(dist::run(arguments)).await,
             Self::Test(arguments) => Box::pin(guarded(test::run(arguments))).await,
             Self::Ci(arguments) => Box::pin(guarded(ci::run(arguments))).await,
             Self::BenchTokens(arguments) => guarded(bench_tokens::run(arguments)).await,

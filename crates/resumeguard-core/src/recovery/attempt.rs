@@ -354,16 +354,25 @@ impl Attempt {
             && self.plan.expects.state != ConnectorState::Stopped
     }
 
+    /// It has asked for a stop that nobody has seen: it may still come, after whatever Connect shows now. A worker that died holding
+    /// a connector shows RUNNING until it is replaced, and whoever replaces it finds the connector stopped.
+    pub(super) fn stop_may_come(&self) -> bool {
+        self.last_ordered().is_some_and(|taken| taken.step == Step::Stop && !taken.is_done())
+    }
+
     /// The last state that it has asked for.
     fn last_order(&self) -> Option<&Step> {
+        self.last_ordered().map(|taken| &taken.step)
+    }
+
+    fn last_ordered(&self) -> Option<&Taken> {
         let order = |taken: &&Taken| {
             matches!(
                 taken.step,
                 Step::Stop | Step::StopWorker | Step::Resume | Step::Pause | Step::StartWorker
             )
         };
-        let last = self.taken.iter().rev().filter(order).find(|taken| taken.may_have_changed());
-        last.map(|taken| &taken.step)
+        self.taken.iter().rev().filter(order).find(|taken| taken.may_have_changed())
     }
 
     /// It has asked for it to run, or to be paused, and not to be stopped since.

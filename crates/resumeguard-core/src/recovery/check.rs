@@ -287,11 +287,12 @@ fn back(attempt: &Attempt, step: &Step, world: &World, state: ConnectorState) ->
         Step::StartWorker if !world.down => not_needed("its worker is up"),
         Step::RestoreOffset { partition } => restore_offset(attempt, partition, world, state),
         Step::Configure { to } => configure_back(attempt, to, world),
-        Step::Resume if runs(world, state) => not_needed("it runs"),
-        Step::Pause if state == ConnectorState::Paused => not_needed("it is paused"),
         Step::Resume if state == ConnectorState::Paused && attempt.plan.expects.state != state => {
             not_needed("somebody has paused it: left to them")
         }
+        Step::Resume | Step::Pause if attempt.stop_may_come() => go(),
+        Step::Resume if runs(world, state) => not_needed("it runs"),
+        Step::Pause if state == ConnectorState::Paused => not_needed("it is paused"),
         Step::Pause | Step::Resume if state != ConnectorState::Stopped && state != ConnectorState::Paused => {
             not_needed("somebody has started it")
         }
@@ -387,6 +388,8 @@ pub fn resolve(attempt: &Attempt, taken: &Taken, world: &World) -> Option<Outcom
     match &taken.step {
         Step::Stop if state == ConnectorState::Stopped && world.tasks.is_empty() => done("it is stopped"),
         Step::StopWorker if world.down => done("its worker is down"),
+        // It may have run all the time: whether this was asked for is not seen.
+        Step::Resume | Step::Pause if without(attempt, taken).stop_may_come() => None,
         Step::Resume | Step::StartWorker if runs(world, state) => done("it runs"),
         Step::Pause if state == ConnectorState::Paused => done("it is paused"),
         Step::WriteMark { partition, .. } | Step::RestoreOffset { partition } => {
@@ -408,7 +411,7 @@ pub fn resolve(attempt: &Attempt, taken: &Taken, world: &World) -> Option<Outcom
         }
         Step::Configure { .. } | Step::StartAtOldest { .. } => {
             let first = attempt.saved.as_ref().map(|saved| &saved.config);
-            let last = attempt_config_without(attempt, taken);
+            let last = without(attempt, taken).expected_config();
             let untouched = |key: &String| {
                 let now = world.config.get(key);
                 now == first.and_then(|config| config.get(key))
@@ -434,12 +437,9 @@ pub fn resolve(attempt: &Attempt, taken: &Taken, world: &World) -> Option<Outcom
     }
 }
 
-/// The configuration before a step that changes it.
-fn attempt_config_without(
-    attempt: &Attempt,
-    taken: &Taken,
-) -> Option<std::collections::BTreeMap<String, String>> {
+/// As it stood before this step.
+fn without(attempt: &Attempt, taken: &Taken) -> Attempt {
     let mut before = attempt.clone();
     before.taken.retain(|other| other != taken);
-    before.expected_config()
+    before
 }

@@ -52,10 +52,10 @@ const fn debezium(row: Row, snapshot_mode: &'static str, ends: Ends) -> Row {
 /// Ten at the most. Connectors before 1.13.1 do not run on Connect 3.9 and newer: they use a class of Kafka's that it has hidden
 /// (`IllegalAccessError`).
 pub(super) const ROWS: [Row; 10] = [
-    row("3.4.1", "mongo-kafka-connect-1.6.1", "4.4.2"),
+    row("3.4.1", "mongo-kafka-connect-1.3.0", "4.4.2"),
     row("3.4.1", "mongo-kafka-connect-2.0.1", "5.0.4"),
-    row("3.8.1", "mongo-kafka-connect-1.10.1", "4.4.2"),
-    row("3.8.1", "mongo-kafka-connect-1.13.0", "5.0.4"),
+    row("3.8.1", "mongo-kafka-connect-1.11.0", "4.4.2"),
+    row("3.9.1", "mongo-kafka-connect-1.16.0", "5.0.4"),
     Row { short: true, ..row("3.9.1", "mongo-kafka-connect-2.0.1", "4.4.2") },
     debezium(row("3.9.1", "debezium-mongodb-2.5.4", "4.4.2"), "initial", Ends::Resnapshots),
     row("4.1.0", "mongo-kafka-connect-2.0.1", "6.0.5"),
@@ -68,7 +68,7 @@ pub(super) const ROWS: [Row; 10] = [
 ];
 
 impl Row {
-    /// What people call it: `MongoDB 1.13.0`, `Debezium 3.2.0 (initial)`.
+    /// What people call it: `MongoDB 1.11.0`, `Debezium 3.2.0 (initial)`.
     pub(super) fn connector(&self) -> String {
         let (name, version) = self.versions.connector.rsplit_once('-').unwrap_or_default();
         let name = if name.starts_with("debezium") { "Debezium" } else { "MongoDB" };
@@ -138,7 +138,7 @@ mod tests {
         let names: BTreeSet<String> = ROWS.iter().map(Row::name).collect();
         assert_eq!(names.len(), ROWS.len());
         for version in [
-            "3.4.1", "3.8.1", "3.9.1", "4.1.0", "4.4.2", "5.0.4", "6.0.5", "1.6.1", "1.10.1", "1.13.0",
+            "3.4.1", "3.8.1", "3.9.1", "4.1.0", "4.4.2", "5.0.4", "6.0.5", "1.3.0", "1.11.0", "1.16.0",
             "2.0.1",
         ] {
             assert!(names.iter().filter(|name| name.contains(version)).count() > 0, "{version}");

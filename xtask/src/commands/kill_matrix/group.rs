@@ -38,6 +38,8 @@ pub(super) async fn worker_dies(lane: &Lane) -> Result<String> {
     let order = salvage(&name);
     let (asked, held) = tokio::join!(scene.ask(&daemon, &order, 0), scene.relay.held(LONG));
     asked.and(held)?;
+    // Accepted is not done: its worker has to see it. Who dies before that is another matter.
+    own.connect.wait_until(&name, LONG, |status| status.connector.state == "STOPPED").await?;
     let watch = Stopwatch::start();
     stack.kill_worker(1)?;
     scene.relay.release();
@@ -45,7 +47,8 @@ pub(super) async fn worker_dies(lane: &Lane) -> Result<String> {
     let took = watch.elapsed().as_secs();
     let outcome = told.attempts.first().map(|attempt| attempt.outcome.clone()).unwrap_or_default();
     ensure!(outcome == "recovered", "{outcome}:\n    {}", told.story());
-    ensure!(carried_out(&scene, "PATCH offsets") == 1, "offsets were written more than once");
+    let written = carried_out(&scene, "PATCH offsets");
+    ensure!(written == 1, "offsets were written {written} times:\n    {}", told.story());
     scene.is_well().await?;
     scene.is_as_before(&[]).await?;
     killed(&own);

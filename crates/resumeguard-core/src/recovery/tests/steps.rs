@@ -151,6 +151,41 @@ fn what_a_person_did_stays_on_the_way_back() {
     );
 }
 
+/// The worker that held it died before it could stop it: Connect shows RUNNING until another finds it stopped.
+#[test]
+fn what_was_told_to_stop_and_never_seen_stopped_is_told_to_run_again() {
+    let mut scene = Scene::lost();
+    let plan = scene.plan();
+    let id = attempt(&mut scene, plan);
+    let never_seen = || Outcome::Failed { says: "not stopped within 90 s".into() };
+    took(&mut scene, &id, Step::Stop, Will::default(), Some(never_seen()));
+    let runs = World { tasks: vec![task(TaskState::Running, None)], ..world(&scene) };
+    let emptied = World { tasks: Vec::new(), ..world(&scene) };
+    let attempt = scene.ledger.attempt(&id).unwrap();
+    assert_eq!(attempt.put_back(), [Step::Resume]);
+    for world in [&runs, &emptied] {
+        for step in [Step::Resume, Step::Pause] {
+            assert_eq!(check(attempt, Phase::Back, &step, world, 0), Check::Go(Will::default()));
+        }
+    }
+    let paused = World { state: Some(ConnectorState::Paused), ..emptied };
+    ends(check(attempt, Phase::Back, &Step::Resume, &paused, 0), "not_needed", "left to them");
+    // Died between this step's intent and its outcome: that it runs tells nothing.
+    let intent = |step| Taken {
+        phase: Phase::Back,
+        index: 0,
+        outcome: None,
+        acted: true,
+        step,
+        ..attempt.taken[0].clone()
+    };
+    let mut died = attempt.clone();
+    died.taken.push(intent(Step::Resume));
+    assert_eq!(resolve(&died, &died.taken[1], &runs), None);
+    died.taken[0].outcome = done().map(|done| (done, 0));
+    assert_eq!(resolve(&died, &died.taken[1], &runs).map(|outcome| outcome.code()), Some("done"));
+}
+
 #[test]
 fn settings_go_back_key_by_key() {
     let mut scene = Scene::lost();
