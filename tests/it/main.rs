@@ -16,6 +16,7 @@ mod config;
 mod console;
 mod dashboards;
 mod decode;
+mod deploy;
 mod fake_connect;
 mod faults;
 mod generated;

@@ -178,10 +178,10 @@ async fn a_freeze_that_is_read_again_does_not_wait_for_a_pass() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let service = Service::start(&format!("http://{}", silent.local_addr().unwrap()));
     service.until_told("READY=1");
-    service.reload("[poll]\ninterval = \"60s\"");
+    service.reload("[poll]\ninterval = \"15s\"");
     let reloads = || service.log.lock().unwrap().matches("the configuration was read again").count();
     service.says("/api/v1/recovery/freeze", "\"frozen\":null").await;
-    write(service.directory.path(), &service.url, "freeze = true\n[poll]\ninterval = \"60s\"");
+    write(service.directory.path(), &service.url, "freeze = true\n[poll]\ninterval = \"15s\"");
     service.signal(Signal::HUP);
     service.says("/api/v1/recovery/freeze", "recovery.freeze is set in the configuration").await;
     assert_eq!(reloads(), 1, "the rest of it waits for the pass: {}", service.log.lock().unwrap());

@@ -28,6 +28,7 @@ mod names;
 mod newcomer;
 mod offsets_faults;
 mod offsets_topic;
+mod page;
 mod people;
 mod probe;
 mod proxy;

@@ -5,6 +5,7 @@
 
 mod acl;
 mod broker;
+mod browser;
 mod cache;
 mod certificates;
 mod clock;
@@ -34,9 +35,11 @@ mod standalone;
 mod sweep;
 mod tls;
 mod token;
+mod tools;
 
 pub use acl::{Acl, Acls};
 pub use broker::Broker;
+pub use browser::Browser;
 pub use cache::Cache;
 pub use certificates::Certificates;
 pub use clock::{Deadline, Seen, Stopwatch, wait_until};
@@ -63,3 +66,4 @@ pub use stack::{Stack, StackSpec, source_config};
 pub use standalone::Standalone;
 pub use sweep::{stacks, sweep};
 pub use token::cluster_time;
+pub use tools::{from_go, from_pypi, go_module};

@@ -15,6 +15,7 @@ mod forecast;
 mod fuzz;
 mod interrupt;
 mod kill_matrix;
+mod manifests;
 mod matrix;
 mod mutants;
 mod relay;
@@ -53,6 +54,8 @@ pub(crate) enum Command {
     Deb(deb::Arguments),
     /// Installs, runs, upgrades and removes the package under a real systemd.
     Service(service::Arguments),
+    /// Holds the manifests for Kubernetes against its schemas, and against what is known of good pods.
+    Manifests(manifests::Arguments),
     /// Writes Grafana's dashboards.
     Dashboards(dashboards::Arguments),
     /// Writes the manual pages and the completions of shells that packages install.
@@ -94,6 +97,7 @@ impl Command {
             Self::Forecast(arguments) => Box::pin(guarded(forecast::run(arguments))).await,
             Self::Deb(arguments) => guarded(deb::run(arguments)).await,
             Self::Service(arguments) => Box::pin(guarded(service::run(arguments))).await,
+            Self::Manifests(arguments) => guarded(manifests::run(arguments)).await,
             Self::Dashboards(arguments) => dashboards::run(&arguments),
             Self::DistFiles(arguments) => guarded(dist::run(arguments)).await,
             Self::Book(arguments) => guarded(book::run(arguments)).await,

@@ -380,7 +380,20 @@ impl Attempt {
         matches!(self.last_order(), Some(Step::Resume | Step::Pause | Step::StartWorker))
     }
 
-    pub(super) fn took(&self, step: &Step) -> bool {
-        self.taken.iter().any(|taken| taken.phase == Phase::Forward && taken.acted && taken.step == *step)
+    /// It has removed what was stored under this key, or may have.
+    pub(super) fn has_removed(&self, partition: &str) -> bool {
+        // Where nothing was stored before, to put that back is to remove.
+        let removes = |taken: &Taken| {
+            let restores = matches!(taken.step, Step::RestoreOffset { .. });
+            matches!(taken.step, Step::RemoveOffset { .. }) || (restores && taken.will.text.is_none())
+        };
+        let mut acted = self.taken.iter().filter(|taken| taken.acted);
+        acted.any(|taken| taken.step.partition() == Some(partition) && removes(taken))
+    }
+
+    /// It has left the connector without an offset, or may have.
+    pub(super) fn has_dropped_its_offset(&self) -> bool {
+        let mut acted = self.taken.iter().filter(|taken| taken.phase == Phase::Forward && taken.acted);
+        acted.any(|taken| taken.step.drops_its_offset())
     }
 }

@@ -320,11 +320,12 @@ fn restore_offset(attempt: &Attempt, partition: &str, world: &World, state: Conn
     if stored == saved {
         return not_needed("the saved offset is there");
     }
-    let ours = is_ours(attempt, stored);
+    let ours = is_ours(attempt, partition, stored);
     let newer = world.under(partition).and_then(super::world::RawOffset::time);
     if !ours {
         return match newer {
             Some(time) if world.holds(time) => not_needed("a newer position was stored: it stays"),
+            None if stored.is_none() => refuse("its offset was removed by somebody: it is left to them"),
             _ => refuse("another offset was stored by somebody: it is left to them"),
         };
     }
@@ -341,8 +342,11 @@ fn restore_offset(attempt: &Attempt, partition: &str, world: &World, state: Conn
 }
 
 /// This attempt has stored it, or removed what was there.
-fn is_ours(attempt: &Attempt, stored: Option<&str>) -> bool {
-    stored.is_none_or(|text| attempt.stored_texts().any(|own| own == text))
+fn is_ours(attempt: &Attempt, partition: &str, stored: Option<&str>) -> bool {
+    match stored {
+        Some(text) => attempt.stored_texts().any(|own| own == text),
+        None => attempt.has_removed(partition),
+    }
 }
 
 fn holds_ours(attempt: &Attempt, world: &World) -> bool {
@@ -350,7 +354,7 @@ fn holds_ours(attempt: &Attempt, world: &World) -> bool {
     let mut partitions = acted.filter_map(|taken| taken.step.partition());
     partitions.any(|partition| {
         let stored = world.text_under(partition);
-        stored != attempt.saved_text(partition) && is_ours(attempt, stored)
+        stored != attempt.saved_text(partition) && is_ours(attempt, partition, stored)
     })
 }
 

@@ -256,14 +256,13 @@ impl Ledger {
         restarts.into_iter().max().map(|last| last.saturating_add((n * n + n).min(60).saturating_mul(MINUTE)))
     }
 
-    /// The offset under this key was removed with this token in it once: it is not removed a second time.
+    /// This token was dropped once, by removing the offset that holds it or by giving its key another name: it is not dropped a
+    /// second time.
     #[must_use]
     pub fn was_removed(&self, connector: &ConnectorId, plan: &Plan) -> bool {
-        let removal = plan.steps.iter().find(|step| matches!(step, Step::RemoveOffset { .. }));
-        removal.is_some_and(|step| {
-            self.attempts_at(connector)
-                .any(|attempt| attempt.plan.expects.token == plan.expects.token && attempt.took(step))
-        })
+        let same = |attempt: &Attempt| attempt.plan.expects.token == plan.expects.token;
+        plan.steps.iter().any(Step::drops_its_offset)
+            && self.attempts_at(connector).any(|attempt| same(attempt) && attempt.has_dropped_its_offset())
     }
 
     /// A person's approval of this plan that still counts.
