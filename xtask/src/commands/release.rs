@@ -83,7 +83,10 @@ async fn bill(workspace: &Path, dist: &Path, cache: &Cache, progress: &Progress)
     ensure!(run_tool(&tool, &arguments, workspace).await?, "{name} has failed");
     // It writes one beside the manifest of every member; only the program's is handed out.
     let written = format!("{stem}.json");
-    fs::copy(workspace.join(&written), dist.join(BILL)).context("no bill of materials was written")?;
+    let text = fs::read_to_string(workspace.join(&written)).context("no bill of materials was written")?;
+    // Where it was built is nobody's business.
+    let here = workspace.to_str().context("the folder's name is no UTF-8")?;
+    fs::write(dist.join(BILL), text.replace(here, "/resumeguard"))?;
     for folder in ["", "xtask", "crates/mongodb-resume-token", "crates/resumeguard-core"] {
         let left = workspace.join(folder).join(&written);
         if left.exists() {
