@@ -7,6 +7,7 @@ mod costs;
 mod debezium;
 mod forget;
 mod steps;
+mod unsettled;
 mod worker;
 
 use super::*;
