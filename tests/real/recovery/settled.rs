@@ -2,7 +2,7 @@
 //! in silence.
 
 use super::bench::{Bench, story};
-use super::{failed, fresh};
+use super::{Writer, failed, fresh, namespace_of, pause};
 use crate::proxy::Proxy;
 use crate::shared::{LONG, Shared, nothing};
 use resumeguard_core::recovery::{Attempt, Ended, Outcome, Phase, Strategy};
@@ -73,4 +73,44 @@ async fn a_stop_that_comes_after_it_was_put_back_is_put_back_once_more() {
     };
     assert_eq!(attempt.taken.iter().filter(again).count(), 1, "{story}");
     connect.wait_until(&name, LONG, |status| status.failed_with(286)).await.unwrap();
+}
+
+const LOW: &str = "[recovery.policies.low]\nconnectors = [\"*\"]\non = [\"low_headroom\"]\nthreshold = \"30days\"\nmode = \"approve\"";
+
+/// Nothing happens in its namespace: there is nothing newer to be stored, and nothing to wait for.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_connector_that_is_resumed_is_well() {
+    let (shared, name) = (Shared::take().await, fresh("idle"));
+    let connect = shared.connect();
+    shared.connector(&name, nothing()).await;
+    connect.wait_until_stored(&name, LONG, |_| true).await.unwrap();
+    pause(connect, &name).await;
+    let mut bench = Bench::new(connect.url(), LOW).await;
+    let attempt = bench.recover(&name, Strategy::Resume).await;
+    println!("{}", story(&attempt));
+    assert_eq!(attempt.ended.as_ref().map(|ended| ended.0), Some(Ended::Recovered), "{}", story(&attempt));
+    connect.wait_until(&name, LONG, |status| status.all("RUNNING")).await.unwrap();
+}
+
+/// Its position rolls away between the plan and the request: it fails with 286, and is paused as it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_that_fails_once_it_is_resumed_is_paused_again() {
+    let (shared, name) = (Shared::take().await, fresh("paused"));
+    let connect = shared.connect();
+    shared.connector(&name, nothing()).await;
+    connect.wait_until_stored(&name, LONG, |_| true).await.unwrap();
+    pause(connect, &name).await;
+    let mut proxy = Proxy::start(connect.url()).await;
+    let mut bench = Bench::new(&proxy.url, LOW).await;
+    proxy.hold("PUT /resume");
+    let id = bench.begin(&name, Strategy::Resume).await;
+    proxy.held().await;
+    Writer::new(shared.stack.mongod(), &namespace_of(&name)).roll(10).await;
+    // What was paused keeps its stream: begun anew, it has none.
+    connect.restart(&name).await.unwrap();
+    proxy.release();
+    let attempt = bench.ended(&id).await;
+    let story = put_back(&attempt);
+    assert!(story.contains("286") && story.contains("Back pause done"), "{story}");
+    connect.wait_until(&name, LONG, |status| status.connector.state == "PAUSED").await.unwrap();
 }

@@ -6,6 +6,7 @@ mod caution;
 mod costs;
 mod debezium;
 mod forget;
+mod resumed;
 mod steps;
 mod unsettled;
 mod worker;
