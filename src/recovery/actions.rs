@@ -319,9 +319,27 @@ impl Writer<'_> {
         // The command takes a double; sizes below 2^53 MB are exact.
         #[expect(clippy::cast_precision_loss, reason = "sizes below 2^53")]
         let command = doc! { "replSetResizeOplog": 1, "size": size_mb as f64, "maxTimeMS": millis(WRITE) };
-        let resize = async move { primary.database("admin").run_command(command).await.map(drop) };
+        let target = primary.clone();
+        let resize = async move { target.database("admin").run_command(command).await.map(drop) };
         let Some(writing) = self.unless_frozen(|| to_its_end(DRIVER, resize)) else { return Sent::Held };
-        written("replSetResizeOplog", writing.await)
+        match written("replSetResizeOplog", writing.await) {
+            Sent::Accepted => has_grown(primary, size_mb).await,
+            otherwise => otherwise,
+        }
+    }
+}
+
+/// What the server says of it is believed, and not that it took the command.
+async fn has_grown(primary: Client, size_mb: u64) -> Sent {
+    match reach::max_size(primary, WRITE).await {
+        Some(bytes) if bytes >= size_mb.saturating_mul(MB) => Sent::Accepted,
+        Some(bytes) => Sent::Uncertain(format!(
+            "replSetResizeOplog was taken, and the oplog may grow to {} MB only",
+            bytes / MB
+        )),
+        None => Sent::Uncertain(
+            "replSetResizeOplog was taken, and how large the oplog may grow cannot be read".to_owned(),
+        ),
     }
 }
 

@@ -21,6 +21,7 @@ mod strategy;
 #[cfg(test)]
 mod tests;
 mod trigger;
+mod unsettled;
 mod words;
 mod world;
 

@@ -6,8 +6,10 @@ mod caution;
 mod costs;
 mod debezium;
 mod forget;
+mod resumed;
 mod steps;
 mod topic;
+mod unsettled;
 mod worker;
 
 use super::*;
