@@ -14,7 +14,9 @@ pub(super) async fn run(config: &Config, connectivity: bool, clock: Clock) -> Re
     status::print(&summary)?;
     if config.connect.is_empty() {
         // As the shipped example is: good, and no use yet.
-        status::print("nothing is watched yet: add [connect.NAME] with url = \"…\" for each Kafka Connect cluster\n")?;
+        status::print(
+            "nothing is watched yet: add [connect.NAME] with url = \"…\" for each Kafka Connect cluster\n",
+        )?;
     }
     if !connectivity {
         return Ok(Outcome::Done);
