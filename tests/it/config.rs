@@ -217,7 +217,10 @@ fn check_config_is_78_on_what_run_would_refuse() {
     let run = resumeguard(&["--config", good.path().to_str().unwrap(), "check-config"]).run();
     assert_eq!(
         (run.code, run.stdout.as_str()),
-        (0, "configuration is good: 0 Connect clusters, 0 MongoDB deployments\n")
+        (
+            0,
+            "configuration is good: 0 Connect clusters, 0 MongoDB deployments\nnothing is watched yet: add [connect.NAME] with url = \"…\" for each Kafka Connect cluster\n"
+        )
     );
     let bad = file("[poll]\nintervall = \"1s\"");
     let run = resumeguard(&["--config", bad.path().to_str().unwrap(), "check-config"]).run();

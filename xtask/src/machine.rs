@@ -16,6 +16,9 @@ const CARGO_FUZZ: &str = "cargo-fuzz@0.13.2";
 /// Pinned so that the same code has the same mutants, under the same names.
 const CARGO_MUTANTS: &str = "cargo-mutants@27.1.0";
 
+/// Pinned so that the same metadata makes the same package.
+const CARGO_DEB: &str = "cargo-deb@3.8.0";
+
 /// Something that the machine must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
@@ -41,8 +44,22 @@ pub enum Need {
     ZlibHeaders,
     /// Shared libraries that mongod links.
     MongodLibraries,
+    /// Chromium and its driver, of one version.
+    Chromium,
     /// git, for what is built from a tag.
     Git,
+    /// What makes a Debian from its packages.
+    Debootstrap,
+    /// Debian's checker of packages.
+    Lintian,
+    /// What tells a package's dependencies, for cargo-deb.
+    DpkgDev,
+    /// Debian's builder of images, which needs no daemon.
+    Buildah,
+    /// systemd's checker of units.
+    SystemdAnalyze,
+    /// Go, for the checkers of manifests.
+    Go,
     /// The program `openssl`, which puts a key and its certificate into the form that Java reads.
     Openssl,
 }
@@ -65,8 +82,15 @@ impl Need {
             Self::OpensslHeaders => &["libssl-dev"],
             Self::ZlibHeaders => &["zlib1g-dev"],
             Self::MongodLibraries => &["libcurl4", "libssl3", "liblzma5"],
+            Self::Chromium => &["chromium", "chromium-driver"],
             Self::Git => &["git"],
             Self::Openssl => &["openssl"],
+            Self::Debootstrap => &["debootstrap", "debian-archive-keyring"],
+            Self::Lintian => &["lintian"],
+            Self::DpkgDev => &["dpkg-dev"],
+            Self::Buildah => &["buildah"],
+            Self::SystemdAnalyze => &["systemd"],
+            Self::Go => &["golang-go"],
         }
     }
 
@@ -78,8 +102,15 @@ impl Need {
             Self::Valgrind => on_path("valgrind").is_some(),
             Self::Kcat => on_path("kcat").is_some(),
             Self::Maven => on_path("mvn").is_some(),
+            Self::Chromium => on_path("chromium").is_some() && on_path("chromedriver").is_some(),
             Self::Git => on_path("git").is_some(),
             Self::Openssl => on_path("openssl").is_some(),
+            Self::Debootstrap => on_path("debootstrap").is_some(),
+            Self::Lintian => on_path("lintian").is_some(),
+            Self::DpkgDev => on_path("dpkg-shlibdeps").is_some(),
+            Self::Buildah => on_path("buildah").is_some(),
+            Self::SystemdAnalyze => on_path("systemd-analyze").is_some(),
+            Self::Go => on_path("go").is_some(),
             Self::Pip => runs("python3", &["-m", "pip", "--version"]).await,
             Self::Compiler => ["cc", "g++", "make", "pkg-config"].iter().all(|tool| on_path(tool).is_some()),
             Self::OpensslHeaders => runs("pkg-config", &["--exists", "libssl"]).await,
@@ -153,14 +184,27 @@ pub async fn fuzzer(tools: &Path, progress: &Progress) -> Result<PathBuf> {
 /// # Errors
 /// When it does not build.
 pub async fn mutator(tools: &Path, progress: &Progress) -> Result<PathBuf> {
+    built(tools, CARGO_MUTANTS, progress).await
+}
+
+/// `cargo-deb`, which is built into the cache.
+///
+/// # Errors
+/// When it does not build.
+pub async fn packager(tools: &Path, progress: &Progress) -> Result<PathBuf> {
+    built(tools, CARGO_DEB, progress).await
+}
+
+/// A program of cargo's, `NAME@VERSION`, built into the cache.
+async fn built(tools: &Path, what: &str, progress: &Progress) -> Result<PathBuf> {
     let lock_path = tools.join(".lock");
     let _lock = tokio::task::spawn_blocking(move || Lock::wait(&lock_path)).await??;
-    let root = tools.join(CARGO_MUTANTS);
-    let program = root.join("bin/cargo-mutants");
+    let root = tools.join(what);
+    let program = root.join("bin").join(what.split('@').next().unwrap_or(what));
     if !program.exists() {
-        let step = progress.step(format!("build {CARGO_MUTANTS}"));
+        let step = progress.step(format!("build {what}"));
         let root = root.display().to_string();
-        run("cargo", &["install", "--locked", "--root", &root, CARGO_MUTANTS], Path::new("/")).await?;
+        run("cargo", &["install", "--locked", "--root", &root, what], Path::new("/")).await?;
         step.done("built");
     }
     Ok(program)

@@ -170,7 +170,8 @@ async fn a_plan_is_shown_everywhere_and_waits_for_a_persons_word() {
     daemon.says("/metrics", "resumeguard_recovery_blocked{reason=\"awaits_approval\"} 1").await;
     daemon.says("/metrics", "resumeguard_recovery_mode{mode=\"approve\"} 1").await;
     daemon.says("/api/v1/status", &format!("\"plan\":{{\"id\":\"{id}\"")).await;
-    daemon.says("/", &format!("Plan {id}, for history_lost.")).await;
+    daemon.says("/", &format!("href=\"/recovery/plans/{id}\"")).await;
+    daemon.says(&format!("/recovery/plans/{id}"), "because of history lost").await;
 
     let shown = daemon.run(&["recovery", "plan", "orders"]).await;
     assert!(shown.code == 0 && shown.stdout.contains(&format!("plan {id}:")), "{shown:?}");
