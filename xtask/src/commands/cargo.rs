@@ -39,16 +39,17 @@ pub(crate) fn command(arguments: &[&str]) -> Result<Command> {
     Ok(command)
 }
 
-/// A call that leaves the machine to whoever else wants it: of cargo where no program is named.
-pub(crate) fn gentle(program: Option<&str>, folder: &Path) -> Command {
+/// A call that leaves the machine to whoever else wants it.
+pub(crate) fn gentle(program: &str, folder: &Path) -> Command {
     let mut command = Command::new("nice");
-    command.args(["-n", "19"]).arg(program.map_or_else(self::program, Into::into));
+    command.args(["-n", "19", program]);
     command.current_dir(folder).stdin(Stdio::null());
     forget_package(&mut command);
     command
 }
 
-fn program() -> OsString {
+/// Cargo itself.
+pub(crate) fn program() -> OsString {
     std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 

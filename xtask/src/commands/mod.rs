@@ -82,7 +82,7 @@ pub(crate) enum Command {
     Fuzz(fuzz::Arguments),
     /// Asks the API all that its OpenAPI document allows, and more, and holds the answers against it.
     Schemathesis(schemathesis::Arguments),
-    /// Breaks the code in every small way and lists what no test notices. Takes an hour or two.
+    /// Breaks the code in every small way and lists what no test notices.
     Mutants(mutants::Arguments),
 }
 

@@ -40,6 +40,9 @@ const MOST_SURVIVORS: f64 = 5.0;
 /// Seconds of a processor for tests that take less than one.
 const PATIENCE: u64 = 10;
 
+/// Seconds of a processor for one mutant that is built by itself, which takes a few.
+const COMPILER: u64 = 60;
+
 /// Whose code is broken.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Package {
@@ -95,6 +98,7 @@ impl Package {
             tests: self.tests().iter().map(|argument| (*argument).to_owned()).collect(),
             output: root.join("target/mutants").join(self.name()),
             patience: PATIENCE,
+            compiler: COMPILER,
             root,
         })
     }

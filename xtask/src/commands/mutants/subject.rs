@@ -27,6 +27,8 @@ pub(super) struct Subject {
     pub(super) output: PathBuf,
     /// Seconds of a processor, beyond what they need without a mutant, after which tests count as endless.
     pub(super) patience: u64,
+    /// Seconds of a processor after which a compiler that builds one mutant counts as endless.
+    pub(super) compiler: u64,
 }
 
 impl Subject {
@@ -41,8 +43,17 @@ impl Subject {
             hash.update(text.len().to_le_bytes());
             hash.update(text);
         }
-        Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+        Ok(shown(&hash.finalize()))
     }
+}
+
+/// A short name for bytes.
+pub(super) fn hashed(bytes: &[u8]) -> String {
+    shown(&Sha256::digest(bytes))
+}
+
+fn shown(hash: &[u8]) -> String {
+    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// All files of a repository that are not ignored, be they committed or not.

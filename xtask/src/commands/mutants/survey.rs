@@ -11,27 +11,25 @@ use super::lanes::in_lanes;
 use super::ledger::{Ledger, Verdict};
 use super::list::Mutant;
 use super::outcome::Outcome;
-use super::subject::Subject;
+use super::subject::{Subject, hashed};
 use super::suite::Suite;
 use super::tree::{Built, Refusal, Tree};
 use super::weave::{Copy, switch, weave};
 
+/// What a compiler may take for all mutants of a package: many times what it does take.
+const WOVEN_SECONDS: u64 = 3600;
+
 /// Tries those of the mutants that nothing is known about yet; says what is known in the end.
 pub(super) async fn survey(subject: &Subject, mutants: &[Mutant], progress: &Progress) -> Result<Outcome> {
     std::fs::create_dir_all(&subject.output)?;
-    let ledger = Ledger::open(&subject.output.join("results.jsonl"), subject.code()?)?;
+    let code = subject.code()?;
+    let ledger = Ledger::open(&subject.output.join("results.jsonl"), code.clone())?;
     let plain = Tree::copied(subject, "single", &BTreeSet::new())?;
     let mut survey = Survey { subject, mutants, plain, ledger, progress };
     if mutants.iter().any(|mutant| survey.ledger.verdict(mutant).is_none()) {
         let loom = survey.woven().await?;
-        let suite = Suite::measured(
-            loom.programs,
-            loom.tree.package(),
-            subject.output.join("reached"),
-            subject.patience,
-            progress,
-        )
-        .await?;
+        let (package, build) = (loom.tree.package(), build_name(&code, mutants));
+        let suite = Suite::measured(loom.programs, package, subject, &build, progress).await?;
         let suite = Arc::new(suite);
         survey.switched(&suite, &loom.copies).await?;
         survey.one_by_one(&suite, &loom.left).await?;
@@ -76,7 +74,8 @@ impl<'a> Survey<'a> {
             let (copies, outside) = self.write(&tree, |mutant| !out(&mutant.id))?;
             let known = copies.values().flatten().count();
             step.note(format!("{known} switched, {} do not compile", refused.len()));
-            let refusals = match tree.build().await? {
+            let refusals = match tree.build(WOVEN_SECONDS).await? {
+                Built::Endless => bail!("takes more than {WOVEN_SECONDS} s to compile: name fewer files"),
                 Built::Programs(programs) => {
                     left.extend(outside);
                     step.done(&format!("{known} switched, {} to be built by themselves", left.len()));
@@ -91,7 +90,10 @@ impl<'a> Survey<'a> {
             };
             let found: Vec<&Copy> = refusals.iter().filter_map(|refusal| at(refusal, &copies)).collect();
             if found.is_empty() {
-                bail!("does not build, whatever the mutant:\n{}", refusals[0].text);
+                bail!(
+                    "does not build, whatever the mutant:\n{}",
+                    refusals.iter().map(|refusal| refusal.text.as_str()).collect::<String>()
+                );
             }
             for copy in found {
                 if copy.closure {
@@ -168,10 +170,11 @@ impl<'a> Survey<'a> {
             let file = Path::new(&mutant.file);
             let text = self.plain.read(file)?;
             self.plain.write(file, mutant.applied(&text)?.as_bytes())?;
-            let built = self.plain.build().await?;
+            let built = self.plain.build(self.subject.compiler).await?;
             self.plain.write(file, text.as_bytes())?;
             let (verdict, by) = match built {
                 Built::Refused(_) => (Verdict::Unviable, None),
+                Built::Endless => (Verdict::Endless, None),
                 Built::Programs(programs) => {
                     let likely = self.ledger.likely(&mutant);
                     suite.rebuilt(programs)?.judge(*id, None, likely.as_deref()).await?
@@ -204,6 +207,12 @@ impl<'a> Survey<'a> {
         let index = usize::try_from(id)?.checked_sub(1);
         index.and_then(|index| self.mutants.get(index)).with_context(|| format!("no mutant {id}"))
     }
+}
+
+/// The name of the program with the switch: what its functions are called by depends on which mutants it has.
+fn build_name(code: &str, mutants: &[Mutant]) -> String {
+    let names: String = mutants.iter().map(|mutant| format!("{mutant}\n")).collect();
+    format!("{code} {}", hashed(names.as_bytes()))
 }
 
 /// The mutant that an error is about.

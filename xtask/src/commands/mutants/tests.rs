@@ -29,6 +29,7 @@ fn tiny(output: &Folder) -> Subject {
         tests: vec!["--lib".to_owned()],
         output: output.0.clone(),
         patience: 1,
+        compiler: 5,
     }
 }
 
@@ -67,6 +68,8 @@ async fn caught_missed_endless_and_what_does_not_compile_are_told_apart() {
         ("replace * with + in doubled", Verdict::Caught),
         ("replace doubled -> impl Iterator<Item = u8> with ::std::iter::empty()", Verdict::Caught),
         ("replace + with -", Verdict::Caught),
+        // The compiler itself would never come to an end.
+        ("replace += with *= in three", Verdict::Endless),
     ] {
         assert_eq!(verdict(&subject, change), expected, "{change}");
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -13,6 +13,9 @@ use super::subject::Subject;
 
 /// Tests run mostly in the dependencies' code: these are built once, what is mutated again and again.
 const DEPENDENCIES: &str = "profile.dev.package.\"*\".opt-level=1";
+
+/// How cargo says that a compiler was killed by its limit, with SIGXCPU.
+const OUT_OF_TIME: &str = "(signal: 24";
 
 /// The copy.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub(super) enum Built {
     /// The test programs.
     Programs(Vec<PathBuf>),
     Refused(Vec<Refusal>),
+    /// The compiler used up its time: it evaluates constants, which may go on for ever.
+    Endless,
 }
 
 /// One error of the compiler.
@@ -86,11 +91,14 @@ impl<'a> Tree<'a> {
         std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// Builds the tests. All copies share what is built of the dependencies.
+    /// Builds the tests; a compiler may take so many seconds of a processor. All copies share what is built of the
+    /// dependencies.
     ///
     /// Nothing of our own is optimised: it is built more often than run. No lint makes a mutant one that does not compile.
-    pub(super) async fn build(&self) -> Result<Built> {
-        let mut command = cargo::gentle(None, &self.root);
+    pub(super) async fn build(&self, seconds: u64) -> Result<Built> {
+        let mut command = cargo::gentle("prlimit", &self.root);
+        // The second is the hard limit, at which the kernel kills without a word.
+        command.arg(format!("--cpu={seconds}:{}", seconds + 5)).arg("--").arg(cargo::program());
         command.args(["test", "--no-run", "--message-format=json", "--package", &self.subject.package]);
         command.args(&self.subject.tests).args(["--config", DEPENDENCIES]);
         command.env("CARGO_TARGET_DIR", self.subject.output.join("build"));
@@ -124,9 +132,11 @@ async fn outcome(command: Command) -> Result<Built> {
     if cargo.wait().await?.success() {
         return Ok(Built::Programs(programs));
     }
-    if refusals.is_empty() {
-        refusals.push(Refusal { places: Vec::new(), text: said });
+    if said.contains(OUT_OF_TIME) {
+        return Ok(Built::Endless);
     }
+    // A disk that is full says nothing about a mutant.
+    ensure!(!refusals.is_empty(), "the tests do not build:\n{said}");
     Ok(Built::Refused(refusals))
 }
 

@@ -2,12 +2,11 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use rustix::process::Signal;
-use xtask::Stopwatch;
 
 use super::super::cargo;
 
@@ -23,8 +22,12 @@ const MEMORY: u64 = 3 << 30;
 /// Stack of a test's thread, in bytes: all copies of a body have their own variables.
 const STACK: &str = "67108864";
 
-/// Time by the clock for one program, for mutants that wait for ever, on a machine that is busy with other things.
-const WAIT: Duration = Duration::from_secs(300);
+/// Time by the clock for one program. What counts is the processor's time: other work on the machine must not make a
+/// mutant look caught.
+const WAIT: Duration = Duration::from_secs(3600);
+
+/// Runs what follows and says what it took.
+const TIMED: &str = "\"$@\"; status=$?; times >&2; exit $status";
 
 /// A test program, called once.
 #[derive(Debug)]
@@ -60,17 +63,30 @@ pub(super) enum End {
 }
 
 impl Call<'_> {
-    pub(super) async fn run(&self) -> Result<(End, Duration)> {
-        let watch = Stopwatch::start();
-        let mut command = cargo::gentle(Some("prlimit"), self.folder);
+    pub(super) async fn run(&self) -> Result<End> {
+        let output = self.output(&[]).await?;
+        Ok(end(output.status, &String::from_utf8_lossy(&output.stderr)))
+    }
+
+    /// What it takes of a processor, if it passes: by the clock it takes as long as other work on the machine lets it.
+    pub(super) async fn cost(&self) -> Result<Option<Duration>> {
+        let output = self.output(&["sh", "-c", TIMED, "sh"]).await?;
+        if !output.status.success() {
+            return Ok(None);
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let children = said.lines().last().and_then(processor_time);
+        Ok(Some(children.with_context(|| format!("not what a shell says of times: {said}"))?))
+    }
+
+    async fn output(&self, shell: &[&str]) -> Result<Output> {
+        let mut command = cargo::gentle("prlimit", self.folder);
         // The second is the hard limit, at which the kernel kills.
         command.arg(format!("--cpu={}:{}", self.limit, self.limit + 1));
-        command.args([format!("--as={MEMORY}"), "--core=0".to_owned(), "--".to_owned()]);
+        command.args([format!("--as={MEMORY}"), "--core=0".to_owned(), "--".to_owned()]).args(shell);
         command.arg(self.program).args(["--test-threads=1", "--exact"]).args(&self.tests);
-        command
-            .env("CARGO_MANIFEST_DIR", self.folder)
-            .env("RUST_BACKTRACE", "0")
-            .env("RUST_MIN_STACK", STACK);
+        command.env("CARGO_MANIFEST_DIR", self.folder);
+        command.env("RUST_BACKTRACE", "0").env("RUST_MIN_STACK", STACK);
         command.env("PROPTEST_RNG_SEED", SEED).env("PROPTEST_MAX_SHRINK_ITERS", "0");
         command.env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1").env_remove("PROPTEST_CASES");
         if !self.thorough {
@@ -82,13 +98,22 @@ impl Call<'_> {
             Mode::Recording(file) => drop(command.env("MUTANTS_REACHED", file)),
         }
         command.stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-        let child = command.spawn().context("cannot run prlimit (package util-linux)")?;
-        let Ok(output) = tokio::time::timeout(WAIT, child.wait_with_output()).await else {
-            return Ok((End::Endless, watch.elapsed()));
-        };
-        let output = output?;
-        Ok((end(output.status, &String::from_utf8_lossy(&output.stderr)), watch.elapsed()))
+        let child = command.spawn().context("cannot run nice")?;
+        let output = tokio::time::timeout(WAIT, child.wait_with_output()).await;
+        Ok(output.with_context(|| format!("{self:?} waits for something that does not come"))??)
     }
+}
+
+/// Two spans of time as `0m1.250000s`, one in our code and one in the kernel: the last line that a shell's `times` writes,
+/// of its children.
+fn processor_time(line: &str) -> Option<Duration> {
+    let span = |text: &str| {
+        let (minutes, seconds) = text.strip_suffix('s')?.split_once('m')?;
+        let seconds = Duration::try_from_secs_f64(seconds.parse().ok()?).ok()?;
+        Some(Duration::from_secs(minutes.parse::<u64>().ok()? * 60) + seconds)
+    };
+    let (user, kernel) = line.split_once(' ')?;
+    Some(span(user)? + span(kernel)?)
 }
 
 fn end(status: ExitStatus, said: &str) -> End {
@@ -106,6 +131,12 @@ fn end(status: ExitStatus, said: &str) -> End {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shell_tells_what_its_children_took() {
+        assert_eq!(processor_time("1m2.250000s 0m0.500000s"), Some(Duration::from_millis(62_750)));
+        assert_eq!([processor_time("1m2s"), processor_time("1.5s 0m0s"), processor_time("")], [None; 3]);
+    }
 
     #[test]
     fn an_exit_status_tells_how_it_ended() {
