@@ -9,6 +9,7 @@ mod explain;
 mod gate;
 mod generate;
 mod healthcheck;
+mod offset_topic;
 mod probe;
 mod recovery;
 mod status;

@@ -165,7 +165,7 @@ impl<'a> Walk<'a> {
         // Of one that stands, nobody knows yet where it goes on.
         let configured = matches!(turn.step, Step::Configure { .. }) && runs;
         if let Outcome::Done { says, reached: None } = &outcome
-            && (matches!(turn.step, Step::Resume | Step::StartWorker) || configured)
+            && (matches!(turn.step, Step::Resume | Step::StartWorker | Step::Restart) || configured)
         {
             return Outcome::Done {
                 says: says.clone(),
@@ -188,8 +188,11 @@ impl<'a> Walk<'a> {
             tracing::warn!(connector = %attempt.plan.connector, attempt = %self.id, says, "what this attempt has changed is put back");
             return self.close(attempt, &turn, Outcome::Failed { says }, begun).await;
         }
-        if let Err(says) = self.before_hook(attempt, &turn).await {
-            return self.close(attempt, &turn, Outcome::Failed { says }, begun).await;
+        match self.before_hook(attempt, &turn).await {
+            Ok(false) => {}
+            // A person may have used the time that it took: the next move looks again.
+            Ok(true) => return Ok(()),
+            Err(says) => return self.close(attempt, &turn, Outcome::Failed { says }, begun).await,
         }
         let (will, world) = match self.prepare(attempt, &turn, hands, world).await {
             Prepared::Go(will, world) => (will, *world),
@@ -301,11 +304,11 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Before the first change of an attempt, a person's command may still say no.
-    async fn before_hook(&mut self, attempt: &Attempt, turn: &Turn) -> Result<(), String> {
+    /// Before the first change of an attempt, a person's command may still say no. Whether it ran just now.
+    async fn before_hook(&mut self, attempt: &Attempt, turn: &Turn) -> Result<bool, String> {
         let changed = attempt.taken.iter().any(|taken| taken.acted && taken.step.changes());
         if self.before_hook_ran || changed || !turn.step.changes() || turn.phase == Phase::Back {
-            return Ok(());
+            return Ok(false);
         }
         self.before_hook_ran = true;
         self.executor.settings().hooks.before(attempt).await
@@ -412,6 +415,8 @@ fn shows(step: &Step) -> bool {
         | Step::Pause
         | Step::RestoreOffset { .. } => true,
         Step::Save
+        | Step::AwaitStill
+        | Step::Restart
         | Step::RestartTasks
         | Step::InsertMarker { .. }
         | Step::RemoveMarker { .. }

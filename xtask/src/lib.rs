@@ -35,6 +35,7 @@ mod standalone;
 mod sweep;
 mod tls;
 mod token;
+mod tools;
 
 pub use acl::{Acl, Acls};
 pub use broker::Broker;
@@ -65,3 +66,4 @@ pub use stack::{Stack, StackSpec, source_config};
 pub use standalone::Standalone;
 pub use sweep::{stacks, sweep};
 pub use token::cluster_time;
+pub use tools::{from_go, from_pypi, go_module};

@@ -79,6 +79,7 @@ fn saved() -> Event {
             "mongodb://db1.example/shop.orders".into(),
         )]),
         offset: Some(serde_json::Map::from_iter([("_id".to_owned(), token(FROM).into())])),
+        record: None,
     };
     let saved = Saved { state: ConnectorState::Running, config, offsets: vec![offset] };
     Event::Saved { attempt: AttemptId("a1".into()), saved: Box::new(saved) }

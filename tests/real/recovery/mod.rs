@@ -2,6 +2,7 @@
 
 mod bench;
 mod cures;
+mod old_topic;
 mod races;
 mod rebalance;
 mod room;

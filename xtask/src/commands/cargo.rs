@@ -119,10 +119,23 @@ pub(crate) async fn build_daemon_with(features: &[&str], step: &Step) -> Result<
     build(&arguments, "resumeguard", step).await
 }
 
-/// Builds the daemon as users get it; returns where its binary is.
+/// Builds the daemon as users get it, with its commit; returns where its binary is.
 pub(crate) async fn build_release(step: &Step) -> Result<PathBuf> {
     let arguments = ["--release", "--locked", "--package", "resumeguard", "--bin", "resumeguard"];
-    build(&arguments, "resumeguard", step).await
+    let commit = commit().await?;
+    build_with(&arguments, "resumeguard", &[("RESUMEGUARD_COMMIT", &commit)], step).await
+}
+
+/// The commit, and whether there is more than it; what whoever builds has set wins, and without git nobody knows.
+async fn commit() -> Result<String> {
+    if let Ok(given) = std::env::var("RESUMEGUARD_COMMIT") {
+        return Ok(given);
+    }
+    let mut command = Command::new("git");
+    command.args(["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]);
+    let output = command.current_dir(workspace()?).stdin(Stdio::null()).stderr(Stdio::null()).output().await;
+    let said = output.ok().filter(|output| output.status.success());
+    Ok(said.map_or_else(String::new, |output| String::from_utf8_lossy(&output.stdout).trim().to_owned()))
 }
 
 /// Builds an example of the decoder's crate as users would; returns where it is.
@@ -138,9 +151,18 @@ pub(crate) async fn build_root_example(name: &str, step: &Step) -> Result<PathBu
 
 /// Builds what the arguments choose; returns where the executable `target` is.
 async fn build(what: &[&str], target: &str, step: &Step) -> Result<PathBuf> {
+    build_with(what, target, &[], step).await
+}
+
+async fn build_with(
+    what: &[&str],
+    target: &str,
+    environment: &[(&str, &str)],
+    step: &Step,
+) -> Result<PathBuf> {
     let arguments = [&["build", "--message-format=json-render-diagnostics"], what].concat();
     let mut command = command(&arguments)?;
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut cargo = Cargo::spawn(command)?;
     let (mut messages, mut chatter) = (cargo.stdout()?, cargo.stderr()?);
     let artefacts = async {

@@ -2,6 +2,7 @@
 
 mod bench_tokens;
 mod bench_topic;
+mod book;
 mod cargo;
 mod ci;
 mod compat;
@@ -14,13 +15,16 @@ mod forecast;
 mod fuzz;
 mod interrupt;
 mod kill_matrix;
+mod manifests;
 mod matrix;
 mod mutants;
 mod relay;
+mod release;
 mod schemathesis;
 mod service;
 mod stack;
 mod test;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -50,10 +54,22 @@ pub(crate) enum Command {
     Deb(deb::Arguments),
     /// Installs, runs, upgrades and removes the package under a real systemd.
     Service(service::Arguments),
+    /// Holds the manifests for Kubernetes against its schemas, and against what is known of good pods.
+    Manifests(manifests::Arguments),
     /// Writes Grafana's dashboards.
     Dashboards(dashboards::Arguments),
     /// Writes the manual pages and the completions of shells that packages install.
     DistFiles(dist::Arguments),
+    /// Writes the documentation as a site into target/book.
+    Book(book::Arguments),
+    /// Draws the pages of the book that are drawn from the code.
+    Reference(book::ReferenceArguments),
+    /// Builds what is handed out, into target/released: program, manual pages, completions, bill of materials, checksums.
+    Release,
+    /// Has everything compiled by the oldest Rust that is promised.
+    Msrv,
+    /// Holds licences, sources and advisories of every crate against deny.toml.
+    Deny,
     /// Runs every test, those on the real stack included.
     Test(test::Arguments),
     /// Checks format, lints and docs, then runs every test.
@@ -81,8 +97,14 @@ impl Command {
             Self::Forecast(arguments) => Box::pin(guarded(forecast::run(arguments))).await,
             Self::Deb(arguments) => guarded(deb::run(arguments)).await,
             Self::Service(arguments) => Box::pin(guarded(service::run(arguments))).await,
+            Self::Manifests(arguments) => guarded(manifests::run(arguments)).await,
             Self::Dashboards(arguments) => dashboards::run(&arguments),
             Self::DistFiles(arguments) => guarded(dist::run(arguments)).await,
+            Self::Book(arguments) => guarded(book::run(arguments)).await,
+            Self::Reference(arguments) => guarded(book::reference(arguments)).await,
+            Self::Release => guarded(release::run()).await,
+            Self::Msrv => guarded(release::msrv()).await,
+            Self::Deny => guarded(release::deny()).await,
             Self::Test(arguments) => Box::pin(guarded(test::run(arguments))).await,
             Self::Ci(arguments) => Box::pin(guarded(ci::run(arguments))).await,
             Self::BenchTokens(arguments) => guarded(bench_tokens::run(arguments)).await,

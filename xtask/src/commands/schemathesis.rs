@@ -1,7 +1,7 @@
 //! `cargo xtask schemathesis`: everything that OpenAPI says of the API, asked of a running daemon with a real history, by
 //! somebody who knows no more than the document: no 5xx, and no answer that the document does not name.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use mongodb::bson::doc;
 use serde_json::json;
 use tokio::process::Command;
 use xtask::{
-    Cache, Need, Progress, Seen, Stack, StackSpec, Stopwatch, ensure as ensure_machine, source_config, sweep,
-    wait_until,
+    Cache, Need, Progress, Seen, Stack, StackSpec, Stopwatch, ensure as ensure_machine, from_pypi,
+    source_config, sweep, wait_until,
 };
 
 use super::cargo::build_daemon;
@@ -41,7 +41,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let cache = Cache::from_environment()?;
     sweep(&cache, &progress)?;
     ensure_machine(&[&Need::BUILD[..], &[Need::Pip]].concat(), &progress).await?;
-    let tool = obtain(&cache, &progress).await?;
+    let tool = from_pypi(&cache.tools(), SCHEMATHESIS, &progress).await?;
     let step = progress.step("build resumeguard");
     let binary = build_daemon(&step).await?;
     step.done(&binary.display().to_string());
@@ -119,24 +119,4 @@ async fn ask(tool: &Path, url: &str, header: Option<&str>, examples: u32) -> Res
     command.args(header.iter().flat_map(|header| ["--header", header]));
     let status = command.stdin(Stdio::null()).kill_on_drop(true).status().await;
     Ok(status.context("schemathesis cannot be run")?.success())
-}
-
-/// From PyPI, by pip as it is configured, into the cache.
-async fn obtain(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
-    let folder = cache.tools().join(SCHEMATHESIS);
-    if folder.join("bin/schemathesis").exists() {
-        return Ok(folder);
-    }
-    let step = progress.step(format!("install {SCHEMATHESIS}"));
-    let scratch = cache.tools().join(".schemathesis.new");
-    if scratch.exists() {
-        std::fs::remove_dir_all(&scratch)?;
-    }
-    let mut command = Command::new("python3");
-    command.args(["-m", "pip", "install", "--quiet", "--target"]).arg(&scratch).arg(SCHEMATHESIS);
-    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await?;
-    ensure!(output.status.success(), "pip: {}", String::from_utf8_lossy(&output.stderr));
-    std::fs::rename(&scratch, &folder)?;
-    step.done("installed");
-    Ok(folder)
 }

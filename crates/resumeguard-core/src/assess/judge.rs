@@ -240,6 +240,19 @@ fn from_a_refused_position(connector: &ConnectorFacts, floor: Option<FirstEntry>
     }
 }
 
+/// Before it, the connector knew a lost position by words that no server from 4.4 on says (`resumeTokenNotFound` looked for "resume
+/// token" alone): it went on RUNNING without a cursor, asking again and again, whatever it tolerates. 1.3.0 was run.
+const KNOWS_HISTORY_LOST: (u32, u32) = (1, 6);
+
+/// What a restart from a position that the oplog holds no more does.
+fn from_a_lost_position(connector: &ConnectorFacts, floor: Option<FirstEntry>) -> OnRestart {
+    let before = version(connector).is_some_and(|version| version < KNOWS_HISTORY_LOST);
+    if connector.settings.debezium.is_none() && before {
+        return OnRestart::Stalls;
+    }
+    from_a_refused_position(connector, floor)
+}
+
 /// J3: the greatest `first` among the members that the connector's connection string can select.
 fn binding<'a>(connector: &ConnectorFacts, facts: &'a Facts, oplogs: &'a Oplogs) -> Observed<Binding<'a>> {
     let name = connector.deployment.as_ref().map_err(|why| *why)?;
@@ -360,7 +373,7 @@ fn older_than_first(binding: &Binding<'_>, position: &Position, connector: &Conn
         // Read in an earlier pass than `first`: the connector may have moved on since.
         return Judgement::unknown(Why::Contradictory, OnRestart::Unknown);
     }
-    numbers(binding, position, Verdict::Lost, from_a_refused_position(connector, Some(binding.first)))
+    numbers(binding, position, Verdict::Lost, from_a_lost_position(connector, Some(binding.first)))
 }
 
 /// A position cannot be ahead of an entry read later, unless it belongs elsewhere or was made by hand.
@@ -403,7 +416,7 @@ fn inside_the_window(
     let capacity = window.saturating_add(until_truncation);
     let falls_with_a_change = position.time < binding.doubtful_before;
     let (verdict, on_restart) = if at_the_edge && !equality_resumes {
-        let refused = || from_a_refused_position(connector, Some(binding.first));
+        let refused = || from_a_lost_position(connector, Some(binding.first));
         (Verdict::Critical, binding.member.wire_version.map_or(OnRestart::Unknown, |_| refused()))
     } else if falls_with_a_change {
         (Verdict::Critical, OnRestart::Resumes)
@@ -449,7 +462,7 @@ pub(super) fn after_a_refusal(
 ) -> Option<OnRestart> {
     match failure.class {
         // 136 is of an open cursor; from a start on it is 286.
-        FailureClass::HistoryLost => Some(from_a_refused_position(connector, floor)),
+        FailureClass::HistoryLost => Some(from_a_lost_position(connector, floor)),
         // 260 at start is swallowed whatever the tolerance: the stream is opened again without a token.
         FailureClass::WrongStream if failure.code == Some(260) => Some(from_an_end(connector, floor)),
         FailureClass::WrongStream | FailureClass::EventTooLarge => {

@@ -179,8 +179,11 @@ impl Attempt {
         // Whoever stopped it: it is waited for until it is up again.
         let worker = self.plan.steps.contains(&Step::StopWorker);
         if let Some(partition) = partition {
-            steps.push(if worker { Step::StopWorker } else { Step::Stop });
+            steps.extend(self.holds_still(worker));
             steps.push(Step::RestoreOffset { partition });
+            steps.extend(self.begins_anew(self.plan.expects.state));
+        } else if self.changed().any(|taken| taken.step == Step::Pause) && self.by_topic_unstopped() {
+            steps.push(Step::Resume);
         }
         if worker && self.reached(&Step::StopWorker) {
             steps.push(Step::StartWorker);
@@ -193,6 +196,35 @@ impl Attempt {
             steps.extend(Step::back_to(self.plan.expects.state));
         }
         steps
+    }
+
+    /// It alters the offsets topic itself.
+    #[must_use]
+    pub fn is_by_topic(&self) -> bool {
+        self.plan.steps.contains(&Step::AwaitStill)
+    }
+
+    /// The same before a Connect that can stop nothing: it is paused instead, or has failed.
+    pub(super) fn by_topic_unstopped(&self) -> bool {
+        self.is_by_topic() && !self.plan.steps.contains(&Step::Stop)
+    }
+
+    /// What keeps everybody from writing its offset while that is put back.
+    fn holds_still(&self, worker: bool) -> Vec<Step> {
+        if worker {
+            return vec![Step::StopWorker];
+        }
+        let halt = if self.by_topic_unstopped() { Step::Pause } else { Step::Stop };
+        std::iter::once(halt).chain(self.is_by_topic().then_some(Step::AwaitStill)).collect()
+    }
+
+    /// What was only paused has to be told to begin with what is stored by then.
+    fn begins_anew(&self, state: ConnectorState) -> Vec<Step> {
+        if !self.by_topic_unstopped() {
+            return Vec::new();
+        }
+        let resumes = (state != ConnectorState::Paused).then_some(Step::Resume);
+        std::iter::once(Step::Restart).chain(resumes).collect()
     }
 
     /// A worker that is started again has forgotten that a connector of it was paused.
@@ -321,15 +353,16 @@ impl Attempt {
         let worker = self.plan.steps.contains(&Step::StopWorker);
         let mut steps = vec![Step::Save];
         if let Some(partition) = partition.clone().filter(|_| !same) {
-            let stop = if worker { Step::StopWorker } else { Step::Stop };
-            steps.extend([stop, Step::RestoreOffset { partition }]);
+            steps.extend(self.holds_still(worker));
+            steps.push(Step::RestoreOffset { partition });
+            steps.extend(self.begins_anew(state));
             if worker {
                 steps.push(Step::StartWorker);
                 steps.extend(Self::paused_again(state));
             }
         }
         steps.extend((!to.is_empty()).then_some(Step::Configure { to }));
-        if !same && !worker {
+        if !same && !worker && !self.by_topic_unstopped() {
             steps.extend(Step::back_to(state));
         }
         let token = stored.and_then(|stored| {
@@ -350,14 +383,20 @@ impl Attempt {
     /// It has stopped the connector and not started it again.
     #[must_use]
     pub fn leaves_it_stopped(&self) -> bool {
-        matches!(self.last_order(), Some(Step::Stop | Step::StopWorker))
-            && self.plan.expects.state != ConnectorState::Stopped
+        let stops =
+            matches!(self.last_order(), Some(Step::Stop | Step::StopWorker)) || self.holds_it_paused();
+        stops && self.plan.expects.state != ConnectorState::Stopped
     }
 
     /// It has asked for a stop that nobody has seen: it may still come, after whatever Connect shows now. A worker that died holding
     /// a connector shows RUNNING until it is replaced, and whoever replaces it finds the connector stopped.
     pub(super) fn stop_may_come(&self) -> bool {
         self.last_ordered().is_some_and(|taken| taken.step == Step::Stop && !taken.is_done())
+    }
+
+    /// It was paused by this attempt, and not resumed since.
+    pub(super) fn holds_it_paused(&self) -> bool {
+        self.by_topic_unstopped() && matches!(self.last_order(), Some(Step::Pause))
     }
 
     /// The last state that it has asked for.
@@ -380,7 +419,20 @@ impl Attempt {
         matches!(self.last_order(), Some(Step::Resume | Step::Pause | Step::StartWorker))
     }
 
-    pub(super) fn took(&self, step: &Step) -> bool {
-        self.taken.iter().any(|taken| taken.phase == Phase::Forward && taken.acted && taken.step == *step)
+    /// It has removed what was stored under this key, or may have.
+    pub(super) fn has_removed(&self, partition: &str) -> bool {
+        // Where nothing was stored before, to put that back is to remove.
+        let removes = |taken: &Taken| {
+            let restores = matches!(taken.step, Step::RestoreOffset { .. });
+            matches!(taken.step, Step::RemoveOffset { .. }) || (restores && taken.will.text.is_none())
+        };
+        let mut acted = self.taken.iter().filter(|taken| taken.acted);
+        acted.any(|taken| taken.step.partition() == Some(partition) && removes(taken))
+    }
+
+    /// It has left the connector without an offset, or may have.
+    pub(super) fn has_dropped_its_offset(&self) -> bool {
+        let mut acted = self.taken.iter().filter(|taken| taken.phase == Phase::Forward && taken.acted);
+        acted.any(|taken| taken.step.drops_its_offset())
     }
 }

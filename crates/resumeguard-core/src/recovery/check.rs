@@ -9,7 +9,7 @@ use super::plan::Fingerprint;
 use super::strategy::PARTITION;
 use super::world::World;
 use super::{Mark, Outcome, Phase, Step, Trigger};
-use crate::domain::{ConnectorState, TaskState, Timestamp};
+use crate::domain::{ConnectorState, TaskFacts, TaskState, Timestamp};
 use mongodb_resume_token::high_water_mark_v1;
 
 /// What is to be done about a step.
@@ -79,6 +79,9 @@ fn forward(
         {
             refuse("its worker is up again: somebody has started it too early")
         }
+        // Its task may be shown running for a moment longer than it: that is what is waited for.
+        Step::AwaitStill if state == ConnectorState::Paused => go(),
+        Step::AwaitStill => is_quiet(attempt, world, state).map_or_else(|check| check, |()| go()),
         Step::WriteMark { partition, mark } => {
             write_mark(attempt, partition, *mark, world, state, margin_seconds)
         }
@@ -91,6 +94,8 @@ fn forward(
             renames(attempt, world, state, || start_at_oldest(partition, world, margin_seconds))
         }
         Step::RestoreOffset { partition } => restore_source(attempt, partition, world, state),
+        // Whatever it shows in the middle of its restart: it is paused after it.
+        Step::Resume if attempt.holds_it_paused() => go(),
         Step::Resume if runs(world, state) => not_needed("it runs"),
         // It was stopped, or it runs: only a person can have paused it.
         Step::Resume if state == ConnectorState::Paused && attempt.plan.expects.state != state => {
@@ -102,6 +107,7 @@ fn forward(
         }
         Step::Resume
         | Step::StartWorker
+        | Step::Restart
         | Step::Pause
         | Step::RestartTasks
         | Step::InsertMarker { .. }
@@ -158,6 +164,21 @@ fn is_still(world: &World, state: ConnectorState) -> Result<(), Check> {
         return Ok(());
     }
     Err(refuse(format!("it is {} instead of stopped: somebody has resumed it meanwhile", state.code())))
+}
+
+/// Nothing of it writes what it stores: it is stopped, or, where nothing can be, paused or failed.
+fn is_quiet(attempt: &Attempt, world: &World, state: ConnectorState) -> Result<(), Check> {
+    if !attempt.by_topic_unstopped() {
+        return is_still(world, state);
+    }
+    let writes = |task: &TaskFacts| !matches!(task.state, TaskState::Paused | TaskState::Failed);
+    if !world.tasks.iter().any(writes) {
+        return Ok(());
+    }
+    Err(refuse(format!(
+        "it is {}, and a task of it may store something: nothing is removed under it",
+        state.code()
+    )))
 }
 
 /// What is stored is what was saved, or what the task stored as it stopped; anything else is somebody's.
@@ -222,7 +243,7 @@ fn renames(attempt: &Attempt, world: &World, state: ConnectorState, then: impl F
 
 /// A person wants back what an earlier attempt has replaced.
 fn restore_source(attempt: &Attempt, partition: &str, world: &World, state: ConnectorState) -> Check {
-    if let Err(check) = is_still(world, state) {
+    if let Err(check) = is_quiet(attempt, world, state) {
         return check;
     }
     let Some(source) = attempt.source_text(partition) else {
@@ -235,7 +256,7 @@ fn restore_source(attempt: &Attempt, partition: &str, world: &World, state: Conn
 }
 
 fn remove_offset(attempt: &Attempt, partition: &str, world: &World, state: ConnectorState) -> Check {
-    if let Err(check) = is_still(world, state).and_then(|()| still_ours(attempt, partition, world)) {
+    if let Err(check) = is_quiet(attempt, world, state).and_then(|()| still_ours(attempt, partition, world)) {
         return check;
     }
     if world.under(partition).is_none() { not_needed("nothing is stored under its live key") } else { go() }
@@ -285,8 +306,18 @@ fn back(attempt: &Attempt, step: &Step, world: &World, state: ConnectorState) ->
         Step::StopWorker if world.down => not_needed("its worker is down"),
         Step::StopWorker if !holds_ours(attempt, world) => not_needed("what is stored there is none of ours"),
         Step::StartWorker if !world.down => not_needed("its worker is up"),
+        // Paused to put an offset back, as others are stopped for it.
+        Step::Pause | Step::AwaitStill if attempt.by_topic_unstopped() && !holds_ours(attempt, world) => {
+            not_needed("what is stored there is none of ours")
+        }
+        Step::Pause if attempt.by_topic_unstopped() && state != ConnectorState::Paused => go(),
+        // Its task may be shown running for a moment longer than it: that is what is waited for.
+        Step::AwaitStill if state == ConnectorState::Paused => go(),
+        Step::AwaitStill => is_quiet(attempt, world, state).map_or_else(|check| check, |()| go()),
+        Step::Restart if runs(world, state) => not_needed("it runs"),
         Step::RestoreOffset { partition } => restore_offset(attempt, partition, world, state),
         Step::Configure { to } => configure_back(attempt, to, world),
+        Step::Resume if attempt.holds_it_paused() => go(),
         Step::Resume if state == ConnectorState::Paused && attempt.plan.expects.state != state => {
             not_needed("somebody has paused it: left to them")
         }
@@ -300,6 +331,7 @@ fn back(attempt: &Attempt, step: &Step, world: &World, state: ConnectorState) ->
         | Step::Stop
         | Step::StopWorker
         | Step::StartWorker
+        | Step::Restart
         | Step::WriteMark { .. }
         | Step::RemoveOffset { .. }
         | Step::StartAtOldest { .. }
@@ -320,18 +352,19 @@ fn restore_offset(attempt: &Attempt, partition: &str, world: &World, state: Conn
     if stored == saved {
         return not_needed("the saved offset is there");
     }
-    let ours = is_ours(attempt, stored);
+    let ours = is_ours(attempt, partition, stored);
     let newer = world.under(partition).and_then(super::world::RawOffset::time);
     if !ours {
         return match newer {
             Some(time) if world.holds(time) => not_needed("a newer position was stored: it stays"),
+            None if stored.is_none() => refuse("its offset was removed by somebody: it is left to them"),
             _ => refuse("another offset was stored by somebody: it is left to them"),
         };
     }
     if needs_worker_down(attempt) && !world.down {
         return refuse("its worker is up: its file would be written over by it");
     }
-    if let Err(check) = is_still(world, state) {
+    if let Err(check) = is_quiet(attempt, world, state) {
         return check;
     }
     match saved {
@@ -341,8 +374,11 @@ fn restore_offset(attempt: &Attempt, partition: &str, world: &World, state: Conn
 }
 
 /// This attempt has stored it, or removed what was there.
-fn is_ours(attempt: &Attempt, stored: Option<&str>) -> bool {
-    stored.is_none_or(|text| attempt.stored_texts().any(|own| own == text))
+fn is_ours(attempt: &Attempt, partition: &str, stored: Option<&str>) -> bool {
+    match stored {
+        Some(text) => attempt.stored_texts().any(|own| own == text),
+        None => attempt.has_removed(partition),
+    }
 }
 
 fn holds_ours(attempt: &Attempt, world: &World) -> bool {
@@ -350,7 +386,7 @@ fn holds_ours(attempt: &Attempt, world: &World) -> bool {
     let mut partitions = acted.filter_map(|taken| taken.step.partition());
     partitions.any(|partition| {
         let stored = world.text_under(partition);
-        stored != attempt.saved_text(partition) && is_ours(attempt, stored)
+        stored != attempt.saved_text(partition) && is_ours(attempt, partition, stored)
     })
 }
 
@@ -400,8 +436,8 @@ pub fn resolve(attempt: &Attempt, taken: &Taken, world: &World) -> Option<Outcom
         }
         Step::RestartTasks if !has_failed(world, state) => done("no task stands failed any more"),
         Step::RemoveOffset { partition } if world.under(partition).is_none() => done("the offset is removed"),
-        // A file is edited at once or not at all.
-        Step::RemoveOffset { .. } if needs_worker_down(attempt) => None,
+        // A file is edited at once or not at all, and a tombstone is as good as two.
+        Step::RemoveOffset { .. } if needs_worker_down(attempt) || attempt.is_by_topic() => None,
         // Whether a removal is still under way cannot be seen: it is asked for once.
         Step::RemoveOffset { .. } => Some(Outcome::Failed {
             says: "whether the removal was asked for is not known, and the offset is still there: it is not asked for again".to_owned(),
@@ -426,6 +462,8 @@ pub fn resolve(attempt: &Attempt, taken: &Taken, world: &World) -> Option<Outcom
         | Step::Stop
         | Step::StopWorker
         | Step::StartWorker
+        | Step::AwaitStill
+        | Step::Restart
         | Step::Resume
         | Step::Pause
         | Step::RestartTasks

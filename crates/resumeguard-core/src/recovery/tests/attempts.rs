@@ -264,9 +264,8 @@ fn restarts_wait_longer_and_longer() {
     }
 }
 
-#[test]
-fn an_offset_is_removed_once() {
-    let mut scene = Scene::lost();
+/// A policy that has every loss answered by a reset.
+fn resets(scene: &mut Scene) {
     let policy = Policy {
         name: "p".into(),
         connectors: vec![wildmatch::WildMatch::new("*")],
@@ -276,6 +275,12 @@ fn an_offset_is_removed_once() {
         threshold: None,
     };
     scene.policies.policies = vec![policy];
+}
+
+#[test]
+fn an_offset_is_removed_once() {
+    let mut scene = Scene::lost();
+    resets(&mut scene);
     let plan = scene.plan();
     assert_eq!(codes(&plan), ["save", "stop", "remove_offset", "resume", "verify"]);
     let id = open(&mut scene, plan);
@@ -293,6 +298,27 @@ fn an_offset_is_removed_once() {
     );
     end(&mut scene, &id, Ended::PutBack);
     scene.now_ms += HOUR_MS;
+    scene.blocked(&["removed_before"]);
+    scene.details.stored = Some("{\"_data\": \"8266\"}".into());
+    scene.blocked(&[]);
+}
+
+/// The new name has no offset: that drops the token as a removal does, and is what a worker without PATCH is given.
+#[test]
+fn a_key_is_renamed_once_for_one_token() {
+    let mut scene = Scene::of(Scene::lost().facts.connectors[0].clone(), &[("offsets.storage.topic", "own")]);
+    resets(&mut scene);
+    let plan = scene.plan();
+    assert_eq!(codes(&plan), ["save", "stop", "configure", "resume", "verify"]);
+    let (step, id) = (plan.steps[2].clone(), open(&mut scene, plan));
+    scene.blocked(&["busy"]);
+    let (attempt, phase, will) = (id.clone(), Phase::Forward, Will::default());
+    tell(&mut scene, Event::Intent { attempt, phase, index: 2, round: 0, step, will });
+    end(&mut scene, &id, Ended::PutBack);
+    scene.now_ms += HOUR_MS;
+    scene.blocked(&["removed_before"]);
+    // Whatever its key is called by now: the next name is another step, and drops the same token.
+    scene.details.partition = Some(format!("{NS}.1"));
     scene.blocked(&["removed_before"]);
     scene.details.stored = Some("{\"_data\": \"8266\"}".into());
     scene.blocked(&[]);

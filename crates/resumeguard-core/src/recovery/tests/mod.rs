@@ -7,6 +7,7 @@ mod costs;
 mod debezium;
 mod forget;
 mod steps;
+mod topic;
 mod worker;
 
 use super::*;
@@ -65,6 +66,7 @@ impl Scene {
             managed_by: Some(ManagedBy::None),
             connectors: 20,
             worker: None,
+            topic: crate::recovery::WritesTopic::Never,
         };
         let details = Details { config, partition: Some(NS.into()), stored: Some(STORED.into()), connect };
         Self {

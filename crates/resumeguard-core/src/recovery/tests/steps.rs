@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 pub(super) fn offset(text: &str) -> RawOffset {
     let map = |key: &str, value: &str| Map::from_iter([(key.to_owned(), Value::from(value))]);
-    RawOffset { partition: map("ns", NS), offset: Some(map("_id", text)) }
+    RawOffset { partition: map("ns", NS), offset: Some(map("_id", text)), record: None }
 }
 
 pub(super) fn mark(t: u32) -> String {
@@ -143,6 +143,11 @@ fn what_a_person_did_stays_on_the_way_back() {
     ends(look(STORED), "not_needed", "is there");
     ends(look(&mark(FIRST + 9)), "not_needed", "it stays");
     ends(look(&mark(FIRST - 9)), "failed", "left to them");
+    // Whoever removes what we have stored does not want back what it replaced, and nobody stops what they started since.
+    let emptied = World { offsets: vec![], ..stopped.clone() };
+    ends(check(attempt, Phase::Back, &restore, &emptied, 0), "failed", "removed by somebody");
+    let started = World { offsets: vec![], ..world(&scene) };
+    ends(check(attempt, Phase::Back, &Step::Stop, &started, 0), "not_needed", "none of ours");
     ends(check(attempt, Phase::Back, &Step::Resume, &world(&scene), 0), "not_needed", "somebody has started");
     ends(
         check(attempt, Phase::Back, &restore, &World { state: None, ..stopped.clone() }, 0),
