@@ -9,6 +9,7 @@ mod explain;
 mod gate;
 mod generate;
 mod healthcheck;
+mod offset_topic;
 mod probe;
 mod recovery;
 mod status;
@@ -64,6 +65,9 @@ enum Command {
         /// The whole status as JSON.
         #[arg(long)]
         json: bool,
+        /// Colours: in a terminal unless NO_COLOR is set, or as told.
+        #[arg(long, value_enum, default_value = "auto")]
+        color: status::Color,
     },
     /// May these connectors be restarted? For use before a deploy, a restart or an upgrade.
     ///
@@ -259,8 +263,8 @@ fn dispatch(cli: &Cli) -> Result<Outcome, Failure> {
                 .map(|()| Outcome::Done)
                 .map_err(|error| Failure::new(Outcome::Unreachable, format!("{error:#}")))
         }
-        Command::Status { connect, json } => {
-            status::report(&on_runtime(ask::status(cli, connect, clock))??, *json)
+        Command::Status { connect, json, color } => {
+            status::report(&on_runtime(ask::status(cli, connect, clock))??, *json, *color)
         }
         Command::Gate { which, connect } => gate::run(&on_runtime(ask::status(cli, connect, clock))??, which),
         Command::Explain { connector, connect } => on_runtime(explain::run(cli, connector, connect, clock))?,

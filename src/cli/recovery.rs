@@ -2,7 +2,7 @@
 
 use super::at_desk::{Counter, State, able, config, counter, directory, is_begun, seeing};
 use super::ending::Ending;
-use super::{Cli, Connect, Failure, Outcome, status};
+use super::{Cli, Connect, Failure, Outcome, offset_topic, status};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::{Verb, Wanted};
@@ -96,6 +96,21 @@ pub(super) enum RecoveryCommand {
         #[command(flatten)]
         common: Common,
     },
+    /// The documented cure for a whole Connect cluster: its offsets topic is deleted while no worker lives. By hand, and guided.
+    ///
+    /// Says what it costs each connector by name; with --confirm, waits until every worker is down (their group has no members, nobody
+    /// answers), keeps the topic in a file, deletes it, says when to start the workers, and waits until their connectors run. Broken
+    /// off, the same command goes on. Needs Delete on the topic and Describe on the group. Exit status: 0 every connector runs,
+    /// 1 refused, or some do not run, 69 the workers were not down or up in time.
+    #[command(
+        after_help = "Example:\n  resumeguard recovery delete-offset-topic main --group connect --backup /var/backups/offsets.jsonl --reason 'pager 4711' --confirm connect-offsets"
+    )]
+    DeleteOffsetTopic(offset_topic::Which),
+    /// Writes such a backup back, and removes what was stored since, while no worker lives.
+    #[command(
+        after_help = "Example:\n  resumeguard recovery restore-offset-topic main --group connect --backup /var/backups/offsets.jsonl --reason 'it was the wrong cluster' --confirm connect-offsets"
+    )]
+    RestoreOffsetTopic(offset_topic::Which),
     /// Says that what failed was looked at: attempts at this connector may be made again, without a cooldown.
     #[command(
         after_help = "Example:\n  resumeguard recovery acknowledge orders --reason 'Connect was out of memory'"
@@ -147,6 +162,10 @@ pub(super) async fn run(cli: &Cli, command: &RecoveryCommand, clock: Clock) -> R
             let wanted = Wanted { plan: Some(plan.clone()), ..common.wanted() };
             change(cli, Verb::Discard, wanted, common, clock).await?;
             status::print(&format!("{plan} is discarded\n"))
+        }
+        RecoveryCommand::DeleteOffsetTopic(which) => Box::pin(offset_topic::delete(cli, which, clock)).await,
+        RecoveryCommand::RestoreOffsetTopic(which) => {
+            Box::pin(offset_topic::restore(cli, which, clock)).await
         }
         RecoveryCommand::Acknowledge { connector, common } => {
             let wanted = Wanted { connector: Some(connector.clone()), ..common.wanted() };

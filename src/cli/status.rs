@@ -2,17 +2,45 @@
 
 use super::{Failure, Outcome};
 use crate::publish::status::{Connector, Status};
-use crate::publish::table;
-use std::io::Write;
+use crate::publish::terminal::{self, Terminal};
+use std::io::{IsTerminal as _, Write};
+
+/// Whether there are colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Color {
+    /// In a terminal that has them, unless NO_COLOR is set.
+    Auto,
+    /// Wherever it goes.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+/// What standard output is. A width is asked for each time: windows change.
+fn seen_by(color: Color) -> Terminal {
+    let out = std::io::stdout();
+    let size = out.is_terminal().then(|| rustix::termios::tcgetwinsize(&out).ok()).flatten();
+    // One that does not say how wide it is may be a serial line.
+    let columns = out.is_terminal().then(|| size.map_or(80, |size| usize::from(size.ws_col)).max(20));
+    // https://no-color.org: set and not empty.
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let plain = set("NO_COLOR").is_some() || set("TERM").is_some_and(|term| term == "dumb");
+    let color = match color {
+        Color::Auto => columns.is_some() && !plain,
+        Color::Always => true,
+        Color::Never => false,
+    };
+    Terminal { columns, color }
+}
 
 /// Prints a status and says how bad it is.
-pub(super) fn report(status: &Status, json: bool) -> Result<Outcome, Failure> {
+pub(super) fn report(status: &Status, json: bool, color: Color) -> Result<Outcome, Failure> {
     if json {
         let text =
             serde_json::to_string_pretty(status).map_err(|error| Failure::new(Outcome::Unknown, error))?;
         print(&(text + "\n"))?;
     } else {
-        print(&table::fleet(status))?;
+        print(&terminal::fleet(status, seen_by(color)))?;
     }
     Ok(outcome(status))
 }

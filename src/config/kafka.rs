@@ -2,7 +2,7 @@
 
 use super::Secret;
 use super::load::ConfigError;
-use super::security::secret;
+use super::security::Given;
 use rdkafka::config::ClientConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -73,13 +73,28 @@ pub struct Kafka {
     pub bootstrap_servers: String,
     /// Properties of librdkafka; every value counts as a secret, since some are.
     properties: Vec<(String, Secret)>,
+    /// Those that stand in files, which may be rotated.
+    rotating: Vec<(String, Given)>,
 }
 
 impl Kafka {
     /// Brokers without encryption or credentials.
     #[must_use]
     pub fn plain(bootstrap_servers: &str) -> Self {
-        Self { bootstrap_servers: bootstrap_servers.to_owned(), properties: Vec::new() }
+        Self { bootstrap_servers: bootstrap_servers.to_owned(), properties: Vec::new(), rotating: Vec::new() }
+    }
+
+    /// The same with what its files say now; what cannot be read stays as it was. Reads files.
+    #[must_use]
+    pub fn refreshed(&self) -> Self {
+        let mut fresh = self.clone();
+        for (property, given) in &self.rotating {
+            let known = fresh.properties.iter_mut().find(|(known, _)| known == property);
+            if let (Some((_, value)), Ok(read)) = (known, given.read()) {
+                *value = read;
+            }
+        }
+        fresh
     }
 
     /// What every client of these brokers begins with.
@@ -115,14 +130,14 @@ impl RawKafka {
 /// What brokers and a table of their properties come to; `at` is the table above it.
 pub(super) fn kafka(at: &str, servers: Option<&str>, raw: &RawKafka) -> Result<Option<Kafka>, ConfigError> {
     let key = |field: &str| format!("{at}.kafka.{field}");
-    let properties = properties(&key, raw)?;
+    let (properties, rotating) = properties(&key, raw)?;
     let Some(servers) = servers else {
         let unused = properties
             .first()
             .map(|_| ConfigError::at(&format!("{at}.kafka"), "needs kafka_bootstrap_servers"));
         return unused.map_or(Ok(None), Err);
     };
-    let kafka = Kafka { bootstrap_servers: servers.to_owned(), properties };
+    let kafka = Kafka { bootstrap_servers: servers.to_owned(), properties, rotating };
     // The library's own error repeats the value, which may be a secret.
     for (property, value) in &kafka.properties {
         let mut alone = ClientConfig::new();
@@ -151,10 +166,19 @@ fn field_of(property: &str) -> &str {
     }
 }
 
-fn properties(key: &impl Fn(&str) -> String, raw: &RawKafka) -> Result<Vec<(String, Secret)>, ConfigError> {
-    let password = secret(&key("password"), raw.password.as_ref(), raw.password_file.as_deref())?;
+type Properties = (Vec<(String, Secret)>, Vec<(String, Given)>);
+
+fn properties(key: &impl Fn(&str) -> String, raw: &RawKafka) -> Result<Properties, ConfigError> {
+    let password = Given::from(&key("password"), raw.password.as_ref(), raw.password_file.as_deref())?;
     let key_password =
-        secret(&key("key_password"), raw.key_password.as_ref(), raw.key_password_file.as_deref())?;
+        Given::from(&key("key_password"), raw.key_password.as_ref(), raw.key_password_file.as_deref())?;
+    let given = [("sasl.password", &password), ("ssl.key.password", &key_password)];
+    let files = given.iter().filter_map(|(property, given)| Some((*property, (*given).clone()?)));
+    let rotating =
+        files.filter(|(_, given)| given.is_file()).map(|(property, given)| (property.to_owned(), given));
+    let rotating: Vec<(String, Given)> = rotating.collect();
+    let read = |given: Option<Given>| given.map(|given| given.read()).transpose();
+    let (password, key_password) = (read(password)?, read(key_password)?);
     if password.is_some() != raw.username.is_some() {
         let needs = if password.is_some() {
             ("password", "needs username")
@@ -186,5 +210,28 @@ fn properties(key: &impl Fn(&str) -> String, raw: &RawKafka) -> Result<Vec<(Stri
         }
         properties.push((property.clone(), value.clone()));
     }
-    Ok(properties)
+    Ok((properties, rotating))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_that_was_rotated_counts_and_one_that_is_gone_stays() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "old\n").unwrap();
+        let path = file.path().to_str().unwrap().to_owned();
+        let raw = RawKafka { username: Some("u".into()), password_file: Some(path), ..RawKafka::default() };
+        let before = kafka("connect.main", Some("b:9092"), &raw).unwrap().unwrap();
+        let password = |kafka: &Kafka| kafka.client().get("sasl.password").map(str::to_owned);
+        assert_eq!(password(&before).as_deref(), Some("old"));
+        assert_eq!(before.refreshed(), before);
+        std::fs::write(file.path(), "new\n").unwrap();
+        let after = before.refreshed();
+        assert_eq!(password(&after).as_deref(), Some("new"));
+        assert_ne!(after, before);
+        std::fs::remove_file(file.path()).unwrap();
+        assert_eq!(password(&after.refreshed()).as_deref(), Some("new"));
+    }
 }

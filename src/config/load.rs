@@ -162,6 +162,7 @@ fn from_flag(text: &str) -> Result<(String, RawConnect), ConfigError> {
         status_topic: None,
         managed_by: None,
         edit_offsets_file: "when_needed".to_owned(),
+        write_offsets_topic: "never".to_owned(),
         stop_worker: None,
         start_worker: None,
     };

@@ -5,6 +5,7 @@ use super::kafka::kafka;
 use super::load::ConfigError;
 use super::raw::RawConnect;
 use resumeguard_core::domain::OffsetsFrom;
+use resumeguard_core::recovery::WritesTopic;
 use std::path::PathBuf;
 
 /// Where positions may be read, in order of preference: what the first cannot tell, the next is asked for.
@@ -16,6 +17,8 @@ pub struct Offsets {
     pub topic: Option<KafkaTopic>,
     /// Other brokers, on which connectors may keep their offsets.
     pub elsewhere: Vec<Kafka>,
+    /// Whether recovery may write to that topic.
+    pub writes: WritesTopic,
     /// A standalone worker's `offset.storage.file.filename`; there where `order` has [`OffsetsFrom::File`].
     pub file: Option<PathBuf>,
 }
@@ -23,7 +26,13 @@ pub struct Offsets {
 impl Default for Offsets {
     /// By REST.
     fn default() -> Self {
-        Self { order: vec![OffsetsFrom::Rest], topic: None, elsewhere: Vec::new(), file: None }
+        Self {
+            order: vec![OffsetsFrom::Rest],
+            topic: None,
+            elsewhere: Vec::new(),
+            writes: WritesTopic::Never,
+            file: None,
+        }
     }
 }
 
@@ -54,9 +63,10 @@ pub(super) fn offsets(name: &str, raw: &RawConnect) -> Result<Offsets, ConfigErr
             return error("offsets_file", problem.to_owned());
         }
         // What costs Connect nothing comes first.
-        let order =
+        let order: Vec<_> =
             [OffsetsFrom::Topic, OffsetsFrom::File, OffsetsFrom::Rest].into_iter().filter(has).collect();
-        return Ok(Offsets { order, topic, elsewhere, file });
+        let writes = writes(name, raw, &order)?;
+        return Ok(Offsets { order, topic, elsewhere, writes, file });
     }
     let all = [OffsetsFrom::Rest, OffsetsFrom::Topic, OffsetsFrom::File];
     let Some(chosen) = all.into_iter().find(|from| from.code() == raw.offsets) else {
@@ -68,7 +78,24 @@ pub(super) fn offsets(name: &str, raw: &RawConnect) -> Result<Offsets, ConfigErr
     if !has(&chosen) {
         return error("offsets", format!("\"{}\" needs offsets_{}", raw.offsets, raw.offsets));
     }
-    Ok(Offsets { order: vec![chosen], topic, elsewhere, file })
+    let writes = writes(name, raw, &[chosen])?;
+    Ok(Offsets { order: vec![chosen], topic, elsewhere, writes, file })
+}
+
+/// What is written there is read again there.
+fn writes(name: &str, raw: &RawConnect, order: &[OffsetsFrom]) -> Result<WritesTopic, ConfigError> {
+    let at = |problem: &str| Err(ConfigError::at(&format!("connect.{name}.write_offsets_topic"), problem));
+    let writes = match raw.write_offsets_topic.as_str() {
+        "never" => return Ok(WritesTopic::Never),
+        "when_needed" => WritesTopic::WhenNeeded,
+        "always" => WritesTopic::Always,
+        word => return at(&format!("`{word}` is none of \"never\", \"when_needed\", \"always\"")),
+    };
+    if order.contains(&OffsetsFrom::Topic) {
+        Ok(writes)
+    } else {
+        at("needs offsets_topic, and offsets = \"topic\" or \"auto\"")
+    }
 }
 
 fn elsewhere(name: &str, raw: &RawConnect) -> Result<Vec<Kafka>, ConfigError> {

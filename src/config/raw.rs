@@ -96,6 +96,9 @@ pub struct RawConnect {
     /// May a standalone worker's file be edited while it is down: `when_needed`, `always` or `never`.
     #[serde(default = "when_needed")]
     pub edit_offsets_file: String,
+    /// May recovery write to `offsets_topic`: `never`, `when_needed` or `always`.
+    #[serde(default = "never")]
+    pub write_offsets_topic: String,
     /// Program and arguments that stop a standalone worker.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_worker: Option<Argv>,
@@ -394,6 +397,10 @@ fn yes() -> bool {
 
 fn auto() -> String {
     "auto".to_owned()
+}
+
+fn never() -> String {
+    "never".to_owned()
 }
 
 fn when_needed() -> String {

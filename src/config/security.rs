@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// A secret as it is configured.
 #[derive(Debug, Clone, PartialEq)]
-enum Given {
+pub(super) enum Given {
     Inline { key: String, secret: Secret },
     File { key: String, path: PathBuf },
 }
@@ -58,7 +58,11 @@ pub struct EntranceSource {
 }
 
 impl Given {
-    fn from(key: &str, inline: Option<&Secret>, file: Option<&str>) -> Result<Option<Self>, ConfigError> {
+    pub(super) fn from(
+        key: &str,
+        inline: Option<&Secret>,
+        file: Option<&str>,
+    ) -> Result<Option<Self>, ConfigError> {
         match (inline, file) {
             (Some(_), Some(_)) => {
                 Err(ConfigError::at(key, "given twice: keep either the value or the _file"))
@@ -74,7 +78,7 @@ impl Given {
     }
 
     /// The text now. The line that an editor puts at the end is none of it.
-    fn read(&self) -> Result<Secret, ConfigError> {
+    pub(super) fn read(&self) -> Result<Secret, ConfigError> {
         match self {
             Self::Inline { secret, .. } => Ok(secret.clone()),
             Self::File { key, path } => {
@@ -89,7 +93,7 @@ impl Given {
         }
     }
 
-    fn is_file(&self) -> bool {
+    pub(super) fn is_file(&self) -> bool {
         matches!(self, Self::File { .. })
     }
 }
@@ -97,15 +101,6 @@ impl Given {
 fn read(key: &str, path: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(path)
         .map_err(|error| ConfigError::at(key, format!("{}: {error}", path.display())))
-}
-
-/// One secret, read once.
-pub(super) fn secret(
-    key: &str,
-    inline: Option<&Secret>,
-    file: Option<&str>,
-) -> Result<Option<Secret>, ConfigError> {
-    Given::from(key, inline, file)?.map(|given| given.read()).transpose()
 }
 
 impl ConnectSecurity {

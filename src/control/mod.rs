@@ -11,6 +11,7 @@ pub use api::{Done, Problem};
 pub(crate) use reload::routes as reload_routes;
 pub use socket::{FILE, Socket, SocketError};
 pub use who::Peer;
+pub(crate) use who::Who;
 
 use crate::publish::recovery::{Overview, Told, told};
 use crate::recovery::{Desk, Refused};

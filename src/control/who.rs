@@ -50,7 +50,7 @@ pub(super) async fn by_kernel(mut request: Request, next: Next) -> Response {
 }
 
 /// Whoever may change something. Looked at here a second time: a way in that forgets to look lets nobody change anything.
-pub(super) struct Who(pub(super) Actor);
+pub(crate) struct Who(pub(crate) Actor);
 
 impl<S: Send + Sync> FromRequestParts<S> for Who {
     type Rejection = Response;

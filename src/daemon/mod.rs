@@ -99,7 +99,7 @@ async fn passes(mut watch: Watch, mut reloading: Reloading, board: &Board, desk:
                 }
             }
             stuck::reached().await;
-            let snapshot = watch.pass().await;
+            let snapshot = reloading.beside(watch.pass(), desk).await;
             log.pass(&snapshot);
             watch.recover();
             board.put(watch.render(&snapshot));

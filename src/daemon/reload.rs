@@ -4,8 +4,9 @@ use super::Watch;
 use crate::clock::Clock;
 use crate::config::{Config, ConnectCluster};
 use crate::publish::{Board, metrics, systemd};
+use crate::recovery::Desk;
 use resumeguard_core::recovery::Mode;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -60,6 +61,8 @@ pub(super) struct Reloading {
     config: Config,
     load: Load,
     requests: mpsc::Receiver<Request>,
+    /// Came while a pass was under way.
+    waiting: VecDeque<Request>,
     state: metrics::Reload,
     clock: Clock,
 }
@@ -68,7 +71,7 @@ impl Reloading {
     pub(super) fn new(config: Config, load: Load, clock: Clock) -> (Reloads, Self) {
         let (sender, requests) = mpsc::channel(AT_ONCE);
         let state = metrics::Reload { successful: true, at: clock.now().unix_seconds };
-        (Reloads(sender), Self { config, load, requests, state, clock })
+        (Reloads(sender), Self { config, load, requests, waiting: VecDeque::new(), state, clock })
     }
 
     pub(super) fn state(&self) -> metrics::Reload {
@@ -81,9 +84,29 @@ impl Reloading {
 
     /// The next request. Never ends where nobody can ask any more.
     pub(super) async fn wanted(&mut self) -> Request {
+        if let Some(request) = self.waiting.pop_front() {
+            return request;
+        }
         match self.requests.recv().await {
             Some(request) => request,
             None => std::future::pending().await,
+        }
+    }
+
+    /// A pass, beside which requests may come. They are carried out once it has ended, which may take an interval; what freezes
+    /// recovery counts at once.
+    pub(super) async fn beside<T>(&mut self, pass: impl Future<Output = T>, desk: &Desk) -> T {
+        let mut pass = std::pin::pin!(pass);
+        loop {
+            tokio::select! {
+                ended = &mut pass => return ended,
+                Some(request) = self.requests.recv(), if self.waiting.len() < AT_ONCE => {
+                    if self.loaded().await.is_ok_and(|config| config.recovery.freeze) {
+                        desk.freeze_by_configuration();
+                    }
+                    self.waiting.push_back(request);
+                }
+            }
         }
     }
 
@@ -115,13 +138,17 @@ impl Reloading {
         answer.send(reloaded).ok();
     }
 
-    async fn reload(&mut self, watch: &mut Watch, board: &Board) -> Reloaded {
-        // Away from the thread that answers and stops: files may stand on a disk that hangs.
+    /// Away from the thread that answers and stops: files may stand on a disk that hangs.
+    async fn loaded(&self) -> Result<Config, String> {
         let load = Arc::clone(&self.load);
         let loading = tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(move || load()));
         let loaded =
             loading.await.map_err(|_| format!("its files could not be read within {PATIENCE:.0?}"))?;
-        let mut config = loaded.map_err(|error| error.to_string())??;
+        loaded.map_err(|error| error.to_string())?
+    }
+
+    async fn reload(&mut self, watch: &mut Watch, board: &Board) -> Reloaded {
+        let mut config = self.loaded().await?;
         let mut held_back = hold_back(&self.config, &mut config);
         held_back.extend(hold_busy(&self.config, &mut config, &watch.busy()));
         watch.reconfigure(&config).map_err(|error| format!("{error:#}"))?;

@@ -4,14 +4,13 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::history::{Happening, History, Reader};
 use crate::publish::status::{Status, Tokens};
-use crate::publish::{Published, metrics, page};
+use crate::publish::{Published, metrics};
 use crate::recovery::{Desk, Hands};
 use crate::sources::Observer;
 use resumeguard_core::assess::{Memory, Thresholds, assess};
 use resumeguard_core::domain::{LossCause, Snapshot};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// One pass after the other, with the memory between them.
 #[derive(Debug)]
@@ -23,7 +22,6 @@ pub struct Watch {
     history: Option<History>,
     desk: Option<Desk>,
     own: metrics::Own,
-    interval: Duration,
 }
 
 impl Watch {
@@ -40,7 +38,6 @@ impl Watch {
             history: None,
             desk: None,
             own: metrics::Own::default(),
-            interval: config.poll.interval,
         })
     }
 
@@ -74,7 +71,6 @@ impl Watch {
     pub fn reconfigure(&mut self, config: &Config) -> anyhow::Result<()> {
         self.observer.reconfigure(config)?;
         self.thresholds = config.thresholds.clone();
-        self.interval = config.poll.interval;
         if let Some(desk) = &self.desk {
             desk.reconfigure(config);
         }
@@ -162,11 +158,9 @@ impl Watch {
         let meters = self.observer.meters().chain(self.history.as_ref().map(History::meter));
         let plans = self.desk.as_ref().map(|desk| desk.show(metrics::plans)).unwrap_or_default();
         let recovery = self.desk.as_ref().map(|desk| desk.show(metrics::recovery)).unwrap_or_default();
-        let page =
-            page::render(&seen.clone().shown(Tokens::Hidden), &overview, self.interval.as_secs().max(1));
         let subjects = [metrics::subjects(snapshot), plans].concat();
         let own = [metrics::own(meters, &self.own), recovery, metrics::process()].concat();
-        Published::new(self.clock.uptime(), seen, subjects, own, page)
+        Published::new(self.clock.uptime(), seen, subjects, own)
     }
 }
 

@@ -1,15 +1,18 @@
-//! What people and programs see. Everything is rendered once a pass and handed out as bytes; nothing is computed here.
+//! What people and programs see. What is scraped is rendered once a pass and handed out as bytes; pages are drawn when they are
+//! asked for. Nothing is computed here.
 
 mod families;
+mod headline;
 pub mod http;
 mod log;
 pub mod metrics;
-pub mod page;
+pub(crate) mod page;
 pub mod recovery;
 pub mod status;
 pub mod story;
 pub mod systemd;
 pub mod table;
+pub mod terminal;
 mod words;
 
 pub use log::VerdictLog;
@@ -40,14 +43,12 @@ pub struct Published {
     pub etag: HeaderValue,
     /// The same with tokens and traces, to draw lists from.
     pub seen: Arc<Status>,
-    /// `/`.
-    pub page: Bytes,
 }
 
 impl Published {
-    /// A pass at this uptime, with its metrics and its page. `seen` holds tokens and traces.
+    /// A pass at this uptime, with its metrics. `seen` holds tokens and traces.
     #[must_use]
-    pub fn new(at: Duration, seen: Status, subjects: Vec<u8>, own: Vec<u8>, page: String) -> Self {
+    pub fn new(at: Duration, seen: Status, subjects: Vec<u8>, own: Vec<u8>) -> Self {
         let hidden = seen.clone().shown(Tokens::Hidden);
         let status = serde_json::to_vec(&hidden).unwrap_or_else(|error| {
             tracing::error!(%error, "the status could not be written as JSON");
@@ -60,7 +61,6 @@ impl Published {
             etag: http::etag(&status),
             status: status.into(),
             seen: Arc::new(seen),
-            page: page.into(),
         }
     }
 }
@@ -100,7 +100,7 @@ impl Board {
         self.stale_after.store(stale_after(interval), Ordering::Relaxed);
     }
 
-    fn stale_after(&self) -> Duration {
+    pub(in crate::publish) fn stale_after(&self) -> Duration {
         Duration::from_millis(self.stale_after.load(Ordering::Relaxed))
     }
 
@@ -130,7 +130,7 @@ impl Board {
         self.clock.uptime().saturating_sub(last) <= self.stale_after()
     }
 
-    fn age(&self, published: &Published) -> Duration {
+    pub(in crate::publish) fn age(&self, published: &Published) -> Duration {
         self.clock.uptime().saturating_sub(published.at)
     }
 }

@@ -1,5 +1,5 @@
 //! The only place that changes anything outside: requests to Connect that write, commands to MongoDB that write, and, in `edit`,
-//! a standalone worker's file.
+//! a standalone worker's file, in `record` the offsets topic.
 
 use super::Hands;
 use super::away::Away;
@@ -20,9 +20,11 @@ use std::time::Duration;
 /// Connect itself answers 500 to what has not ended after 90 s (`RestServer.java`), and its word is better than none.
 const REQUEST: Duration = Duration::from_secs(95);
 
-/// How long a worker that refuses for the moment is asked again without another look: rebalances take seconds,
-/// `scheduled.rebalance.max.delay.ms` is 5 min by default.
+/// How long a worker that refuses for the moment is asked again: rebalances take seconds, `scheduled.rebalance.max.delay.ms` is
+/// 5 min by default.
 pub(super) const BUSY: Duration = Duration::from_secs(360);
+/// The same without another look at what somebody may have changed meanwhile.
+const WITHOUT_A_LOOK: Duration = Duration::from_secs(10);
 /// The same where it says that the connector is not stopped, and its status says that it is.
 const NOT_STOPPED: Duration = Duration::from_secs(15);
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
@@ -70,6 +72,11 @@ impl Writer<'_> {
         self.send(Method::POST, "restart", Some("includeTasks=true&onlyFailed=true"), None).await
     }
 
+    /// `POST …/restart`: all of it.
+    pub(super) async fn restart(&self) -> Sent {
+        self.send(Method::POST, "restart", Some("includeTasks=true&onlyFailed=false"), None).await
+    }
+
     /// `PATCH …/offsets` of one partition, as it was found; `None` removes what is stored there.
     pub(super) async fn store(
         &self,
@@ -92,6 +99,8 @@ impl Writer<'_> {
         if let Err(sent) = self.is_as_read(read).await {
             return sent;
         }
+        // All of it is written: each time it has to be read before.
+        let once = Duration::ZERO;
         let mut config = read.clone();
         for (key, value) in to {
             match value {
@@ -99,25 +108,48 @@ impl Writer<'_> {
                 None => config.remove(key),
             };
         }
-        self.send(Method::PUT, "config", None, Some(&json!(config))).await
+        self.send_for(once, Method::PUT, "config", None, Some(&json!(config))).await
     }
 
-    /// Sends until the answer is not that of a worker that cannot now.
     async fn send(&self, method: Method, verb: &str, query: Option<&str>, body: Option<&Value>) -> Sent {
+        self.send_for(WITHOUT_A_LOOK, method, verb, query, body).await
+    }
+
+    /// Sends until the answer is not that of a worker that cannot now, so long at the most.
+    async fn send_for(
+        &self,
+        limit: Duration,
+        method: Method,
+        verb: &str,
+        query: Option<&str>,
+        body: Option<&Value>,
+    ) -> Sent {
         let begun = self.clock.uptime();
         let mut pause = FIRST_PAUSE;
         loop {
-            let (given_up, limit) = match self.send_once(method.clone(), verb, query, body).await {
+            let (line, limit) = match self.send_once(method.clone(), verb, query, body).await {
                 Answer::Final(sent) => return sent,
-                Answer::NotNow(line) => (self.away.not_now(line), BUSY),
-                Answer::NotStopped(line) => (Sent::Refused(line), NOT_STOPPED),
+                Answer::NotNow(line) => (Ok(line), limit),
+                Answer::NotStopped(line) => (Err(line), NOT_STOPPED),
             };
-            if self.clock.uptime().saturating_sub(begun) > limit {
-                return given_up;
+            if self.clock.uptime().saturating_sub(begun) >= limit {
+                return match line {
+                    Ok(line) => self.give_way(line).await,
+                    Err(line) => Sent::Refused(line),
+                };
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// It cannot be done for the moment: a while later everything is looked at again, or it is given up.
+    async fn give_way(&self, line: String) -> Sent {
+        let sent = self.away.not_now(line);
+        if let Sent::NotNow(_) = sent {
+            tokio::time::sleep(self.away.pause()).await;
+        }
+        sent
     }
 
     async fn send_once(
@@ -200,7 +232,7 @@ impl Writer<'_> {
                 Err(line) => line,
             };
             if self.clock.uptime().saturating_sub(begun) >= self.away.no_primary() {
-                return Err(self.away.not_now(line));
+                return Err(self.give_way(line).await);
             }
             tokio::time::sleep(LONGEST_PAUSE).await;
             if (self.frozen)() {
@@ -223,7 +255,7 @@ impl Writer<'_> {
                 Err(error) => error.to_string(),
             };
             if self.clock.uptime().saturating_sub(begun) > BUSY {
-                return Err(self.away.not_now(line));
+                return Err(self.give_way(line).await);
             }
             tokio::time::sleep(LONGEST_PAUSE).await;
             if (self.frozen)() {
@@ -287,9 +319,27 @@ impl Writer<'_> {
         // The command takes a double; sizes below 2^53 MB are exact.
         #[expect(clippy::cast_precision_loss, reason = "sizes below 2^53")]
         let command = doc! { "replSetResizeOplog": 1, "size": size_mb as f64, "maxTimeMS": millis(WRITE) };
-        let resize = async move { primary.database("admin").run_command(command).await.map(drop) };
+        let target = primary.clone();
+        let resize = async move { target.database("admin").run_command(command).await.map(drop) };
         let Some(writing) = self.unless_frozen(|| to_its_end(DRIVER, resize)) else { return Sent::Held };
-        written("replSetResizeOplog", writing.await)
+        match written("replSetResizeOplog", writing.await) {
+            Sent::Accepted => has_grown(primary, size_mb).await,
+            otherwise => otherwise,
+        }
+    }
+}
+
+/// What the server says of it is believed, and not that it took the command.
+async fn has_grown(primary: Client, size_mb: u64) -> Sent {
+    match reach::max_size(primary, WRITE).await {
+        Some(bytes) if bytes >= size_mb.saturating_mul(MB) => Sent::Accepted,
+        Some(bytes) => Sent::Uncertain(format!(
+            "replSetResizeOplog was taken, and the oplog may grow to {} MB only",
+            bytes / MB
+        )),
+        None => Sent::Uncertain(
+            "replSetResizeOplog was taken, and how large the oplog may grow cannot be read".to_owned(),
+        ),
     }
 }
 
@@ -411,6 +461,7 @@ mod tests {
             selection: Err(unknown),
             members: Err(unknown),
             worker: None,
+            topic: None,
         };
         let is_frozen = || frozen.load(Ordering::SeqCst);
         let away = Away::of_nothing();

@@ -14,6 +14,12 @@ const ON: Duration = Duration::from_secs(600);
 /// weekend.
 const BACK: Duration = Duration::from_secs(7 * 86_400);
 
+/// Between two times that something is written down and not sent.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// What refuses for less is no news.
+const TOLD_FROM: Duration = Duration::from_secs(60);
+
 /// How often it is said that it is still waited for.
 const TELL: Duration = Duration::from_secs(600);
 
@@ -54,14 +60,21 @@ impl Away {
         if self.back { BUSY } else { Duration::ZERO }
     }
 
-    /// What has refused for some minutes is refused, except on the way back.
+    /// What has refused for some minutes is refused; on the way back, for days.
     pub(super) fn not_now(&self, line: String) -> Sent {
-        let given_up = self.since.is_some_and(|since| since >= BACK);
-        if !self.back || given_up {
+        let since = self.since.unwrap_or_default();
+        if since >= if self.back { BACK } else { BUSY } {
             return Sent::Refused(line);
         }
-        self.warn(self.since.unwrap_or_default() + BUSY, &line);
+        if since >= TOLD_FROM {
+            self.warn(since, &line);
+        }
         Sent::NotNow(line)
+    }
+
+    /// Until what has refused is looked at again: the longer it has, the longer; each time is written down.
+    pub(super) fn pause(&self) -> Duration {
+        (self.since.unwrap_or_default() / 2).clamp(SHORTEST_PAUSE, BUSY)
     }
 
     /// It has not come for so long: that is said every ten minutes.
@@ -189,7 +202,7 @@ mod tests {
     }
 
     fn ends(outcome: Outcome) -> Event {
-        Event::Outcome { attempt: AttemptId("a1".into()), outcome }
+        Event::Outcome { attempt: AttemptId("a1".into()), outcome, untouched: false }
     }
 
     #[test]
@@ -214,7 +227,8 @@ mod tests {
         assert_eq!((on.unread(), on.no_primary()), (Duration::from_secs(600), Duration::ZERO));
         assert!(back.unread() > Duration::from_secs(2 * 86_400));
         let line = || "409".to_owned();
-        assert_eq!((on.not_now(line()), back.not_now(line())), (Sent::Refused(line()), Sent::NotNow(line())));
+        assert_eq!((on.not_now(line()), back.not_now(line())), (Sent::NotNow(line()), Sent::NotNow(line())));
+        assert_eq!(on.pause(), SHORTEST_PAUSE);
         let said = (0..3_600).filter(|second| back.is_due(Duration::from_secs(*second))).collect::<Vec<_>>();
         assert_eq!(said, [600, 1_200, 1_800, 2_400, 3_000]);
     }
@@ -232,5 +246,11 @@ mod tests {
         assert_eq!(after(0), Sent::NotNow("409".into()));
         assert_eq!(after(3), Sent::NotNow("409".into()));
         assert_eq!(after(4), Sent::Refused("409".into()));
+        // On the way on, minutes are enough.
+        let held = ends(Outcome::NotSent { says: "409".into() });
+        let again = [intent(Phase::Forward, Step::Stop), held, intent(Phase::Forward, Step::Stop)];
+        let away = Away::new(&attempt(&again), Phase::Forward);
+        assert_eq!(away.not_now("409".to_owned()), Sent::Refused("409".into()));
+        assert_eq!(away.pause(), BUSY);
     }
 }

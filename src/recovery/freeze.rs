@@ -57,6 +57,11 @@ impl Freeze {
         self.configured.store(recovery.freeze, Ordering::SeqCst);
     }
 
+    /// What the configuration says by now.
+    pub(super) fn by_configuration(&self) {
+        self.configured.store(true, Ordering::SeqCst);
+    }
+
     fn watch_by(
         look: impl Fn(&[PathBuf]) -> Option<String> + Send + 'static,
         files: Files,

@@ -4,6 +4,7 @@ use super::walk::AGAIN;
 use super::worker::Worker;
 use crate::clock::Clock;
 use crate::sources::mongodb::{Reachable, reach};
+use crate::sources::offsets::OffsetsTopic;
 use crate::sources::{Observer, connect};
 use arc_swap::ArcSwap;
 use mongodb::Client;
@@ -32,6 +33,8 @@ pub struct Hands {
     pub members: Observed<Vec<Reachable>>,
     /// Its standalone worker, where its file may be edited.
     pub worker: Option<Worker>,
+    /// The topic that its offsets are in, where that is read.
+    pub topic: Option<OffsetsTopic>,
 }
 
 impl Hands {
@@ -44,7 +47,13 @@ impl Hands {
         let capabilities = Capabilities::of(version.unwrap_or_default());
         let url = connect.base().clone();
         let worker = observer.worker_of(id).map(|configured| Worker { configured, url });
-        Some(Self { connect, capabilities, selection, members, worker })
+        let topic = observer.topic_of(id);
+        Some(Self { connect, capabilities, selection, members, worker, topic })
+    }
+
+    /// Before 3.5 REST does not tell what is stored.
+    pub(super) fn rest_tells(&self) -> bool {
+        self.capabilities.stop || (self.worker.is_none() && self.topic.is_none())
     }
 
     /// The oldest entry of the oplog that it must resume from, now.

@@ -11,15 +11,14 @@ use tokio::process::Command;
 const INHERITED: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
 
 impl Hooks {
-    /// Runs the command that may still say no.
+    /// Runs the command that may still say no; whether there is one.
     ///
     /// # Errors
     /// What it said no with: one line.
-    pub(super) async fn before(&self, attempt: &Attempt) -> Result<(), String> {
-        let Some(argv) = &self.before else { return Ok(()) };
-        run(argv, self.timeout, environment("before", attempt, None, None))
-            .await
-            .map_err(|line| format!("the before-hook {line}"))
+    pub(super) async fn before(&self, attempt: &Attempt) -> Result<bool, String> {
+        let Some(argv) = &self.before else { return Ok(false) };
+        let said = run(argv, self.timeout, environment("before", attempt, None, None)).await;
+        said.map(|()| true).map_err(|line| format!("the before-hook {line}"))
     }
 
     /// Runs the command that is told how it ended. It changes nothing any more, whatever it says.

@@ -1,9 +1,12 @@
 //! What is asked before the first change of an attempt, so that nothing has to be put back for it: would Connect take the
-//! configurations that it is going to be given, the collection its marker, and the file of a worker its new value?
+//! configurations that it is going to be given, the collection its marker, the file of a worker its new value, and the offsets topic a
+//! tombstone?
 
 use super::Hands;
 use super::edit;
 use super::marker::Marker;
+use super::record;
+use super::still::NO_TOPIC;
 use super::walk::{Turn, Walk};
 use reqwest::{Method, StatusCode};
 use resumeguard_core::recovery::{Attempt, Phase, Step, World};
@@ -62,6 +65,9 @@ impl Walk<'_> {
             } else if *step == Step::StopWorker && turn.phase == Phase::Forward {
                 let worker = hands.worker.as_ref().ok_or("its worker's file is not configured any more")?;
                 edit::rehearse(worker, self.executor.clock).await?;
+            } else if *step == Step::AwaitStill && turn.phase == Phase::Forward {
+                let topic = hands.topic.as_ref().ok_or(NO_TOPIC)?;
+                record::rehearse(topic).await?;
             }
         }
         Ok(())

@@ -4,8 +4,10 @@ use super::actions::{BUSY, Sent, Writer};
 use super::away::Away;
 use super::edit::Edit;
 use super::marker::Marker;
+use super::still::{NO_TOPIC, record};
 use super::wait::Wait;
 use super::walk::{Turn, Walk};
+use super::world::Kept;
 use super::{Hands, world};
 use resumeguard_core::domain::{ConnectorState, TaskFacts, TaskState, Timestamp};
 use resumeguard_core::recovery::check::{Seen, verified};
@@ -89,8 +91,14 @@ impl Walk<'_> {
                 let outcome = self.effect(attempt, turn, will, world, hands).await;
                 Some(self.with_positions(outcome, attempt, turn, hands, delivered).await)
             }
-            Sent::Needless(says) => Some(Outcome::NotNeeded { says }),
-            Sent::Refused(says) => Some(failed(says)),
+            Sent::Needless(says) => {
+                self.untouched = true;
+                Some(Outcome::NotNeeded { says })
+            }
+            Sent::Refused(says) => {
+                self.untouched = is_whole(&turn.step);
+                Some(failed(says))
+            }
             Sent::Uncertain(line) => {
                 tracing::warn!(connector = %attempt.plan.connector, attempt = %attempt.id, step = turn.step.code(), "{line}: looking at what has come of it");
                 self.uncertain = Some(line);
@@ -143,6 +151,7 @@ impl Walk<'_> {
             Step::Resume => writer.order("resume").await,
             Step::Pause => writer.order("pause").await,
             Step::RestartTasks => writer.restart_failed().await,
+            Step::Restart => writer.restart().await,
             Step::StopWorker | Step::StartWorker => self.order_worker(attempt, turn, hands, &writer).await,
             Step::WriteMark { partition, .. } => {
                 let text = will.text.clone().unwrap_or_default();
@@ -171,11 +180,11 @@ impl Walk<'_> {
             },
             Step::ResizeOplog { size_mb } => writer.resize_oplog(*size_mb).await,
             // Nothing is sent for these.
-            Step::Save | Step::AwaitStored | Step::Verify => Sent::Accepted,
+            Step::Save | Step::AwaitStill | Step::AwaitStored | Step::Verify => Sent::Accepted,
         }
     }
 
-    /// Alters what is stored under a key: by REST, or in the file of a worker that is down.
+    /// Alters what is stored under a key: by REST, in the file of a worker that is down, or in the topic.
     async fn alter(
         &self,
         attempt: &Attempt,
@@ -185,12 +194,31 @@ impl Walk<'_> {
         writer: &Writer<'_>,
     ) -> Sent {
         let partition = &key(attempt, partition, world);
+        if attempt.is_by_topic() {
+            return self.alter_record(attempt, partition, offset, writer).await;
+        }
         match &writer.hands.worker {
             Some(worker) if world.down => {
                 let edit = Edit { attempt: &attempt.id, step: &turn.step, partition, offset };
                 writer.edit(worker, edit).await
             }
             _ => writer.store(partition, offset).await,
+        }
+    }
+
+    async fn alter_record(
+        &self,
+        attempt: &Attempt,
+        partition: &Map<String, Value>,
+        offset: Option<&Map<String, Value>>,
+        writer: &Writer<'_>,
+    ) -> Sent {
+        let Some(topic) = &writer.hands.topic else { return Sent::Refused(NO_TOPIC.to_owned()) };
+        let text = offset.map(|offset| offset.get("_id").and_then(Value::as_str).unwrap_or_default());
+        match record(topic, attempt, partition, text).await {
+            Ok(Some(record)) => writer.write_record(topic, &record, offset.is_none()).await,
+            Ok(None) => Sent::Needless("nothing is stored under this key".to_owned()),
+            Err(line) => Sent::Refused(line),
         }
     }
 
@@ -211,12 +239,20 @@ impl Walk<'_> {
                 Ok(()) => self.until_started(attempt, turn, hands).await,
                 Err(outcome) => outcome,
             },
-            Step::Resume | Step::RestartTasks => self.until_started(attempt, turn, hands).await,
+            Step::AwaitStill => self.until_still(attempt, turn, hands).await,
+            // It stays paused, and its task begins with what is stored once it is resumed: Connect keeps their order.
+            Step::Restart if before.state == Some(ConnectorState::Paused) => {
+                done("its restart was asked for")
+            }
+            Step::Resume | Step::Restart | Step::RestartTasks => {
+                self.until_started(attempt, turn, hands).await
+            }
             Step::WriteMark { partition, .. } | Step::RestoreOffset { partition } => {
-                self.until_stored(attempt, turn, (hands, before.down), partition, will.text.as_deref()).await
+                let at = Kept::of(attempt, before);
+                self.until_stored(attempt, turn, (hands, at), partition, will.text.as_deref()).await
             }
             Step::RemoveOffset { partition } => {
-                self.until_stored(attempt, turn, (hands, before.down), partition, None).await
+                self.until_stored(attempt, turn, (hands, Kept::of(attempt, before)), partition, None).await
             }
             Step::Configure { .. } | Step::StartAtOldest { .. } => {
                 let configured = self.until_configured(attempt, turn, hands, will).await;
@@ -232,6 +268,7 @@ impl Walk<'_> {
             Step::ResizeOplog { size_mb } => done(format!("the oplog may grow to {size_mb} MB")),
             Step::Save => done("its offsets and configuration are in the journal"),
             Step::AwaitStored => self.await_stored(attempt).await,
+            Step::Verify if turn.phase == Phase::Back => self.settle(attempt).await,
             Step::Verify => self.verify(attempt).await,
         }
     }
@@ -354,7 +391,7 @@ impl Walk<'_> {
         &mut self,
         attempt: &Attempt,
         turn: &Turn,
-        (hands, down): (&Hands, bool),
+        (hands, at): (&Hands, Kept),
         partition: &str,
         wanted: Option<&str>,
     ) -> Outcome {
@@ -362,7 +399,7 @@ impl Walk<'_> {
         let mut wait = Wait::new(self.executor.clock, SHOWS, &away);
         loop {
             let name = &attempt.plan.connector.connector;
-            let says = match world::offsets(hands, name, self.executor.clock, down).await {
+            let says = match world::offsets(hands, name, self.executor.clock, at).await {
                 Ok(offsets) => {
                     wait.was_read();
                     let stored = offsets
@@ -419,9 +456,19 @@ fn starts(step: &Step) -> bool {
         step,
         Step::Resume
             | Step::StartWorker
+            | Step::Restart
             | Step::RestartTasks
             | Step::Configure { .. }
             | Step::StartAtOldest { .. }
+    )
+}
+
+/// Whoever refuses it has done nothing of it. A command may have stopped a worker all the same, and a server that breaks off a
+/// write may have made it.
+fn is_whole(step: &Step) -> bool {
+    !matches!(
+        step,
+        Step::StopWorker | Step::StartWorker | Step::InsertMarker { .. } | Step::RemoveMarker { .. }
     )
 }
 

@@ -1,9 +1,11 @@
 //! One connector and its deployment, read again.
 
 use super::Hands;
+use super::still::NO_TOPIC;
 use super::worker::{Standing, Worker};
 use crate::clock::Clock;
 use crate::sources::connect::ConnectError;
+use crate::sources::offsets::OffsetsTopic;
 use crate::sources::offsets::file::{Stored, read_whole, stored};
 use resumeguard_core::domain::{ConnectorState, TaskFacts, Why};
 use resumeguard_core::recovery::{Attempt, RawOffset, Step, World};
@@ -35,10 +37,11 @@ pub(super) async fn read(
     if let Some(world) = down(hands, name, clock, attempt).await? {
         return Ok(World { oldest: hands.oldest().await, ..world });
     }
-    let mut world = twice(hands, name, clock).await?;
+    let by_topic = attempt.is_some_and(Attempt::is_by_topic);
+    let mut world = twice(hands, name, clock, by_topic).await?;
     if world.state.is_none() {
         tokio::time::sleep(GONE).await;
-        world = twice(hands, name, clock).await?;
+        world = twice(hands, name, clock, by_topic).await?;
     }
     if world.state.is_some() {
         world.oldest = hands.oldest().await;
@@ -74,12 +77,43 @@ pub(super) async fn offsets(
     hands: &Hands,
     name: &str,
     clock: Clock,
-    down: bool,
+    at: Kept,
 ) -> Result<Vec<RawOffset>, String> {
-    match &hands.worker {
-        Some(worker) if down || !hands.capabilities.stop => in_file(worker, name, clock).await,
+    let by_rest = hands.rest_tells();
+    match (&hands.worker, &hands.topic) {
+        (Some(worker), _) if at == Kept::File || (!by_rest && at != Kept::Topic) => {
+            in_file(worker, name, clock).await
+        }
+        (_, Some(topic)) if at == Kept::Topic || !by_rest => in_topic(topic, name).await,
+        _ if at == Kept::Topic => Err(NO_TOPIC.to_owned()),
         _ => hands.connect.raw_offsets(name, LOOK).await.map_err(|error| error.to_string()),
     }
+}
+
+/// Where offsets are looked for, as far as an attempt says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// Wherever Connect tells them.
+    Anywhere,
+    /// In the file of a worker that is down.
+    File,
+    /// In the topic, with their bytes.
+    Topic,
+}
+
+impl Kept {
+    pub(super) fn of(attempt: &Attempt, world: &World) -> Self {
+        match attempt.is_by_topic() {
+            true => Self::Topic,
+            false if world.down => Self::File,
+            false => Self::Anywhere,
+        }
+    }
+}
+
+async fn in_topic(topic: &OffsetsTopic, name: &str) -> Result<Vec<RawOffset>, String> {
+    let found = topic.stored(name, LOOK).await?;
+    Ok(found.into_iter().map(|found| found.raw).collect())
 }
 
 async fn in_file(worker: &Worker, name: &str, clock: Clock) -> Result<Vec<RawOffset>, String> {
@@ -95,17 +129,19 @@ async fn in_file(worker: &Worker, name: &str, clock: Clock) -> Result<Vec<RawOff
 }
 
 /// What Connect says, at the second try where the first met a bad moment.
-async fn twice(hands: &Hands, name: &str, clock: &Clock) -> Result<World, String> {
+async fn twice(hands: &Hands, name: &str, clock: &Clock, by_topic: bool) -> Result<World, String> {
     let begun = clock.uptime();
     let left = || LOOK.saturating_sub(clock.uptime().saturating_sub(begun));
-    let mut read = from_connect(hands, name, left()).await;
+    let by_rest = hands.rest_tells() && !by_topic;
+    let mut read = from_connect(hands, name, by_rest, left()).await;
     if read.as_ref().is_err_and(is_momentary) && left() > PAUSE {
         tokio::time::sleep(PAUSE).await;
-        read = from_connect(hands, name, left()).await;
+        read = from_connect(hands, name, by_rest, left()).await;
     }
     let mut world = read.map_err(|error| error.to_string())?;
-    if world.state.is_some() && hands.worker.is_some() && !hands.capabilities.stop {
-        world.offsets = offsets(hands, name, *clock, false).await?;
+    if world.state.is_some() && !by_rest {
+        let at = if by_topic { Kept::Topic } else { Kept::Anywhere };
+        world.offsets = offsets(hands, name, *clock, at).await?;
     }
     Ok(world)
 }
@@ -118,12 +154,17 @@ pub(super) async fn status(
     hands.connect.status(name, LOOK).await.map_err(|error| error.to_string())
 }
 
-async fn from_connect(hands: &Hands, name: &str, deadline: Duration) -> Result<World, ConnectError> {
+async fn from_connect(
+    hands: &Hands,
+    name: &str,
+    by_rest: bool,
+    deadline: Duration,
+) -> Result<World, ConnectError> {
     let connect = &hands.connect;
     let (config, status, offsets) = tokio::join!(
         connect.config(name, deadline),
         connect.status(name, deadline),
-        from_rest(hands, name, deadline)
+        from_rest(hands, name, by_rest, deadline)
     );
     let (down, oldest) = (false, Err(Why::NotReadYet));
     let Some(config) = config? else {
@@ -134,9 +175,14 @@ async fn from_connect(hands: &Hands, name: &str, deadline: Duration) -> Result<W
     Ok(World { state: Some(state), tasks, config, offsets: offsets?, down, oldest })
 }
 
-/// Of a Connect without an endpoint for offsets (before 3.5) they are in its worker's file.
-async fn from_rest(hands: &Hands, name: &str, deadline: Duration) -> Result<Vec<RawOffset>, ConnectError> {
-    if hands.worker.is_some() && !hands.capabilities.stop {
+/// Of a Connect without an endpoint for offsets (before 3.5) they are in its topic, or in its worker's file.
+async fn from_rest(
+    hands: &Hands,
+    name: &str,
+    by_rest: bool,
+    deadline: Duration,
+) -> Result<Vec<RawOffset>, ConnectError> {
+    if !by_rest {
         return Ok(Vec::new());
     }
     hands.connect.raw_offsets(name, deadline).await

@@ -47,6 +47,44 @@ impl Visitor {
     }
 }
 
+/// The ways in which somebody can make themselves known; in the extensions of a request, so that pages can name them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ways {
+    tokens: bool,
+    passwords: bool,
+    certificates: bool,
+}
+
+impl Ways {
+    /// Whether there is any.
+    #[must_use]
+    pub fn any(self) -> bool {
+        self.tokens || self.passwords || self.certificates
+    }
+
+    /// Whether a browser asks for a name and a password.
+    #[must_use]
+    pub fn browser(self) -> bool {
+        self.passwords
+    }
+
+    /// 401, with each of them.
+    #[must_use]
+    pub fn challenge(self, detail: &str) -> Response {
+        let mut response = problem(StatusCode::UNAUTHORIZED, detail);
+        let ways = [
+            (self.tokens, "Bearer realm=\"resumeguard\""),
+            (self.passwords, "Basic realm=\"resumeguard\", charset=\"UTF-8\""),
+            // HTTP has no word for it (RFC 9110, 11.6.1 asks for a challenge all the same).
+            (!self.tokens && !self.passwords, "Certificate realm=\"resumeguard\""),
+        ];
+        for (_, way) in ways.into_iter().filter(|(open, _)| *open) {
+            response.headers_mut().append(header::WWW_AUTHENTICATE, HeaderValue::from_static(way));
+        }
+        response
+    }
+}
+
 /// Shared by all connections.
 #[derive(Debug)]
 pub(super) struct Door {
@@ -234,18 +272,18 @@ impl Door {
 
     /// 401, with each way to be recognised.
     fn unknown(&self, accounts: &Accounts, detail: &str) -> Box<Response> {
-        let mut response = problem(StatusCode::UNAUTHORIZED, detail);
-        let ways = [
-            (accounts.has_tokens(), "Bearer realm=\"resumeguard\""),
-            (accounts.has_passwords(), "Basic realm=\"resumeguard\", charset=\"UTF-8\""),
-            // HTTP has no word for it (RFC 9110, 11.6.1 asks for a challenge all the same).
-            (!accounts.has_tokens() && !accounts.has_passwords(), "Certificate realm=\"resumeguard\""),
-        ];
-        for (_, way) in ways.into_iter().filter(|(open, _)| *open) {
-            response.headers_mut().append(header::WWW_AUTHENTICATE, HeaderValue::from_static(way));
-        }
-        Box::new(response)
+        Box::new(ways(accounts).challenge(detail))
     }
+
+    /// How somebody can make themselves known at present.
+    pub(super) fn ways(&self) -> Ways {
+        ways(&self.accounts.load())
+    }
+}
+
+fn ways(accounts: &Accounts) -> Ways {
+    let (tokens, passwords) = (accounts.has_tokens(), accounts.has_passwords());
+    Ways { tokens, passwords, certificates: !accounts.is_empty() && !tokens && !passwords }
 }
 
 fn refused(detail: &str) -> Box<Response> {

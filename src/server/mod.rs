@@ -13,11 +13,12 @@ mod patience;
 pub mod tls;
 
 pub use accounts::{Accounts, Known};
-pub use door::{Peer, Visitor};
+pub use door::{Peer, Visitor, Ways};
 
 use crate::clock::Clock;
 use crate::config::Http;
 use crate::publish::http::{is_open_to_all, problem};
+use crate::publish::page::readable;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -116,7 +117,9 @@ impl Server {
     pub async fn serve(self, router: Router) {
         let Self { listener, door, tls, connections } = self;
         let reloading = reload(Arc::clone(&door), tls.clone());
-        let router = router.layer(axum::middleware::from_fn_with_state(door, guard));
+        let router = router
+            .layer(axum::middleware::from_fn_with_state(door, guard))
+            .layer(axum::middleware::from_fn(readable));
         let accepting = async {
             loop {
                 match listener.accept().await {
@@ -210,6 +213,7 @@ async fn guard(State(door): State<Arc<Door>>, mut request: Request, next: Next) 
         Err(refusal) => return *refusal,
     };
     request.extensions_mut().insert(visitor);
+    request.extensions_mut().insert(door.ways());
     if changes {
         request = match whole(request).await {
             Ok(request) => request,

@@ -33,5 +33,6 @@ fn connect_facts(connect: &ConnectReader) -> ConnectFacts {
             let commands = worker.stop.is_some() && worker.start.is_some();
             WorkerFacts { always: worker.always, commands }
         }),
+        topic: connect.writes_topic(),
     }
 }

@@ -3,6 +3,7 @@
 use super::Observer;
 use super::connect::Client;
 use super::mongodb::Reachable;
+use super::offsets::OffsetsTopic;
 use crate::config::Worker;
 use resumeguard_core::domain::{ConnectorId, Observed, Selection, Why};
 
@@ -18,6 +19,13 @@ impl Observer {
     #[must_use]
     pub fn worker_of(&self, id: &ConnectorId) -> Option<Worker> {
         self.connects.iter().find(|connect| connect.name() == id.connect_cluster)?.worker().cloned()
+    }
+
+    /// The topic that the connector's offsets are in, where it is read.
+    #[must_use]
+    pub fn topic_of(&self, id: &ConnectorId) -> Option<OffsetsTopic> {
+        let connect = self.connects.iter().find(|connect| connect.name() == id.connect_cluster)?;
+        connect.topic_of(&id.connector)
     }
 
     /// Which members the connector may select, and all members of its deployment.

@@ -4,7 +4,8 @@
 use resumeguard::clock::Clock;
 use resumeguard::publish::metrics;
 use resumeguard::publish::status::{Status, Tokens};
-use resumeguard::publish::{page, recovery, table};
+use resumeguard::publish::terminal::{self, Terminal};
+use resumeguard::publish::{recovery, table};
 use resumeguard::sources::Meter;
 use resumeguard_core::assess::forecast::{NoForecast, Range};
 use resumeguard_core::domain::*;
@@ -179,8 +180,28 @@ fn golden_status_table_and_story() {
     let status = Status::new(&snapshot(), Tokens::Shown).with_plans(&overview());
     same_as_file("status.json", &(serde_json::to_string_pretty(&status).unwrap() + "\n"));
     let stories = status.connectors.iter().map(|connector| table::story(connector, &status));
-    let text = table::fleet(&status) + "\n---\n" + &stories.collect::<Vec<_>>().join("\n---\n");
+    let text = terminal::fleet(&status, Terminal::default())
+        + "\n---\n"
+        + &stories.collect::<Vec<_>>().join("\n---\n");
     same_as_file("status.txt", &text);
+    // As people see it, narrow and wide. Colours are written so that a person can read the file.
+    for columns in [80, 140] {
+        let text = terminal::fleet(&status, Terminal { columns: Some(columns), color: false });
+        let table =
+            text.lines().skip_while(|line| !line.starts_with("VERDICT")).take_while(|line| !line.is_empty());
+        let bands = text.lines().filter(|line| line.contains('│'));
+        assert!(table.chain(bands).all(|line| line.chars().count() <= columns), "{text}");
+        let toned = terminal::fleet(&status, Terminal { columns: Some(columns), color: true });
+        assert_eq!(plain(&toned), text, "colours change nothing else");
+        same_as_file(&format!("status-{columns}.txt"), &toned.replace('\u{1b}', "<esc>"));
+    }
+}
+
+/// Without colours.
+fn plain(text: &str) -> String {
+    let mut parts = text.split('\u{1b}');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.split_once('m').map_or("", |(_, rest)| rest))
 }
 
 pub(crate) fn overview() -> recovery::Overview {
@@ -206,14 +227,4 @@ fn golden_plans_and_attempts() {
         "the sample has tokens"
     );
     assert!(!all.contains("hunter2") && !json.to_string().contains("hunter2"), "{all}");
-}
-
-#[test]
-fn the_page_escapes_names_and_hides_tokens() {
-    let hidden = Status::new(&snapshot(), Tokens::Hidden);
-    assert_eq!(hidden.connectors[0].position.as_ref().unwrap().token, None);
-    let page = page::render(&hidden, &overview(), 15);
-    assert!(page.contains("&lt;script&gt;") && !page.contains("<script>"), "{page}");
-    assert!(!page.contains("826B03B3E1") && !page.contains("hunter2"), "{page}");
-    assert!(page.contains("for &lt;b&gt;fun") && !page.contains("<b>fun"), "{page}");
 }

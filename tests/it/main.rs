@@ -9,8 +9,11 @@
     reason = "this is how a test says no"
 )]
 
+mod book;
 mod cli;
 mod config;
+#[path = "../program/console.rs"]
+mod console;
 mod dashboards;
 mod decode;
 mod deploy;
@@ -24,10 +27,12 @@ mod journal;
 mod kafka;
 #[path = "../program/leaks.rs"]
 mod leaks;
+mod licences;
 mod probe;
 mod products;
 mod promql;
 mod recovery;
+mod reference;
 mod rules;
 mod scale;
 mod security;

@@ -112,9 +112,10 @@ impl Drop for Service {
 
 fn write(directory: &std::path::Path, url: &str, more: &str) {
     let state = directory.join("state").display().to_string();
+    let poll = if more.contains("[poll]") { "" } else { "[poll]\ninterval = \"300ms\"\n" };
     let text = format!(
         "[connect.main]\nurl = \"{url}\"\nmanaged_by = \"none\"\n[http]\nlisten = \"127.0.0.1:0\"\ntoken = \"{TOKEN}\"\n\
-         [poll]\ninterval = \"300ms\"\n[recovery]\ndirectory = \"{state}\"\n{more}\n"
+         {poll}[recovery]\ndirectory = \"{state}\"\n{more}\n"
     );
     std::fs::write(directory.join("resumeguard.toml"), text).unwrap();
 }
@@ -168,6 +169,22 @@ async fn a_configuration_that_is_read_again_holds_and_a_broken_one_changes_nothi
     assert_eq!((status, answer.as_str()), (200, "{\"restart_for\":[]}"));
     service.says("/api/v1/recovery/freeze", "\"frozen\":null").await;
     service.says("/metrics", "resumeguard_config_last_reload_successful 1").await;
+}
+
+/// A pass waits for whoever does not answer, for an interval at the most; who freezes does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_freeze_that_is_read_again_does_not_wait_for_a_pass() {
+    // Never accepts: the kernel does, and nobody answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let service = Service::start(&format!("http://{}", silent.local_addr().unwrap()));
+    service.until_told("READY=1");
+    service.reload("[poll]\ninterval = \"15s\"");
+    let reloads = || service.log.lock().unwrap().matches("the configuration was read again").count();
+    service.says("/api/v1/recovery/freeze", "\"frozen\":null").await;
+    write(service.directory.path(), &service.url, "freeze = true\n[poll]\ninterval = \"15s\"");
+    service.signal(Signal::HUP);
+    service.says("/api/v1/recovery/freeze", "recovery.freeze is set in the configuration").await;
+    assert_eq!(reloads(), 1, "the rest of it waits for the pass: {}", service.log.lock().unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,8 +11,15 @@ use toml::Value;
 /// Shorter ones stand in texts by chance.
 const SHORTEST: usize = 6;
 /// Whatever anybody may ask for.
-const PAGES: [&str; 16] = [
+const PAGES: [&str; 23] = [
     "/",
+    "/?q=a&verdict=lost",
+    "/login?to=/",
+    "/recovery",
+    "/recovery/freeze",
+    "/findings",
+    "/findings/RG001",
+    "/runbooks",
     "/metrics",
     "/healthz",
     "/readyz",
@@ -36,6 +43,8 @@ pub(crate) struct Leaks {
     secrets: BTreeSet<String>,
     /// Kafka Connect, where its connectors' configurations can be read.
     connects: BTreeSet<String>,
+    /// By these somebody is known who may do everything.
+    bearers: BTreeSet<String>,
 }
 
 impl Leaks {
@@ -66,6 +75,7 @@ impl Leaks {
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.secrets.extend(other.secrets);
         self.connects.extend(other.connects);
+        self.bearers.extend(other.bearers);
         self
     }
 
@@ -94,6 +104,9 @@ impl Leaks {
                 self.take(if named.ends_with("uri") { "uri" } else { "password" }, hash.unwrap_or(line));
             }
         } else if secret(key) {
+            if key == "token" || key.ends_with("http__token") {
+                self.bearers.insert(value.to_owned());
+            }
             self.add(value);
         } else if key.ends_with("uri") {
             password_in(value).into_iter().for_each(|password| self.add(password));
@@ -161,9 +174,16 @@ impl Leaks {
     #[track_caller]
     pub(crate) fn sweep(&mut self, address: &str, log: &str) {
         self.ask_connects();
-        for page in PAGES {
-            if let Some(answer) = get(address, page) {
-                self.nor_tokens_in(page, &answer);
+        let pages = PAGES.map(str::to_owned).into_iter().chain(pages_of(address));
+        for page in pages {
+            if let Some(answer) = get(address, &page) {
+                self.nor_tokens_in(&page, &answer);
+            }
+            // Whoever may do everything sees tokens of streams, and no secret either.
+            for token in &self.bearers {
+                if let Some(answer) = get_as(address, &page, Some(token)) {
+                    self.none_in(&page, &answer);
+                }
             }
         }
         self.nor_tokens_in("the log", log);
@@ -180,13 +200,47 @@ fn around<'a>(text: &'a str, found: &str) -> &'a str {
     text.lines().find(|line| line.contains(found)).unwrap_or(text)
 }
 
-/// Without a runtime: it is asked for in `drop`. `None` where nobody answers.
+/// Pages of what the daemon knows at the moment: of connectors, plans and attempts.
+fn pages_of(address: &str) -> Vec<String> {
+    let told = |path: &str| -> serde_json::Value {
+        let answer = get(address, path).unwrap_or_default();
+        serde_json::from_str(answer.split_once("\r\n\r\n").map_or("", |(_, body)| body)).unwrap_or_default()
+    };
+    let encoded = |text: &serde_json::Value| {
+        let text = text.as_str().unwrap_or_default();
+        percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+    };
+    let mut pages = Vec::new();
+    for one in told("/api/v1/status")["connectors"].as_array().into_iter().flatten().take(20) {
+        let (cluster, name) = (encoded(&one["connect_cluster"]), encoded(&one["connector"]));
+        pages.push(format!("/connectors?connect_cluster={cluster}&connector={name}"));
+        pages.push(format!("/api/v1/connectors/{cluster}/{name}"));
+        if !one["plan"].is_null() {
+            pages.push(format!("/recovery/plans/{}", encoded(&one["plan"]["id"])));
+            pages.push(format!("/recovery/approve?plan={}", encoded(&one["plan"]["id"])));
+        }
+    }
+    for one in told("/api/v1/recovery/attempts")["items"].as_array().into_iter().flatten().take(20) {
+        pages.push(format!("/recovery/attempts/{}", encoded(&one["attempt"])));
+        pages.push(format!("/api/v1/recovery/attempts/{}", encoded(&one["attempt"])));
+    }
+    pages
+}
+
 fn get(address: &str, path: &str) -> Option<String> {
+    get_as(address, path, None)
+}
+
+/// Without a runtime: it is asked for in `drop`. `None` where nobody answers.
+fn get_as(address: &str, path: &str, bearer: Option<&str>) -> Option<String> {
     let patience = Some(Duration::from_secs(5));
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(patience).ok()?;
     stream.set_write_timeout(patience).ok()?;
-    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes()).ok()?;
+    let known = bearer.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    let accept = if path.starts_with("/api/") { "application/json" } else { "text/html" };
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: {accept}\r\n{known}\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
     let mut answer = Vec::new();
     // What came before it took too long counts as well.
     stream.take(64 << 20).read_to_end(&mut answer).ok();

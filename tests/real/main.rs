@@ -11,6 +11,9 @@
 mod access;
 mod alerts;
 mod auto;
+#[path = "../program/console.rs"]
+#[allow(dead_code, reason = "the other tests use more of it")]
+mod console;
 mod daemon;
 mod election;
 mod gate;
@@ -22,8 +25,10 @@ mod keys;
 mod leaks;
 mod members;
 mod names;
+mod newcomer;
 mod offsets_faults;
 mod offsets_topic;
+mod page;
 mod people;
 mod probe;
 mod proxy;

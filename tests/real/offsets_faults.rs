@@ -166,6 +166,17 @@ async fn deleted_made_anew_and_given_partitions() {
     topic.store(1, Some("new"));
     topic.reads(Some("new")).await;
 
+    // And as long as before, so that only its id tells.
+    topic.store(1, Some("newer"));
+    topic.reads(Some("newer")).await;
+    topic.delete().await;
+    make(&topic.admin, "faults-anew", 2).await;
+    topic.store(1, Some("another's"));
+    topic.store(1, Some("of another"));
+    let (read, _) = topic.pass().await;
+    assert_ne!(read, Ok(Some("newer".to_owned())), "a stale number");
+    topic.reads(Some("of another")).await;
+
     let more = NewPartitions::new("faults-anew", 3);
     topic.admin.create_partitions([&more], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
     topic.store(2, Some("in the third partition"));

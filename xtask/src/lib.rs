@@ -5,6 +5,7 @@
 
 mod acl;
 mod broker;
+mod browser;
 mod cache;
 mod certificates;
 mod clock;
@@ -38,6 +39,7 @@ mod tools;
 
 pub use acl::{Acl, Acls};
 pub use broker::Broker;
+pub use browser::Browser;
 pub use cache::Cache;
 pub use certificates::Certificates;
 pub use clock::{Deadline, Seen, Stopwatch, wait_until};

@@ -44,6 +44,8 @@ pub enum Need {
     ZlibHeaders,
     /// Shared libraries that mongod links.
     MongodLibraries,
+    /// Chromium and its driver, of one version.
+    Chromium,
     /// git, for what is built from a tag.
     Git,
     /// What makes a Debian from its packages.
@@ -80,6 +82,7 @@ impl Need {
             Self::OpensslHeaders => &["libssl-dev"],
             Self::ZlibHeaders => &["zlib1g-dev"],
             Self::MongodLibraries => &["libcurl4", "libssl3", "liblzma5"],
+            Self::Chromium => &["chromium", "chromium-driver"],
             Self::Git => &["git"],
             Self::Openssl => &["openssl"],
             Self::Debootstrap => &["debootstrap", "debian-archive-keyring"],
@@ -99,6 +102,7 @@ impl Need {
             Self::Valgrind => on_path("valgrind").is_some(),
             Self::Kcat => on_path("kcat").is_some(),
             Self::Maven => on_path("mvn").is_some(),
+            Self::Chromium => on_path("chromium").is_some() && on_path("chromedriver").is_some(),
             Self::Git => on_path("git").is_some(),
             Self::Openssl => on_path("openssl").is_some(),
             Self::Debootstrap => on_path("debootstrap").is_some(),

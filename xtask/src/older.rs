@@ -93,8 +93,8 @@ const fn tagged(name: &'static str, driver: &'static Part, tag: &'static str, co
 const CONNECTORS: [Part; 8] = [
     CONNECTOR,
     tagged("mongo-kafka-connect-1.16.0", &DRIVER_4_7, "r1.16.0", "8762d11a0fcdab308e764a30be5d106ce46332f6"),
-    tagged("mongo-kafka-connect-1.11.0", &DRIVER_4_7, "r1.11.0", "7a85ff72718027ec07a79c9e3e548ed2475d2f53"),
-    tagged("mongo-kafka-connect-1.3.0", &DRIVER_3_12, "r1.3.0", "05048a9933a52a8a2ea2d3bbb1e633d88a903066"),
+    tagged("mongo-kafka-connect-1.11.0", &DRIVER_4_7, "r1.11.0", "05048a9933a52a8a2ea2d3bbb1e633d88a903066"),
+    tagged("mongo-kafka-connect-1.3.0", &DRIVER_3_12, "r1.3.0", "7a85ff72718027ec07a79c9e3e548ed2475d2f53"),
     maven!("debezium-mongodb-2.5.4"),
     maven!("debezium-mongodb-2.7.4"),
     maven!("debezium-mongodb-3.0.8"),

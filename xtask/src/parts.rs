@@ -96,6 +96,13 @@ pub(crate) const NPM_DECODER: Part = Part {
     },
 };
 
+/// Looks for what keeps people out of a page. MPL-2.0: run in tests, never shipped.
+pub(crate) const AXE: Part = Part {
+    name: "axe-core-4.14.1",
+    pins: include_str!("../pins/axe-core-4.14.1.sha256"),
+    source: Source::Npm { packages: &["axe-core@4.14.1"] },
+};
+
 impl Parts {
     /// Finds the parts in the cache or downloads them, and verifies every file either way.
     ///

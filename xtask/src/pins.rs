@@ -154,6 +154,7 @@ mod tests {
             include_str!("../pins/mongo-kafka-connect-2.0.1.sha256"),
             include_str!("../pins/connect-basic-auth-extension-4.1.0.sha256"),
             include_str!("../pins/mongodb-resumetoken-decoder-1.1.2.sha256"),
+            include_str!("../pins/axe-core-4.14.1.sha256"),
         ] {
             Pins::parse(text).unwrap();
         }

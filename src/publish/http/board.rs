@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// # Errors
 /// 503 before the first pass has ended, and where the last one is too old to count.
 #[expect(clippy::result_large_err, reason = "the error is the answer")]
-pub(super) fn fresh(board: &Board) -> Result<Arc<Published>, Response> {
+pub(in crate::publish) fn fresh(board: &Board) -> Result<Arc<Published>, Response> {
     let unavailable = |detail| problem(StatusCode::SERVICE_UNAVAILABLE, detail);
     match board.newest() {
         Some(newest) if !board.is_stale(&newest) => Ok(newest),

@@ -108,7 +108,7 @@ fn severity<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<String>, D:
 }
 
 /// What somebody may see of connectors.
-pub(super) fn tokens_for(visitor: Option<&Extension<Visitor>>) -> Tokens {
+pub(in crate::publish) fn tokens_for(visitor: Option<&Extension<Visitor>>) -> Tokens {
     let may = visitor.is_some_and(|Extension(visitor)| visitor.may(Right::Tokens));
     if may { Tokens::Shown } else { Tokens::Hidden }
 }

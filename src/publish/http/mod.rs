@@ -12,17 +12,19 @@ pub(in crate::publish) mod stream;
 
 pub(crate) use answers::{etag, headers, json, problem};
 pub(crate) use asked::{Asked, Cursor, Page, Paging};
+pub(in crate::publish) use board::fresh;
+pub(in crate::publish) use lists::tokens_for;
 pub(crate) use routes::{Doc, Routes};
 pub use stream::{Change, Changed};
 
-use super::{Board, metrics, story};
+use super::{Board, metrics, page, story};
 use crate::daemon::Reloads;
 use crate::history::Reader;
 use crate::recovery::Desk;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{FromRef, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::middleware::{from_fn, map_response};
 use axum::response::{IntoResponse, Response};
 
@@ -31,9 +33,6 @@ pub const SERVED_BY: &str = "resumeguard";
 
 /// Prometheus' text format.
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// Nothing is loaded from anywhere; the style stands in the page itself.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 /// What is answered from.
 #[derive(Debug, Clone)]
@@ -94,7 +93,7 @@ pub fn routes(room: Room) -> (Router, serde_json::Value) {
     let router = api
         .router()
         .layer(from_fn(answers::conditional))
-        .route("/", axum::routing::get(page))
+        .merge(page::routes())
         .route("/metrics", axum::routing::get(metrics_page))
         .route("/healthz", axum::routing::get(healthz))
         .route("/readyz", axum::routing::get(readyz))
@@ -107,12 +106,6 @@ pub fn routes(room: Room) -> (Router, serde_json::Value) {
 /// Every endpoint.
 pub fn router(room: Room) -> Router {
     routes(room).0
-}
-
-async fn page(State(board): State<Board>) -> Result<Response, Response> {
-    let newest = board::fresh(&board)?;
-    let policy = [(header::CONTENT_SECURITY_POLICY, POLICY)];
-    Ok((headers("text/html; charset=utf-8"), policy, newest.page.clone()).into_response())
 }
 
 /// What is stale is left out rather than frozen; what the daemon says of itself stays.

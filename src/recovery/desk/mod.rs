@@ -136,6 +136,11 @@ impl Desk {
         self.0.freeze.reason(&self.ledger())
     }
 
+    /// `recovery.freeze` was read again and is set: it counts before anything else of that configuration does.
+    pub fn freeze_by_configuration(&self) {
+        self.0.freeze.by_configuration();
+    }
+
     /// Whether the freeze files have been looked at once.
     #[must_use]
     pub fn has_looked(&self) -> bool {

@@ -62,7 +62,12 @@ impl Desk {
         if !sentences.is_empty() {
             return Err(Refused::Blocked(sentences));
         }
-        self.append(Event::Approved { plan: plan.id, connector: plan.connector, by, reason }).await
+        let lost = |blocker: &Blocker| match blocker {
+            Blocker::MassFailure { lost } => Some(*lost),
+            _ => None,
+        };
+        let (mass_failure, Plan { id, connector, .. }) = (blockers.iter().find_map(lost), plan);
+        self.append(Event::Approved { plan: id, connector, by, reason, mass_failure }).await
     }
 
     /// A person does not want a plan to be carried out.

@@ -13,9 +13,9 @@ use crate::clock::Clock;
 use crate::config::{ConnectCluster, Poll, Worker};
 use crate::sources::Meter;
 use crate::sources::kafka::StatusTopic;
-use crate::sources::offsets::{Offsets, Reading};
+use crate::sources::offsets::{Offsets, OffsetsTopic, Reading};
 use resumeguard_core::domain::Observed;
-use resumeguard_core::recovery::ManagedBy;
+use resumeguard_core::recovery::{ManagedBy, WritesTopic};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -84,6 +84,23 @@ impl ConnectReader {
     #[must_use]
     pub fn managed_by(&self) -> Option<ManagedBy> {
         self.managed_by
+    }
+
+    /// The workers' offsets topic, where it is read and this connector keeps nothing in another.
+    #[must_use]
+    pub fn topic_of(&self, connector: &str) -> Option<OffsetsTopic> {
+        let listed = self.listed.iter().find(|listed| listed.name == connector);
+        let own = listed.and_then(|listed| listed.config.get("offsets.storage.topic"));
+        if own.is_some_and(|own| !own.trim().is_empty()) {
+            return None;
+        }
+        self.offsets.topic(&self.made_of.0)
+    }
+
+    /// Whether recovery may write to that topic.
+    #[must_use]
+    pub fn writes_topic(&self) -> WritesTopic {
+        self.made_of.0.offsets.writes
     }
 
     /// The standalone worker that it is, where its file may be edited.

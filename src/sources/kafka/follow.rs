@@ -3,13 +3,16 @@
 use super::listener::Listener;
 use super::tail::{Fold, Record, Shared};
 use super::words::{Where, is_transient, words};
-use crate::config::KafkaTopic;
+use crate::config::{Kafka, KafkaTopic};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long one look at the topic may take before the thread sees whether something was asked.
@@ -32,6 +35,8 @@ enum Trouble {
 pub(super) fn follow<F: Fold>(shared: &Shared<F>, topic: &KafkaTopic, setting: &'static str) {
     let listener = Listener::default();
     while shared.is_wanted() {
+        // A password may have been rotated since.
+        let topic = &KafkaTopic { kafka: topic.kafka.refreshed(), topic: topic.topic.clone() };
         let ended = Reader::begin(shared, topic, &listener).and_then(|mut reader| reader.run());
         let error = match ended {
             Ok(()) => return,
@@ -62,8 +67,14 @@ impl Progress {
 struct Reader<'a, F> {
     shared: &'a Shared<F>,
     topic: &'a str,
+    /// With which credentials it is reached.
+    kafka: &'a Kafka,
     listener: &'a Listener,
     consumer: BaseConsumer<Listener>,
+    /// Asks about the topic on connections of its own: on the consumer's, every question waits behind the fetch that is under way.
+    asker: Arc<BaseConsumer<Listener>>,
+    /// Has the asker know the topic, and so notice that it has become another.
+    _known: Option<PartitionQueue<Listener>>,
     partitions: BTreeMap<i32, Progress>,
     /// Every partition has been read to its end once.
     live: bool,
@@ -76,10 +87,15 @@ struct Reader<'a, F> {
 impl<'a, F: Fold> Reader<'a, F> {
     fn begin(shared: &'a Shared<F>, topic: &'a KafkaTopic, listener: &'a Listener) -> Result<Self, Trouble> {
         let seeing = |error| Trouble::Kafka(Where::Describe, error);
-        let consumer = consumer(topic, listener).map_err(seeing)?;
-        let ids = partitions(&consumer, &topic.topic).map_err(seeing)?;
-        let begins = offsets(&consumer, &topic.topic, &ids, Offset::Beginning).map_err(seeing)?;
-        let ends = offsets(&consumer, &topic.topic, &ids, Offset::End).map_err(seeing)?;
+        // Both connect at once.
+        let consumer = reader(topic, listener).map_err(seeing)?;
+        let asker = Arc::new(asker(topic, listener).map_err(seeing)?);
+        let known = asker.split_partition_queue(&topic.topic, 0);
+        let ids = partitions(&asker, &topic.topic).map_err(seeing)?;
+        let begins = offsets(&asker, &topic.topic, &ids, Offset::Beginning).map_err(seeing)?;
+        let ends = offsets(&asker, &topic.topic, &ids, Offset::End).map_err(seeing)?;
+        // Of the one that is read from now on.
+        listener.take_anew();
         let progress = |(id, begin): (&i32, &i64)| {
             let target = ends.get(id).copied().unwrap_or(*begin);
             (*id, Progress { begin: *begin, next: *begin, target })
@@ -93,8 +109,11 @@ impl<'a, F: Fold> Reader<'a, F> {
         Ok(Self {
             shared,
             topic: &topic.topic,
+            kafka: &topic.kafka,
             listener,
             consumer,
+            asker,
+            _known: known,
             partitions: begins.iter().map(progress).collect(),
             live: false,
             question: 0,
@@ -124,6 +143,10 @@ impl<'a, F: Fold> Reader<'a, F> {
             self.shared.answer(asked, Err(behind));
             return Ok(());
         }
+        // Who is refused may be let in with what a file says by now.
+        if self.ailing && self.kafka.refreshed() != *self.kafka {
+            return Err(Trouble::Changed("is reached with another password"));
+        }
         match self.aim() {
             Ok(()) => {
                 self.well();
@@ -141,11 +164,16 @@ impl<'a, F: Fold> Reader<'a, F> {
 
     fn aim(&mut self) -> Result<(), Trouble> {
         let seeing = |error| Trouble::Kafka(Where::Describe, error);
-        let ids = partitions(&self.consumer, self.topic).map_err(seeing)?;
+        // It has no records; what else it has to say is said by its log.
+        while self.asker.poll(Duration::ZERO).is_some() {}
+        let ids = partitions(&self.asker, self.topic).map_err(seeing)?;
+        if self.listener.take_anew() {
+            return Err(Trouble::Changed("was made anew"));
+        }
         if !ids.iter().eq(self.partitions.keys()) {
             return Err(Trouble::Changed("has other partitions than before"));
         }
-        let ends = offsets(&self.consumer, self.topic, &ids, Offset::End).map_err(seeing)?;
+        let ends = offsets(&self.asker, self.topic, &ids, Offset::End).map_err(seeing)?;
         for (id, end) in ends {
             let Some(progress) = self.partitions.get_mut(&id) else { continue };
             if end < progress.next {
@@ -268,7 +296,7 @@ fn take<F: Fold>(fold: &mut F, partitions: &mut BTreeMap<i32, Progress>, record:
 }
 
 /// Partitions of the topic.
-fn partitions(consumer: &BaseConsumer<Listener>, topic: &str) -> Result<Vec<i32>, KafkaError> {
+pub(super) fn partitions(consumer: &BaseConsumer<Listener>, topic: &str) -> Result<Vec<i32>, KafkaError> {
     let metadata = consumer.fetch_metadata(Some(topic), METADATA)?;
     let found = metadata.topics().first();
     if let Some(error) = found.and_then(|found| found.error()) {
@@ -284,7 +312,7 @@ fn partitions(consumer: &BaseConsumer<Listener>, topic: &str) -> Result<Vec<i32>
 }
 
 /// Where the partitions begin or end. Transactions that are open count as not written.
-fn offsets(
+pub(super) fn offsets(
     consumer: &BaseConsumer<Listener>,
     topic: &str,
     ids: &[i32],
@@ -306,7 +334,14 @@ fn offsets(
     found.collect()
 }
 
-fn consumer(topic: &KafkaTopic, listener: &Listener) -> Result<BaseConsumer<Listener>, KafkaError> {
+/// Belongs to no group and reads nothing. That the topic's id has changed it tells nobody but its log.
+fn asker(topic: &KafkaTopic, listener: &Listener) -> Result<BaseConsumer<Listener>, KafkaError> {
+    let mut client = topic.kafka.client();
+    client.set("allow.auto.create.topics", "false").set("enable.metrics.push", "false").set("debug", "topic");
+    client.set_log_level(RDKafkaLogLevel::Debug).create_with_context(listener.clone())
+}
+
+pub(super) fn reader(topic: &KafkaTopic, listener: &Listener) -> Result<BaseConsumer<Listener>, KafkaError> {
     let mut client = topic.kafka.client();
     client
         // Required by the library; nothing joins it and nothing is committed.
@@ -318,14 +353,14 @@ fn consumer(topic: &KafkaTopic, listener: &Listener) -> Result<BaseConsumer<List
         // An offset that is not there any more means another topic: never go on at its end.
         .set("auto.offset.reset", "error")
         .set("statistics.interval.ms", "1000");
-    // Defaults of ours that the operator may change. Otherwise 64 MiB are read ahead, and an answer may have 50 MiB; and a
-    // question about the topic waits half a second, behind the fetch that is under way on the same connection.
+    // Defaults of ours that the operator may change. Otherwise 64 MiB are read ahead, and an answer may have 50 MiB.
     let defaults = [
         ("queued.max.messages.kbytes", "16384"),
         ("fetch.max.bytes", "8388608"),
-        ("fetch.wait.max.ms", "100"),
         // Whenever as much has been read ahead, the library pauses for this long: a second, if nothing is said.
         ("fetch.queue.backoff.ms", "5"),
+        // Measured with each record that is taken, for nobody.
+        ("enable.metrics.push", "false"),
     ];
     for (property, value) in defaults {
         if client.get(property).is_none() {

@@ -19,6 +19,8 @@ pub(super) struct Listener(Arc<Mutex<Told>>);
 #[derive(Debug, Default)]
 struct Told {
     said: Option<String>,
+    /// The topic of this name has another id than before.
+    anew: bool,
     /// By partition: the offset at which an open transaction begins, and for how many statistics it has.
     open: BTreeMap<i32, (i64, u32)>,
 }
@@ -36,6 +38,11 @@ impl Listener {
     /// What was said is over.
     pub(super) fn forget(&self) {
         self.told().said = None;
+    }
+
+    /// The topic has become another of the same name since this was asked last.
+    pub(super) fn take_anew(&self) -> bool {
+        std::mem::take(&mut self.told().anew)
     }
 
     /// Partitions with a transaction that hangs.
@@ -62,6 +69,9 @@ impl ConsumerContext for Listener {}
 impl ClientContext for Listener {
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
         tracing::debug!(target: "librdkafka", ?level, fac, message);
+        if fac == "METADATA" && has_another_id(message) {
+            self.told().anew = true;
+        }
         if matches!(
             level,
             RDKafkaLogLevel::Emerg
@@ -88,6 +98,14 @@ impl ClientContext for Listener {
     }
 }
 
+/// `Topic NAME changed id from OLD to NEW` (`rd_kafka_topic_metadata_update2` in librdkafka). What it has met just now had none before:
+/// sixteen zeros. Brokers before 2.8 know no ids.
+fn has_another_id(message: &str) -> bool {
+    const NONE: &str = "AAAAAAAAAAAAAAAAAAAAAA";
+    let ids = message.split_once(" changed id from ").and_then(|(_, ids)| ids.split_once(" to "));
+    ids.is_some_and(|(before, now)| before.trim_end_matches('=') != NONE && before != now)
+}
+
 /// Without the thread's name, and without what changes from one time to the next.
 fn shortened(message: &str) -> String {
     let message = message.split_once("]: ").map_or(message, |(_, rest)| rest);
@@ -105,6 +123,19 @@ mod tests {
             shortened(said),
             "127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused"
         );
+    }
+
+    #[test]
+    fn another_topic_of_the_same_name_is_told_by_its_id() {
+        let said = |from: &str, to: &str| format!("[thrd:main]: Topic t changed id from {from} to {to}");
+        let listener = Listener::default();
+        let log = |message: String| listener.log(RDKafkaLogLevel::Debug, "METADATA", &message);
+        log(said("AAAAAAAAAAAAAAAAAAAAAA", "0nCQRZXzSm2M6pJ0SsXJCw"));
+        log(said("AAAAAAAAAAAAAAAAAAAAAA==", "0nCQRZXzSm2M6pJ0SsXJCw"));
+        log("[thrd:main]: Topic t partition count is 2".to_owned());
+        assert!(!listener.take_anew());
+        log(said("0nCQRZXzSm2M6pJ0SsXJCw", "1nCQRZXzSm2M6pJ0SsXJCw"));
+        assert!(listener.take_anew() && !listener.take_anew());
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod listener;
 mod status;
 mod stored;
 mod tail;
+mod whole;
 mod words;
 
 pub use status::{StatusTopic, TaskStarts};
@@ -12,3 +13,4 @@ pub(crate) use stored::{Kept, StoredKeys, parse_key};
 pub(crate) use tail::{Behind, Held, Tail};
 #[cfg(test)]
 pub(crate) use tail::{Fold, Record};
+pub(crate) use whole::{Ends, WholeRecord, ends, read_whole};

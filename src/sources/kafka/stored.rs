@@ -28,7 +28,8 @@ impl Kept {
 /// Everything that is stored. Keys that are not of Connect's form since 3.0 are left out: no worker looks them up.
 #[derive(Debug, Default)]
 pub(crate) struct StoredKeys {
-    kept: HashMap<Arc<[u8]>, Kept>,
+    /// Every record is looked up: a hash that is quick, and seeded, since keys are other people's.
+    kept: HashMap<Arc<[u8]>, Kept, foldhash::fast::RandomState>,
     by_connector: HashMap<String, Vec<Arc<[u8]>>>,
     caught_up: bool,
 }

@@ -3,10 +3,12 @@
 
 mod entry;
 pub mod file;
+mod records;
 mod rest;
 mod topic;
 
 pub use entry::parse_offsets;
+pub use records::OffsetsTopic;
 
 use crate::clock::Clock;
 use crate::config::{ConnectCluster, Poll};
@@ -213,6 +215,16 @@ impl Offsets {
         self.origins.iter().find_map(|origin| match origin {
             Origin::File(file) => Some(file.path()),
             Origin::Rest(_) | Origin::Topic(_) => None,
+        })
+    }
+
+    /// The workers' topic, where positions are read there.
+    #[must_use]
+    pub fn topic(&self, cluster: &ConnectCluster) -> Option<OffsetsTopic> {
+        let topic = cluster.offsets.topic.as_ref()?;
+        self.origins.iter().find_map(|origin| match origin {
+            Origin::Topic(offsets) => Some(offsets.records(topic)),
+            Origin::Rest(_) | Origin::File(_) => None,
         })
     }
 

@@ -2,6 +2,7 @@
 //! (`offsets.storage.topic` of its configuration).
 
 use super::entry::bytes_entry;
+use super::records::OffsetsTopic;
 use super::{Reading, Readings};
 use crate::clock::Clock;
 use crate::config::{Kafka, KafkaTopic};
@@ -11,6 +12,7 @@ use crate::sources::{Meter, summary};
 use futures_util::future::join_all;
 use resumeguard_core::domain::{OffsetsFrom, StoredBytes, StoredEntry, Why};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,9 +31,12 @@ type Marks = Vec<(u64, (i32, i64))>;
 pub(super) struct TopicOffsets {
     kafka: Kafka,
     elsewhere: Vec<Kafka>,
-    worker: Tail<StoredKeys>,
+    worker: Arc<Tail<StoredKeys>>,
     own: BTreeMap<Place, Tail<StoredKeys>>,
     marks: HashMap<String, Marks>,
+    /// How connectors were configured when they were read last and nothing could be hidden.
+    settled: HashMap<String, u64>,
+    hasher: foldhash::fast::RandomState,
     pub(super) readings: Readings,
     pub(super) meter: Meter,
 }
@@ -45,17 +50,25 @@ impl TopicOffsets {
         Self {
             kafka: topic.kafka.clone(),
             elsewhere: elsewhere.to_vec(),
-            worker: Tail::follow(topic, "offset.storage.topic"),
+            worker: Arc::new(Tail::follow(topic, "offset.storage.topic")),
             own: BTreeMap::new(),
             marks: HashMap::new(),
+            settled: HashMap::new(),
+            hasher: foldhash::fast::RandomState::default(),
             readings: Readings::default(),
             meter: Meter::new("offsets_topic", cluster),
         }
     }
 
+    /// The workers' topic, for whoever looks at single connectors between two passes.
+    pub(super) fn records(&self, topic: &KafkaTopic) -> OffsetsTopic {
+        OffsetsTopic::new(topic.clone(), Arc::clone(&self.worker))
+    }
+
     pub(super) fn keep_only(&mut self, names: &HashSet<&str>) {
         self.readings.keep_only(names);
         self.marks.retain(|name, _| names.contains(name.as_str()));
+        self.settled.retain(|name, _| names.contains(name.as_str()));
     }
 
     /// Waits until the topics have been read to where they end now, and takes what is stored. What they cannot tell
@@ -83,8 +96,21 @@ impl TopicOffsets {
         }
         for (listed, place) in wanted.iter().zip(places) {
             let layers = place.and_then(|place| self.layers(&worker, &own, place.as_ref()));
-            match layers.and_then(|layers| stored(&layers, &listed.name)) {
-                Ok(Some(stored)) => self.take(&listed.name, &stored, begun),
+            let configured = self.hasher.hash_one(&listed.config);
+            // One that is new, or is configured otherwise, may have stored under a key that nobody has seen yet.
+            let settled = self.settled.get(&listed.name) == Some(&configured);
+            let read = layers.and_then(|layers| {
+                let hides = layers.iter().any(|layer| !layer.held.is_empty());
+                let stored = if hides && !settled { None } else { stored(&layers, &listed.name)? };
+                Ok(stored.map(|stored| (stored, hides)))
+            });
+            match read {
+                Ok(Some((stored, hides))) => {
+                    if !hides {
+                        self.settled.insert(listed.name.clone(), configured);
+                    }
+                    self.take(&listed.name, &stored, begun);
+                }
                 // What it had ages.
                 Ok(None) => {}
                 Err(why) => self.readings.refuse(&listed.name, why),

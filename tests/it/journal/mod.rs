@@ -87,7 +87,7 @@ fn raw_offset(text: &str) -> RawOffset {
         panic!("an object")
     };
     let serde_json::Value::Object(offset) = serde_json::json!({ "_id": text }) else { panic!("an object") };
-    RawOffset { partition, offset: Some(offset) }
+    RawOffset { partition, offset: Some(offset), record: None }
 }
 
 #[allow(clippy::too_many_lines, reason = "a table")]
@@ -108,6 +108,7 @@ pub(crate) fn every_event() -> Vec<Event> {
             connector: connector.clone(),
             by: by.clone(),
             reason: reason.clone(),
+            mass_failure: Some(3),
         },
         Event::Discarded { plan: id, connector: connector.clone(), by: by.clone(), reason: reason.clone() },
         Event::Acknowledged { connector, by: by.clone(), reason: reason.clone() },
@@ -148,7 +149,7 @@ pub(crate) fn every_event() -> Vec<Event> {
         // The last one is left open.
         if index + 1 < plan.steps.len() {
             let outcome = outcomes[index % outcomes.len()].clone();
-            events.push(Event::Outcome { attempt: attempt.clone(), outcome });
+            events.push(Event::Outcome { attempt: attempt.clone(), outcome, untouched: false });
         }
     }
     let skipped = Outcome::NotNeeded { says: says() };

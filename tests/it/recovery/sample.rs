@@ -79,6 +79,7 @@ fn saved() -> Event {
             "mongodb://db1.example/shop.orders".into(),
         )]),
         offset: Some(serde_json::Map::from_iter([("_id".to_owned(), token(FROM).into())])),
+        record: None,
     };
     let saved = Saved { state: ConnectorState::Running, config, offsets: vec![offset] };
     Event::Saved { attempt: AttemptId("a1".into()), saved: Box::new(saved) }
@@ -93,7 +94,7 @@ fn intent(attempt: &str, phase: Phase, index: usize, step: Step, will: Will) -> 
 }
 
 fn outcome(attempt: &str, outcome: Outcome) -> Event {
-    Event::Outcome { attempt: AttemptId(attempt.into()), outcome }
+    Event::Outcome { attempt: AttemptId(attempt.into()), outcome, untouched: false }
 }
 
 fn done(attempt: &str, says: &str) -> Event {

@@ -2,10 +2,12 @@
 
 mod bench;
 mod cures;
+mod old_topic;
 mod races;
 mod rebalance;
 mod room;
 mod salvage;
+mod settled;
 mod standalone;
 mod topic;
 

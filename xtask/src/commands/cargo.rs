@@ -1,6 +1,7 @@
 //! Calls to cargo itself.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -32,15 +33,33 @@ pub(crate) struct Cargo {
 
 /// A cargo call that is being put together.
 pub(crate) fn command(arguments: &[&str]) -> Result<Command> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = Command::new(program());
     command.args(arguments).current_dir(workspace()?).stdin(Stdio::null());
+    forget_package(&mut command);
+    Ok(command)
+}
+
+/// A call that leaves the machine to whoever else wants it.
+pub(crate) fn gentle(program: &str, folder: &Path) -> Command {
+    let mut command = Command::new("nice");
+    command.args(["-n", "19", program]);
+    command.current_dir(folder).stdin(Stdio::null());
+    forget_package(&mut command);
+    command
+}
+
+/// Cargo itself.
+pub(crate) fn program() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+fn forget_package(command: &mut Command) {
     // Set for the package xtask by `cargo run`; of no use, and wrong, for what is built now.
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR" {
             command.env_remove(name);
         }
     }
-    Ok(command)
 }
 
 impl Cargo {
@@ -59,7 +78,7 @@ impl Cargo {
     }
 
     /// The lines of its stderr, which must be piped.
-    fn stderr(&mut self) -> Result<Lines<BufReader<impl AsyncRead + Unpin + use<>>>> {
+    pub(crate) fn stderr(&mut self) -> Result<Lines<BufReader<impl AsyncRead + Unpin + use<>>>> {
         Ok(BufReader::new(self.child.stderr.take().context("cargo's stderr is not piped")?).lines())
     }
 
@@ -101,10 +120,23 @@ pub(crate) async fn build_daemon_with(features: &[&str], step: &Step) -> Result<
     build(&arguments, "resumeguard", step).await
 }
 
-/// Builds the daemon as users get it; returns where its binary is.
+/// Builds the daemon as users get it, with its commit; returns where its binary is.
 pub(crate) async fn build_release(step: &Step) -> Result<PathBuf> {
     let arguments = ["--release", "--locked", "--package", "resumeguard", "--bin", "resumeguard"];
-    build(&arguments, "resumeguard", step).await
+    let commit = commit().await?;
+    build_with(&arguments, "resumeguard", &[("RESUMEGUARD_COMMIT", &commit)], step).await
+}
+
+/// The commit, and whether there is more than it; what whoever builds has set wins, and without git nobody knows.
+async fn commit() -> Result<String> {
+    if let Ok(given) = std::env::var("RESUMEGUARD_COMMIT") {
+        return Ok(given);
+    }
+    let mut command = Command::new("git");
+    command.args(["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]);
+    let output = command.current_dir(workspace()?).stdin(Stdio::null()).stderr(Stdio::null()).output().await;
+    let said = output.ok().filter(|output| output.status.success());
+    Ok(said.map_or_else(String::new, |output| String::from_utf8_lossy(&output.stdout).trim().to_owned()))
 }
 
 /// Builds an example of the decoder's crate as users would; returns where it is.
@@ -120,9 +152,18 @@ pub(crate) async fn build_root_example(name: &str, step: &Step) -> Result<PathBu
 
 /// Builds what the arguments choose; returns where the executable `target` is.
 async fn build(what: &[&str], target: &str, step: &Step) -> Result<PathBuf> {
+    build_with(what, target, &[], step).await
+}
+
+async fn build_with(
+    what: &[&str],
+    target: &str,
+    environment: &[(&str, &str)],
+    step: &Step,
+) -> Result<PathBuf> {
     let arguments = [&["build", "--message-format=json-render-diagnostics"], what].concat();
     let mut command = command(&arguments)?;
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut cargo = Cargo::spawn(command)?;
     let (mut messages, mut chatter) = (cargo.stdout()?, cargo.stderr()?);
     let artefacts = async {

@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use xtask::{Cache, Need, Progress, ensure as ensure_machine, sweep};
 
 use super::bench_tokens::compare_instructions;
+use super::book;
 use super::cargo::{self, Cargo, DECODER};
 use super::test;
 
@@ -44,6 +45,7 @@ pub(crate) async fn run(tests: test::Arguments) -> Result<ExitCode> {
     packaged().await?;
     passed(PACKAGE, &progress).await?;
     compare_instructions(&progress).await?;
+    book::run(book::Arguments { check: true }).await?;
     // Last, so that the last line is the tests' sum.
     test::run(tests).await
 }

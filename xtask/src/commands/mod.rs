@@ -2,6 +2,7 @@
 
 mod bench_tokens;
 mod bench_topic;
+mod book;
 mod cargo;
 mod ci;
 mod compat;
@@ -18,11 +19,13 @@ mod manifests;
 mod matrix;
 mod mutants;
 mod relay;
+mod release;
 mod schemathesis;
 mod service;
 mod stack;
 mod start_order;
 mod test;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -60,6 +63,16 @@ pub(crate) enum Command {
     Dashboards(dashboards::Arguments),
     /// Writes the manual pages and the completions of shells that packages install.
     DistFiles(dist::Arguments),
+    /// Writes the documentation as a site into target/book.
+    Book(book::Arguments),
+    /// Draws the pages of the book that are drawn from the code.
+    Reference(book::ReferenceArguments),
+    /// Builds what is handed out, into target/released: program, manual pages, completions, bill of materials, checksums.
+    Release,
+    /// Has everything compiled by the oldest Rust that is promised.
+    Msrv,
+    /// Holds licences, sources and advisories of every crate against deny.toml.
+    Deny,
     /// Runs every test, those on the real stack included.
     Test(test::Arguments),
     /// Checks format, lints and docs, then runs every test.
@@ -72,7 +85,7 @@ pub(crate) enum Command {
     Fuzz(fuzz::Arguments),
     /// Asks the API all that its OpenAPI document allows, and more, and holds the answers against it.
     Schemathesis(schemathesis::Arguments),
-    /// Breaks the code in every small way and lists what no test notices. Takes an hour or two.
+    /// Breaks the code in every small way and lists what no test notices.
     Mutants(mutants::Arguments),
 }
 
@@ -91,6 +104,11 @@ impl Command {
             Self::StartOrder(arguments) => Box::pin(guarded(start_order::run(arguments))).await,
             Self::Dashboards(arguments) => dashboards::run(&arguments),
             Self::DistFiles(arguments) => guarded(dist::run(arguments)).await,
+            Self::Book(arguments) => guarded(book::run(arguments)).await,
+            Self::Reference(arguments) => guarded(book::reference(arguments)).await,
+            Self::Release => guarded(release::run()).await,
+            Self::Msrv => guarded(release::msrv()).await,
+            Self::Deny => guarded(release::deny()).await,
             Self::Test(arguments) => Box::pin(guarded(test::run(arguments))).await,
             Self::Ci(arguments) => Box::pin(guarded(ci::run(arguments))).await,
             Self::BenchTokens(arguments) => guarded(bench_tokens::run(arguments)).await,

@@ -109,6 +109,16 @@ mod tests {
         assert_eq!(TokenDocument::from_json(&marked).unwrap(), expected);
     }
 
+    /// Sixes of bits, in base64's alphabet: 100000 100001 000100 of 82 11; 100000 10(0000) of 82.
+    #[test]
+    fn a_document_is_written_as_the_shell_shows_it() {
+        let hex = TokenDocument { data: TokenData::Hex("82".into()), type_bits: Some(vec![0x82, 0x11]) };
+        let expected = r#"{"_data": "82", "_typeBits": {"$binary": {"base64": "ghE=", "subType": "00"}}}"#;
+        assert_eq!(hex.to_json(), expected);
+        let binary = TokenDocument { data: TokenData::Binary(vec![0x82]), type_bits: None };
+        assert_eq!(binary.to_json(), r#"{"_data": {"$binary": {"base64": "gg==", "subType": "00"}}}"#);
+    }
+
     #[test]
     fn null_type_bits_are_none() {
         let token = TokenDocument::from_json(r#"{"_data": "82", "_typeBits": null}"#).unwrap();

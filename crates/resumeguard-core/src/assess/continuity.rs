@@ -4,6 +4,8 @@
 //! to the connector, and whether its task ran. What none of them proves is said to be possible, and is not counted.
 
 #[cfg(test)]
+mod restarts;
+#[cfg(test)]
 mod tests;
 
 use super::evidence::Living;

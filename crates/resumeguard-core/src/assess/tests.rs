@@ -124,6 +124,27 @@ fn j2_lost_compares_seconds_then_increment() {
     assert_eq!((middle.headroom_seconds, middle.lag_seconds), (Some(60_000), Some(40_000)));
 }
 
+/// Before 1.6 the connector does not know the server's words for a lost position: 1.3.0 was run.
+#[test]
+fn j2_what_does_not_know_error_286_goes_on_without_a_cursor() {
+    let judge = |version: Option<&str>, i| {
+        let mut facts = facts(connector(token(FIRST, i)), replica_set());
+        facts.connectors[0].version = version.map(str::to_owned);
+        facts.connectors[0].settings.tolerance = Tolerance::All;
+        one(&facts).on_restart
+    };
+    for (version, expected) in [
+        (Some("1.3.0"), OnRestart::Stalls),
+        (Some("1.5.1"), OnRestart::Stalls),
+        (Some("1.6.0"), OnRestart::Skips),
+        (Some("2.0.1"), OnRestart::Skips),
+        (None, OnRestart::Skips),
+    ] {
+        assert_eq!(judge(version, 4), expected, "{version:?}");
+        assert_eq!(judge(version, 5), OnRestart::Resumes, "{version:?}");
+    }
+}
+
 #[test]
 fn j2_at_exactly_the_first_entry_only_4_4_and_newer_resume() {
     let mut old = replica_set();

@@ -1,6 +1,6 @@
 //! Why a plan is not carried out, and what clears that.
 
-use super::{Around, Ledger, Loses, ManagedBy, Mode, Plan, Policies, Situation, Strategy, Trigger};
+use super::{Around, Ledger, Loses, ManagedBy, Mode, Plan, Policies, Situation, Strategy, Trigger, Word};
 use crate::domain::{FailureClass, LiveKey, Verdict, Why};
 use serde::{Deserialize, Serialize};
 
@@ -258,20 +258,26 @@ pub fn blockers(plan: &Plan, situation: &Situation<'_>, around: &Surroundings<'_
     all.extend(blockers_of_history(plan, around.all.ledger, around.all.policies, around.all.now_ms));
     all.extend(of_cluster(situation, around));
     all.extend(super::strategy::blockers(plan, situation, around.all.policies));
-    if is_approved(plan, around.all) {
-        all.retain(|blocker| !blocker.yields_to_approval());
+    if let Some(word) = approval(plan, around.all) {
+        all.retain(|blocker| !blocker.yields_to_approval() || is_news(blocker, word));
     }
     all
 }
 
-fn is_approved(plan: &Plan, all: &Around<'_>) -> bool {
-    all.ledger.approval(&plan.id, all.now_ms, all.policies.approval_expires).is_some()
+/// Whoever approved one connector's recovery has not approved that of one among many.
+fn is_news(blocker: &Blocker, word: &Word) -> bool {
+    matches!(blocker, Blocker::MassFailure { .. }) && word.mass_failure.is_none()
+}
+
+fn approval<'a>(plan: &Plan, all: &Around<'a>) -> Option<&'a Word> {
+    all.ledger.approval(&plan.id, all.now_ms, all.policies.approval_expires)
 }
 
 /// The plan that stands in for the one that policy wants is a person's to approve.
 pub(super) fn unfit(chosen: &Plan, all: &Around<'_>) -> Option<Blocker> {
     let wanted = all.policies.rule(&chosen.connector, chosen.trigger).strategy?;
-    (wanted != chosen.strategy && !is_approved(chosen, all)).then_some(Blocker::StrategyUnfit { wanted })
+    (wanted != chosen.strategy && approval(chosen, all).is_none())
+        .then_some(Blocker::StrategyUnfit { wanted })
 }
 
 fn of_mode(plan: &Plan, situation: &Situation<'_>, around: &Surroundings<'_>) -> Vec<Blocker> {

@@ -7,9 +7,10 @@ pub use super::seen::{Seen, stored, verified};
 use super::entry::Will;
 use super::plan::Fingerprint;
 use super::strategy::PARTITION;
+use super::unsettled::About;
 use super::world::World;
 use super::{Mark, Outcome, Phase, Step, Trigger};
-use crate::domain::{ConnectorState, TaskState, Timestamp};
+use crate::domain::{ConnectorState, TaskFacts, TaskState, Timestamp};
 use mongodb_resume_token::high_water_mark_v1;
 
 /// What is to be done about a step.
@@ -43,11 +44,26 @@ pub fn check(attempt: &Attempt, phase: Phase, step: &Step, world: &World, margin
             Phase::Back => not_needed("the connector is gone: there is nothing to put back"),
         };
     };
+    // Begun already, and not to be seen: decided as if it had not been, and known to be ours once it shows.
+    let begun = attempt.taken.last().is_some_and(|last| last.outcome.is_none() && last.step == *step);
+    let attempt = &attempt.before_what_is_open();
     match phase {
-        Phase::Forward => changed_by_somebody(attempt, world)
-            .map_or_else(|| forward(attempt, step, world, state, margin_seconds), refuse),
+        Phase::Forward => match changed_by_somebody(attempt, world) {
+            Some(says) => refuse(says),
+            // Its task is still shown: ours, and not at its end.
+            None if begun && *step == Step::Stop => go(),
+            None => forward(attempt, step, world, state, margin_seconds),
+        },
         Phase::Back => back(attempt, step, world, state),
     }
+}
+
+/// The first step of the way back that would have to be taken once more: something has come after it was put back.
+#[must_use]
+pub fn came_after(attempt: &Attempt, world: &World) -> Option<Step> {
+    let shows = |step: &Step| !matches!(step, Step::RemoveMarker { .. } | Step::Verify);
+    let again = |step: &Step| matches!(check(attempt, Phase::Back, step, world, 0), Check::Go(_));
+    attempt.put_back().into_iter().filter(shows).find(again)
 }
 
 /// What somebody else has done to the connector since it was looked at.
@@ -79,6 +95,9 @@ fn forward(
         {
             refuse("its worker is up again: somebody has started it too early")
         }
+        // Its task may be shown running for a moment longer than it: that is what is waited for.
+        Step::AwaitStill if state == ConnectorState::Paused => go(),
+        Step::AwaitStill => is_quiet(attempt, world, state).map_or_else(|check| check, |()| go()),
         Step::WriteMark { partition, mark } => {
             write_mark(attempt, partition, *mark, world, state, margin_seconds)
         }
@@ -91,6 +110,8 @@ fn forward(
             renames(attempt, world, state, || start_at_oldest(partition, world, margin_seconds))
         }
         Step::RestoreOffset { partition } => restore_source(attempt, partition, world, state),
+        // Whatever it shows in the middle of its restart: it is paused after it.
+        Step::Resume if attempt.holds_it_paused() => go(),
         Step::Resume if runs(world, state) => not_needed("it runs"),
         // It was stopped, or it runs: only a person can have paused it.
         Step::Resume if state == ConnectorState::Paused && attempt.plan.expects.state != state => {
@@ -102,6 +123,7 @@ fn forward(
         }
         Step::Resume
         | Step::StartWorker
+        | Step::Restart
         | Step::Pause
         | Step::RestartTasks
         | Step::InsertMarker { .. }
@@ -158,6 +180,21 @@ fn is_still(world: &World, state: ConnectorState) -> Result<(), Check> {
         return Ok(());
     }
     Err(refuse(format!("it is {} instead of stopped: somebody has resumed it meanwhile", state.code())))
+}
+
+/// Nothing of it writes what it stores: it is stopped, or, where nothing can be, paused or failed.
+fn is_quiet(attempt: &Attempt, world: &World, state: ConnectorState) -> Result<(), Check> {
+    if !attempt.by_topic_unstopped() {
+        return is_still(world, state);
+    }
+    let writes = |task: &TaskFacts| !matches!(task.state, TaskState::Paused | TaskState::Failed);
+    if !world.tasks.iter().any(writes) {
+        return Ok(());
+    }
+    Err(refuse(format!(
+        "it is {}, and a task of it may store something: nothing is removed under it",
+        state.code()
+    )))
 }
 
 /// What is stored is what was saved, or what the task stored as it stopped; anything else is somebody's.
@@ -222,7 +259,7 @@ fn renames(attempt: &Attempt, world: &World, state: ConnectorState, then: impl F
 
 /// A person wants back what an earlier attempt has replaced.
 fn restore_source(attempt: &Attempt, partition: &str, world: &World, state: ConnectorState) -> Check {
-    if let Err(check) = is_still(world, state) {
+    if let Err(check) = is_quiet(attempt, world, state) {
         return check;
     }
     let Some(source) = attempt.source_text(partition) else {
@@ -235,7 +272,7 @@ fn restore_source(attempt: &Attempt, partition: &str, world: &World, state: Conn
 }
 
 fn remove_offset(attempt: &Attempt, partition: &str, world: &World, state: ConnectorState) -> Check {
-    if let Err(check) = is_still(world, state).and_then(|()| still_ours(attempt, partition, world)) {
+    if let Err(check) = is_quiet(attempt, world, state).and_then(|()| still_ours(attempt, partition, world)) {
         return check;
     }
     if world.under(partition).is_none() { not_needed("nothing is stored under its live key") } else { go() }
@@ -280,18 +317,44 @@ fn back(attempt: &Attempt, step: &Step, world: &World, state: ConnectorState) ->
         {
             not_needed("it is stopped")
         }
+        // It stood, and this attempt has started it: whoever has paused it since meant that.
+        Step::Stop if stood(attempt, ConnectorState::Stopped) && attempt.has_told_it_to_start() => {
+            if state == ConnectorState::Paused {
+                not_needed("somebody has paused it: left to them")
+            } else {
+                go()
+            }
+        }
         // It was stopped to put an offset back; where none has to be, whoever started it meanwhile is left alone.
         Step::Stop if !holds_ours(attempt, world) => not_needed("what is stored there is none of ours"),
         Step::StopWorker if world.down => not_needed("its worker is down"),
         Step::StopWorker if !holds_ours(attempt, world) => not_needed("what is stored there is none of ours"),
+        Step::StartWorker if !world.down && attempt.another_order_may_come(step) => refuse(
+            "its worker was told to stop and is up: whether it still goes down is not known; see that it runs",
+        ),
         Step::StartWorker if !world.down => not_needed("its worker is up"),
+        // Paused to put an offset back, as others are stopped for it.
+        Step::Pause | Step::AwaitStill if attempt.by_topic_unstopped() && !holds_ours(attempt, world) => {
+            not_needed("what is stored there is none of ours")
+        }
+        Step::Pause if attempt.by_topic_unstopped() && state != ConnectorState::Paused => go(),
+        // Its task may be shown running for a moment longer than it: that is what is waited for.
+        Step::AwaitStill if state == ConnectorState::Paused => go(),
+        Step::AwaitStill => is_quiet(attempt, world, state).map_or_else(|check| check, |()| go()),
+        Step::Restart if runs(world, state) => not_needed("it runs"),
         Step::RestoreOffset { partition } => restore_offset(attempt, partition, world, state),
         Step::Configure { to } => configure_back(attempt, to, world),
+        Step::Resume if attempt.holds_it_paused() => go(),
         Step::Resume if state == ConnectorState::Paused && attempt.plan.expects.state != state => {
             not_needed("somebody has paused it: left to them")
         }
-        Step::Resume | Step::Pause if attempt.stop_may_come() => go(),
+        Step::Pause if state == ConnectorState::Stopped && !attempt.has_asked_for_a_stop() => {
+            not_needed("somebody has stopped it: left to them")
+        }
+        Step::Resume | Step::Pause if attempt.another_order_may_come(step) => go(),
         Step::Resume if runs(world, state) => not_needed("it runs"),
+        // It was paused, and this attempt has started it.
+        Step::Pause if attempt.has_started_it() && state != ConnectorState::Paused => go(),
         Step::Pause if state == ConnectorState::Paused => not_needed("it is paused"),
         Step::Pause | Step::Resume if state != ConnectorState::Stopped && state != ConnectorState::Paused => {
             not_needed("somebody has started it")
@@ -300,6 +363,7 @@ fn back(attempt: &Attempt, step: &Step, world: &World, state: ConnectorState) ->
         | Step::Stop
         | Step::StopWorker
         | Step::StartWorker
+        | Step::Restart
         | Step::WriteMark { .. }
         | Step::RemoveOffset { .. }
         | Step::StartAtOldest { .. }
@@ -317,21 +381,24 @@ fn back(attempt: &Attempt, step: &Step, world: &World, state: ConnectorState) ->
 fn restore_offset(attempt: &Attempt, partition: &str, world: &World, state: ConnectorState) -> Check {
     let stored = world.text_under(partition);
     let saved = attempt.saved_text(partition);
-    if stored == saved {
+    // What was sent and not seen to be stored may still come: what is sent after it replaces it.
+    let may_come = attempt.may_come(About::Offset(partition)).is_some();
+    if stored == saved && !may_come {
         return not_needed("the saved offset is there");
     }
-    let ours = is_ours(attempt, stored);
+    let ours = is_ours(attempt, partition, stored);
     let newer = world.under(partition).and_then(super::world::RawOffset::time);
-    if !ours {
+    if !ours && stored != saved {
         return match newer {
             Some(time) if world.holds(time) => not_needed("a newer position was stored: it stays"),
+            None if stored.is_none() => refuse("its offset was removed by somebody: it is left to them"),
             _ => refuse("another offset was stored by somebody: it is left to them"),
         };
     }
     if needs_worker_down(attempt) && !world.down {
         return refuse("its worker is up: its file would be written over by it");
     }
-    if let Err(check) = is_still(world, state) {
+    if let Err(check) = is_quiet(attempt, world, state) {
         return check;
     }
     match saved {
@@ -340,9 +407,16 @@ fn restore_offset(attempt: &Attempt, partition: &str, world: &World, state: Conn
     }
 }
 
+fn stood(attempt: &Attempt, so: ConnectorState) -> bool {
+    attempt.plan.expects.state == so
+}
+
 /// This attempt has stored it, or removed what was there.
-fn is_ours(attempt: &Attempt, stored: Option<&str>) -> bool {
-    stored.is_none_or(|text| attempt.stored_texts().any(|own| own == text))
+fn is_ours(attempt: &Attempt, partition: &str, stored: Option<&str>) -> bool {
+    match stored {
+        Some(text) => attempt.stored_texts().any(|own| own == text),
+        None => attempt.has_removed(partition),
+    }
 }
 
 fn holds_ours(attempt: &Attempt, world: &World) -> bool {
@@ -350,7 +424,7 @@ fn holds_ours(attempt: &Attempt, world: &World) -> bool {
     let mut partitions = acted.filter_map(|taken| taken.step.partition());
     partitions.any(|partition| {
         let stored = world.text_under(partition);
-        stored != attempt.saved_text(partition) && is_ours(attempt, stored)
+        stored != attempt.saved_text(partition) && is_ours(attempt, partition, stored)
     })
 }
 
@@ -358,7 +432,11 @@ fn holds_ours(attempt: &Attempt, world: &World) -> bool {
 fn configure_back(attempt: &Attempt, to: &Changes, world: &World) -> Check {
     let Some(ours) = attempt.expected_config() else { return not_needed("nothing was changed") };
     let still_ours = to.iter().filter(|(key, value)| {
-        world.config.get(*key) == ours.get(*key) && world.config.get(*key) != value.as_ref()
+        let now = world.config.get(*key);
+        if attempt.may_come(About::Setting(key)).is_some() {
+            return now == value.as_ref() || attempt.has_set(key, now);
+        }
+        now == ours.get(*key) && now != value.as_ref()
     });
     let config: Changes = still_ours.map(|(key, value)| (key.clone(), value.clone())).collect();
     if config.is_empty() {
@@ -386,10 +464,14 @@ pub fn resolve(attempt: &Attempt, taken: &Taken, world: &World) -> Option<Outcom
         };
     };
     match &taken.step {
-        Step::Stop if state == ConnectorState::Stopped && world.tasks.is_empty() => done("it is stopped"),
         Step::StopWorker if world.down => done("its worker is down"),
-        // It may have run all the time: whether this was asked for is not seen.
-        Step::Resume | Step::Pause if without(attempt, taken).stop_may_come() => None,
+        // It may have run, or stood, all the time: whether this was asked for is not seen.
+        Step::Stop | Step::Resume | Step::Pause | Step::StartWorker
+            if attempt.before_what_is_open().another_order_may_come(&taken.step) =>
+        {
+            None
+        }
+        Step::Stop if state == ConnectorState::Stopped && world.tasks.is_empty() => done("it is stopped"),
         Step::Resume | Step::StartWorker if runs(world, state) => done("it runs"),
         Step::Pause if state == ConnectorState::Paused => done("it is paused"),
         Step::WriteMark { partition, .. } | Step::RestoreOffset { partition } => {
@@ -400,8 +482,8 @@ pub fn resolve(attempt: &Attempt, taken: &Taken, world: &World) -> Option<Outcom
         }
         Step::RestartTasks if !has_failed(world, state) => done("no task stands failed any more"),
         Step::RemoveOffset { partition } if world.under(partition).is_none() => done("the offset is removed"),
-        // A file is edited at once or not at all.
-        Step::RemoveOffset { .. } if needs_worker_down(attempt) => None,
+        // A file is edited at once or not at all, and a tombstone is as good as two.
+        Step::RemoveOffset { .. } if needs_worker_down(attempt) || attempt.is_by_topic() => None,
         // Whether a removal is still under way cannot be seen: it is asked for once.
         Step::RemoveOffset { .. } => Some(Outcome::Failed {
             says: "whether the removal was asked for is not known, and the offset is still there: it is not asked for again".to_owned(),
@@ -411,7 +493,7 @@ pub fn resolve(attempt: &Attempt, taken: &Taken, world: &World) -> Option<Outcom
         }
         Step::Configure { .. } | Step::StartAtOldest { .. } => {
             let first = attempt.saved.as_ref().map(|saved| &saved.config);
-            let last = without(attempt, taken).expected_config();
+            let last = attempt.before_what_is_open().expected_config();
             let untouched = |key: &String| {
                 let now = world.config.get(key);
                 now == first.and_then(|config| config.get(key))
@@ -426,6 +508,8 @@ pub fn resolve(attempt: &Attempt, taken: &Taken, world: &World) -> Option<Outcom
         | Step::Stop
         | Step::StopWorker
         | Step::StartWorker
+        | Step::AwaitStill
+        | Step::Restart
         | Step::Resume
         | Step::Pause
         | Step::RestartTasks
@@ -435,11 +519,4 @@ pub fn resolve(attempt: &Attempt, taken: &Taken, world: &World) -> Option<Outcom
         | Step::Verify
         | Step::ResizeOplog { .. } => None,
     }
-}
-
-/// As it stood before this step.
-fn without(attempt: &Attempt, taken: &Taken) -> Attempt {
-    let mut before = attempt.clone();
-    before.taken.retain(|other| other != taken);
-    before
 }

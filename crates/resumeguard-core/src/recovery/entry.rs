@@ -226,6 +226,9 @@ pub enum Event {
         by: Actor,
         /// Why.
         reason: String,
+        /// With so many positions lost at once in its Connect cluster before their eyes. Journals of earlier versions do not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mass_failure: Option<usize>,
     },
     /// A person does not want a plan to be carried out.
     Discarded {
@@ -325,6 +328,9 @@ pub enum Event {
         attempt: AttemptId,
         /// How.
         outcome: Outcome,
+        /// It was refused, or turned out to be needless before it was sent: nothing of it can be there.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        untouched: bool,
     },
     /// Nothing more will be done.
     Ended {

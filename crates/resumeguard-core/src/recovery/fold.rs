@@ -3,7 +3,7 @@
 use super::attempt::{Attempt, Taken};
 use super::{Actor, AttemptId, Ended, Entry, Event, Lost, Outcome, Plan, PlanId, Step, Strategy, Tally};
 use crate::domain::ConnectorId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A person's word on a plan.
@@ -17,6 +17,8 @@ pub struct Word {
     pub at_ms: i64,
     /// It lets the plan be carried out.
     pub approves: bool,
+    /// So many positions were lost at once before their eyes; `None` where it was no mass failure then.
+    pub mass_failure: Option<usize>,
 }
 
 /// Everything that the journal says.
@@ -53,8 +55,15 @@ impl Ledger {
         self.opened_ms.get_or_insert(at_ms);
         match &entry.event {
             Event::Opened => {}
-            Event::Approved { plan, by, reason, .. } => self.word(plan, by, reason, at_ms, true),
-            Event::Discarded { plan, by, reason, .. } => self.word(plan, by, reason, at_ms, false),
+            Event::Approved { plan, by, reason, mass_failure, .. } => {
+                let (by, reason, mass_failure) = (by.clone(), reason.clone(), *mass_failure);
+                self.words.insert(plan.clone(), Word { by, reason, at_ms, approves: true, mass_failure });
+            }
+            Event::Discarded { plan, by, reason, .. } => {
+                let (by, reason) = (by.clone(), reason.clone());
+                let word = Word { by, reason, at_ms, approves: false, mass_failure: None };
+                self.words.insert(plan.clone(), word);
+            }
             Event::Acknowledged { connector, .. } => {
                 self.acknowledged.insert(connector.clone(), at_ms);
             }
@@ -97,10 +106,10 @@ impl Ledger {
                 let outcome = Some((outcome.clone(), at_ms));
                 self.took(attempt, Taken { outcome, acted: false, ..taken });
             }
-            Event::Outcome { attempt, outcome } => {
+            Event::Outcome { attempt, outcome, untouched } => {
                 let last = self.open(attempt).and_then(|attempt| attempt.taken.last_mut());
                 if let Some(taken) = last.filter(|taken| taken.outcome.is_none()) {
-                    taken.acted &= !matches!(outcome, Outcome::NotSent { .. });
+                    taken.acted &= !untouched && !matches!(outcome, Outcome::NotSent { .. });
                     taken.outcome = Some((outcome.clone(), at_ms));
                 }
             }
@@ -117,11 +126,6 @@ impl Ledger {
         if let Some(attempt) = self.open(attempt) {
             attempt.taken.push(taken);
         }
-    }
-
-    fn word(&mut self, plan: &PlanId, by: &Actor, reason: &str, at_ms: i64, approves: bool) {
-        let word = Word { by: by.clone(), reason: reason.to_owned(), at_ms, approves };
-        self.words.insert(plan.clone(), word);
     }
 
     fn open(&mut self, id: &AttemptId) -> Option<&mut Attempt> {
@@ -191,13 +195,50 @@ impl Ledger {
             .count()
     }
 
-    /// Until when the cooldown after the last attempt at a connector lasts, milliseconds since 1970; a restart begins none.
+    /// Until when the cooldown after the last attempt at a connector lasts, milliseconds since 1970; a restart begins none. One that
+    /// was not needed begins a short one, which grows with those before it: what is seen and what is found then disagree, and would
+    /// in every pass.
     #[must_use]
     pub fn cooldown_until(&self, connector: &ConnectorId, cooldown: Duration) -> Option<i64> {
-        let counts = |(ended, _): &(Ended, i64)| *ended != Ended::NotNeeded;
-        let endings = self.endings(connector, |strategy| strategy != Strategy::Restart).filter(counts);
-        let last = endings.map(|(_, at_ms)| at_ms).max()?;
-        Some(last.saturating_add(i64::try_from(cooldown.as_millis()).unwrap_or(i64::MAX)))
+        const FIRST_MS: i64 = 20_000;
+        const HOUR_MS: i64 = 3_600_000;
+        let cooldown = i64::try_from(cooldown.as_millis()).unwrap_or(i64::MAX);
+        let (mut idle, mut before_ms) = (0_u32, i64::MIN);
+        let until = |(ended, at_ms): (Ended, i64)| {
+            let in_a_row = at_ms.saturating_sub(std::mem::replace(&mut before_ms, at_ms)) < HOUR_MS;
+            idle = match ended {
+                Ended::NotNeeded if in_a_row => idle.saturating_add(1),
+                Ended::NotNeeded => 1,
+                Ended::Recovered | Ended::PutBack | Ended::NeedsPerson => 0,
+            };
+            let short = FIRST_MS.saturating_mul(1 << idle.saturating_sub(1).min(20));
+            at_ms.saturating_add(if idle == 0 { cooldown } else { cooldown.min(short) })
+        };
+        self.endings(connector, |strategy| strategy != Strategy::Restart).map(until).max()
+    }
+
+    /// Connectors of a Connect cluster other than `lost` whose lost position an attempt was begun for within a cooldown: what comes
+    /// one after the other may have one cause as well.
+    #[must_use]
+    pub fn lost_lately(
+        &self,
+        connect_cluster: &str,
+        lost: impl Fn(&ConnectorId) -> bool,
+        now_ms: i64,
+        cooldown: Duration,
+    ) -> usize {
+        let cooldown = i64::try_from(cooldown.as_millis()).unwrap_or(i64::MAX);
+        let lately = |attempt: &&Attempt| {
+            let plan = &attempt.plan;
+            plan.connector.connect_cluster == connect_cluster
+                && plan.restores.is_none()
+                && plan.trigger.is_of_the_position()
+                && now_ms.saturating_sub(attempt.begun_ms) < cooldown
+                && !lost(&plan.connector)
+        };
+        let found: BTreeSet<&ConnectorId> =
+            self.attempts.iter().filter(lately).map(|attempt| &attempt.plan.connector).collect();
+        found.len()
     }
 
     /// When a connector may be restarted again, milliseconds since 1970: after n restarts within an hour, n² + n minutes after
@@ -215,14 +256,13 @@ impl Ledger {
         restarts.into_iter().max().map(|last| last.saturating_add((n * n + n).min(60).saturating_mul(MINUTE)))
     }
 
-    /// The offset under this key was removed with this token in it once: it is not removed a second time.
+    /// This token was dropped once, by removing the offset that holds it or by giving its key another name: it is not dropped a
+    /// second time.
     #[must_use]
     pub fn was_removed(&self, connector: &ConnectorId, plan: &Plan) -> bool {
-        let removal = plan.steps.iter().find(|step| matches!(step, Step::RemoveOffset { .. }));
-        removal.is_some_and(|step| {
-            self.attempts_at(connector)
-                .any(|attempt| attempt.plan.expects.token == plan.expects.token && attempt.took(step))
-        })
+        let same = |attempt: &Attempt| attempt.plan.expects.token == plan.expects.token;
+        plan.steps.iter().any(Step::drops_its_offset)
+            && self.attempts_at(connector).any(|attempt| same(attempt) && attempt.has_dropped_its_offset())
     }
 
     /// A person's approval of this plan that still counts.

@@ -5,7 +5,7 @@
 //! of a ledger is answered afterwards as before, except what those attempts were.
 
 use super::attempt::Attempt;
-use super::{AttemptId, Ended, Entry, Event, Ledger, Step, Strategy};
+use super::{AttemptId, Ended, Entry, Event, Ledger, Strategy};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -85,11 +85,7 @@ fn may_go(ledger: &Ledger, attempt: &Attempt, before_ms: i64) -> bool {
     let restarts = attempt.plan.strategy == Strategy::Restart;
     let cured = later().any(|(strategy, ended)| strategy != Strategy::Restart && ended == Ended::Recovered);
     let superseded = acknowledged || (later().next().is_some() && (restarts || cured));
-    *at_ms < before_ms && superseded && !removed_an_offset(attempt) && !is_restored(ledger, attempt)
-}
-
-fn removed_an_offset(attempt: &Attempt) -> bool {
-    attempt.taken.iter().any(|taken| taken.acted && matches!(taken.step, Step::RemoveOffset { .. }))
+    *at_ms < before_ms && superseded && !attempt.has_dropped_its_offset() && !is_restored(ledger, attempt)
 }
 
 fn is_restored(ledger: &Ledger, attempt: &Attempt) -> bool {

@@ -21,6 +21,7 @@ mod strategy;
 #[cfg(test)]
 mod tests;
 mod trigger;
+mod unsettled;
 mod words;
 mod world;
 
@@ -33,9 +34,9 @@ pub use plan::{DECISIVE, Expects, Fingerprint, Loses, Plan, PlanId, StoredToken}
 pub use policy::{Policies, Policy, Rule, TolerateSettings};
 pub use round::{Around, Details, Planned, round};
 pub use sightings::{Sighting, Sightings};
-pub use situation::{Capabilities, ConnectFacts, Oplog, Situation, WorkerFacts};
+pub use situation::{Capabilities, ConnectFacts, Oplog, Situation, WorkerFacts, WritesTopic};
 pub use step::{Mark, Phase, Step};
 pub use strategy::{plan, suited};
 pub use trigger::{Trigger, trigger};
 pub use words::{Actor, ManagedBy, Mode, Strategy};
-pub use world::{RawOffset, World};
+pub use world::{RawOffset, TopicRecord, World};

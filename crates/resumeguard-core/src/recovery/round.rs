@@ -66,23 +66,26 @@ pub fn round(
 ) -> (Vec<Planned>, Sightings) {
     let seen: BTreeMap<&ConnectorId, &ConnectorFacts> =
         facts.connectors.iter().map(|facts| (&facts.id, facts)).collect();
-    let troubled: Vec<(&ConnectorReport, &ConnectorFacts, Trigger, Details)> = snapshot
+    // Those that policy leaves alone as well: a disaster is counted in connectors, not in policies.
+    let troubled: Vec<(&ConnectorReport, Trigger, Option<Details>)> = snapshot
         .connectors
         .iter()
         .filter_map(|report| {
             let trigger = trigger(report, around.policies.threshold_seconds(&report.id))?;
-            if around.policies.rule(&report.id, trigger).mode == Mode::Off {
-                return None;
-            }
-            Some((report, *seen.get(&report.id)?, trigger, details(&report.id)?))
+            Some((report, trigger, details(&report.id)))
         })
         .collect();
-    let sightings = before.after(troubled.iter().map(|(report, _, trigger, details)| {
-        (report.id.clone(), *trigger, details.stored.as_deref().map(Fingerprint::of_text))
+    let sightings = before.after(troubled.iter().map(|(report, trigger, details)| {
+        let stored = details.as_ref().and_then(|details| details.stored.as_deref());
+        (report.id.clone(), *trigger, stored.map(Fingerprint::of_text))
     }));
     let planned = troubled
         .iter()
-        .filter_map(|(report, connector, trigger, details)| {
+        .filter_map(|(report, trigger, details)| {
+            if around.policies.rule(&report.id, *trigger).mode == Mode::Off {
+                return None;
+            }
+            let (connector, details) = (*seen.get(&report.id)?, details.as_ref()?);
             let situation = Situation {
                 report,
                 facts: connector,
@@ -97,12 +100,20 @@ pub fn round(
             let around = Surroundings {
                 all: around,
                 stale: is_stale(connector, facts),
-                losses: sightings.losses(&report.id.connect_cluster),
+                losses: losses(&report.id.connect_cluster, &sightings, around),
             };
             planned(&situation, *trigger, &around)
         })
         .collect();
     (planned, sightings)
+}
+
+/// Positions that are lost now in a Connect cluster, and those that were within a cooldown.
+fn losses(connect_cluster: &str, sightings: &Sightings, around: &Around<'_>) -> usize {
+    let (ledger, cooldown) = (around.ledger, around.policies.cooldown);
+    let is_lost = |id: &ConnectorId| sightings.is_lost(id);
+    let lately = ledger.lost_lately(connect_cluster, is_lost, around.now_ms, cooldown);
+    sightings.losses(connect_cluster).saturating_add(lately)
 }
 
 fn planned(situation: &Situation<'_>, trigger: Trigger, around: &Surroundings<'_>) -> Option<Planned> {

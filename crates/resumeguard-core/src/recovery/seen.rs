@@ -48,7 +48,11 @@ pub fn verified(attempt: &Attempt, world: &World) -> Seen {
     }
     let restored = attempt.plan.expects.state;
     if matches!(restored, ConnectorState::Stopped | ConnectorState::Paused)
-        && attempt.plan.steps.iter().any(|step| matches!(step, Step::Stop | Step::StopWorker))
+        && attempt
+            .plan
+            .steps
+            .iter()
+            .any(|step| matches!(step, Step::Stop | Step::StopWorker | Step::AwaitStill))
     {
         return if state == restored {
             position(attempt, world)

@@ -37,6 +37,12 @@ impl Sightings {
         self.0.get(id).map_or(0, |sighting| sighting.passes)
     }
 
+    /// Its position is of no use any more.
+    #[must_use]
+    pub fn is_lost(&self, id: &ConnectorId) -> bool {
+        self.0.get(id).is_some_and(|sighting| sighting.trigger.is_of_the_position())
+    }
+
     /// Connectors of a cluster whose position is of no use any more.
     #[must_use]
     pub fn losses(&self, connect_cluster: &str) -> usize {

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 /// What a Connect cluster can do, by its version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
+    /// `POST …/restart?includeTasks=true` (3.0, KIP-745).
+    pub restart_tasks: bool,
     /// `PUT …/stop` (3.5, KIP-875).
     pub stop: bool,
     /// `PATCH …/offsets` (3.6, KIP-875).
@@ -30,7 +32,12 @@ impl Capabilities {
             }
         });
         let at_least = |wanted: (u32, u32)| version.is_some_and(|version| version >= wanted);
-        Self { stop: at_least((3, 5)), alter_offsets: at_least((3, 6)), patch_config: at_least((3, 8)) }
+        Self {
+            restart_tasks: at_least((3, 0)),
+            stop: at_least((3, 5)),
+            alter_offsets: at_least((3, 6)),
+            patch_config: at_least((3, 8)),
+        }
     }
 }
 
@@ -45,6 +52,20 @@ pub struct ConnectFacts {
     pub connectors: usize,
     /// The standalone worker whose file may be edited while it is down; `None` where there is none, or it may not.
     pub worker: Option<WorkerFacts>,
+    /// Whether recovery may write to the topic that its offsets are kept in.
+    pub topic: WritesTopic,
+}
+
+/// Whether recovery may write to the offsets topic of a Connect cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WritesTopic {
+    /// It may not, or there is none that is read.
+    #[default]
+    Never,
+    /// Where REST cannot alter offsets.
+    WhenNeeded,
+    /// Even where it can.
+    Always,
 }
 
 /// A standalone worker with its offsets file.
@@ -101,6 +122,18 @@ impl Situation<'_> {
         let worker = self.connect.worker?;
         let needed = worker.always || !Capabilities::of(version).alter_offsets;
         (needed && self.report.state != Some(ConnectorState::Stopped)).then_some(worker)
+    }
+
+    /// Its offset is removed by a tombstone in the workers' topic, since their REST cannot, or is not to. One with a topic of its own
+    /// would need one in both, and keeps what it has.
+    #[must_use]
+    pub fn by_topic(&self) -> bool {
+        let needed = match self.connect.topic {
+            WritesTopic::Never => false,
+            WritesTopic::WhenNeeded => self.connect.version.is_some() && !self.capabilities().alter_offsets,
+            WritesTopic::Always => true,
+        };
+        needed && self.setting(super::strategy::OWN_TOPIC).is_none() && self.by_file().is_none()
     }
 
     /// A setting, where it is there and not empty.

@@ -27,6 +27,11 @@ pub enum Step {
     StopWorker,
     /// Has it started again, and waits until the connector's task runs.
     StartWorker,
+    /// Waits until nothing writes the connector's offset any more: no task runs, and for longer than a flush nothing new stands under
+    /// its keys. What is altered after that is altered in the topic that Connect keeps offsets in.
+    AwaitStill,
+    /// `POST /connectors/NAME/restart?includeTasks=true`: a task that stands still begins with what is stored now.
+    Restart,
     /// Stores a high-water mark under the live key of the stopped connector. A newer position inside the window that was
     /// stored meanwhile makes it needless.
     WriteMark {
@@ -105,6 +110,8 @@ impl Step {
             Self::Stop => "stop",
             Self::StopWorker => "stop_worker",
             Self::StartWorker => "start_worker",
+            Self::AwaitStill => "await_still",
+            Self::Restart => "restart",
             Self::WriteMark { .. } => "write_mark",
             Self::RemoveOffset { .. } => "remove_offset",
             Self::Configure { .. } => "configure",
@@ -142,6 +149,8 @@ impl Step {
             | Self::Stop
             | Self::StopWorker
             | Self::StartWorker
+            | Self::AwaitStill
+            | Self::Restart
             | Self::WriteMark { .. }
             | Self::RemoveOffset { .. }
             | Self::Resume
@@ -184,6 +193,20 @@ impl Step {
         }
     }
 
+    /// What makes a connector that was started stand as it did; nothing for one that ran, or was to.
+    #[must_use]
+    pub fn standing(state: ConnectorState) -> Option<Self> {
+        match state {
+            ConnectorState::Stopped => Some(Self::Stop),
+            ConnectorState::Paused => Some(Self::Pause),
+            ConnectorState::Running
+            | ConnectorState::Failed
+            | ConnectorState::Unassigned
+            | ConnectorState::Restarting
+            | ConnectorState::Other => None,
+        }
+    }
+
     /// The key under which it changes what is stored, where it does.
     #[must_use]
     pub fn partition(&self) -> Option<&str> {
@@ -195,6 +218,8 @@ impl Step {
             | Self::Stop
             | Self::StopWorker
             | Self::StartWorker
+            | Self::AwaitStill
+            | Self::Restart
             | Self::Configure { .. }
             | Self::StartAtOldest { .. }
             | Self::Resume
@@ -211,7 +236,7 @@ impl Step {
     /// Whether anything outside is changed by it.
     #[must_use]
     pub fn changes(&self) -> bool {
-        !matches!(self, Self::Save | Self::AwaitStored | Self::Verify)
+        !matches!(self, Self::Save | Self::AwaitStill | Self::AwaitStored | Self::Verify)
     }
 
     /// What it does, in words.
@@ -222,13 +247,15 @@ impl Step {
             Self::Stop => "stop it (PUT …/stop) and wait until no task is left".to_owned(),
             Self::StopWorker => "have its standalone worker stopped, with all that it runs, and wait until it is down".to_owned(),
             Self::StartWorker => "have its worker started again, and wait until its task runs".to_owned(),
+            Self::AwaitStill => "wait until nothing writes its offset any more: no task runs, and nothing new is stored for longer than a flush".to_owned(),
+            Self::Restart => "restart it (POST …/restart?includeTasks=true)".to_owned(),
             Self::WriteMark { mark: Mark::OldestSurviving, .. } => {
                 "read its offset again, and store a high-water mark at the oldest surviving entry (PATCH …/offsets, or in the file of the worker that is down)".to_owned()
             }
             Self::WriteMark { mark: Mark::OwnTime, .. } => {
                 "store a high-water mark at its token's own time (PATCH …/offsets)".to_owned()
             }
-            Self::RemoveOffset { .. } => "remove the offset under its live key (PATCH …/offsets with null, or in the file of the worker that is down)".to_owned(),
+            Self::RemoveOffset { .. } => "remove the offset under its live key (PATCH …/offsets with null; in the file of the worker that is down; or by a tombstone in the offsets topic)".to_owned(),
             Self::Configure { to } => format!("configure {}", settings(to)),
             Self::StartAtOldest { partition } => format!(
                 "configure offset.partition.name={partition} and startup.mode=timestamp at the oldest surviving entry"
@@ -240,7 +267,7 @@ impl Step {
             Self::RemoveMarker { namespace } => format!("remove the marker document from {namespace}"),
             Self::AwaitStored => "wait until a newer token is stored".to_owned(),
             Self::Verify => "verify: RUNNING, its token inside the window, stable".to_owned(),
-            Self::RestoreOffset { .. } => "put the saved offset back (PATCH …/offsets, or in the file of the worker that is down)".to_owned(),
+            Self::RestoreOffset { .. } => "put the saved offset back (PATCH …/offsets, in the file of the worker that is down, or in the offsets topic)".to_owned(),
             Self::ResizeOplog { size_mb } => format!("let the oplog grow to {size_mb} MB (replSetResizeOplog)"),
         }
     }

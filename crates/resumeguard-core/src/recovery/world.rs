@@ -6,6 +6,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
+/// The bytes of a record in the offsets topic; both are JSON, and so text.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopicRecord {
+    /// The partition of the topic that the key was found in.
+    pub partition: i32,
+    /// The key, byte for byte.
+    pub key: String,
+    /// The value, byte for byte.
+    pub value: String,
+}
+
 /// One stored offset as Connect's REST interface has it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RawOffset {
@@ -13,6 +24,9 @@ pub struct RawOffset {
     pub partition: Map<String, Value>,
     /// The value; `None` where it was removed.
     pub offset: Option<Map<String, Value>>,
+    /// As it stands in the offsets topic, where it was read there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<TopicRecord>,
 }
 
 /// Tokens hold document keys, legacy keys hold credentials.

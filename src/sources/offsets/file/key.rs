@@ -15,7 +15,7 @@ pub(crate) struct Stored {
 impl Stored {
     /// The form in which REST has it; what cannot be read is left out there as well.
     pub(crate) fn raw(self) -> Option<RawOffset> {
-        Some(RawOffset { partition: self.partition, offset: self.offset.ok()? })
+        Some(RawOffset { partition: self.partition, offset: self.offset.ok()?, record: None })
     }
 }
 

@@ -47,7 +47,14 @@ pub(super) async fn worker_dies(lane: &Lane) -> Result<String> {
     let took = watch.elapsed().as_secs();
     let outcome = told.attempts.first().map(|attempt| attempt.outcome.clone()).unwrap_or_default();
     ensure!(outcome == "recovered", "{outcome}:\n    {}", told.story());
-    ensure!(carried_out(&scene, "PATCH offsets") == 1, "offsets were written more than once");
+    let written = carried_out(&scene, "PATCH offsets");
+    // The dead worker's last word on its task, FAILED, is Connect's until another has it: that may cost one more round.
+    let rounds = told.steps.iter().filter(|step| step.step == "write_mark" && step.outcome == "done").count();
+    ensure!(
+        written <= rounds,
+        "offsets were written {written} times in {rounds} rounds:\n    {}",
+        told.story()
+    );
     scene.is_well().await?;
     scene.is_as_before(&[]).await?;
     killed(&own);

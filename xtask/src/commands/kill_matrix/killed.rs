@@ -89,9 +89,12 @@ async fn check(scene: &Scene<'_>, row: &Row, told: &Told, changes: &[Change], kn
     ensure!(markers <= 1, "{markers} markers were written");
     match row.trouble {
         Trouble::Failed if row.ends() == "put_back" => scene.is_failed_again().await?,
-        Trouble::Failed | Trouble::OldConnect | Trouble::PutBack | Trouble::Running | Trouble::Outage => {
-            scene.is_well().await?
-        }
+        Trouble::Failed
+        | Trouble::OldConnect
+        | Trouble::OldTopic
+        | Trouble::PutBack
+        | Trouble::Running
+        | Trouble::Outage => scene.is_well().await?,
         Trouble::Refused => scene.is_started().await?,
         Trouble::Paused => {
             scene.is_paused().await?;
@@ -120,7 +123,7 @@ fn planned(told: &Told, kind: &str) -> usize {
         "PUT stop" => &["stop"],
         "PUT resume" => &["resume"],
         "PUT pause" => &["pause"],
-        "POST restart" => &["restart_tasks"],
+        "POST restart" => &["restart_tasks", "restart"],
         _ => &["configure", "start_at_oldest"],
     };
     let last = told.attempts.last().map(|attempt| attempt.attempt.as_str());

@@ -33,6 +33,8 @@ pub(super) enum Trouble {
     Paused,
     /// Failed, before a Connect that cannot alter offsets.
     OldConnect,
+    /// The same before one that can stop nothing either: its offsets topic is written to.
+    OldTopic,
     /// Paused and salvaged; now it is put back.
     Salvaged,
     /// Failed and salvaged; now the lost position is put back, which fails, and is put back in turn.
@@ -79,13 +81,14 @@ impl Row {
     /// How the attempt must end. A removal of which nobody can tell whether it was asked for is not asked for again, and what a
     /// lost position is put back to fails as it did before.
     pub(super) fn ends(&self) -> &'static str {
-        let unknown_removal = self.step == "remove_offset" && self.point == Point::AfterIntent;
+        let by_rest = self.trouble != Trouble::OldTopic;
+        let unknown_removal = by_rest && self.step == "remove_offset" && self.point == Point::AfterIntent;
         if unknown_removal || self.trouble.leads_back() { "put_back" } else { "recovered" }
     }
 }
 
 /// Trouble, strategy, step, which of its kind, by policy.
-const STEPS: [(Trouble, &str, &str, u32, bool); 27] = [
+const STEPS: [(Trouble, &str, &str, u32, bool); 31] = [
     (Trouble::Failed, "salvage", "save", 1, true),
     (Trouble::Failed, "salvage", "stop", 1, true),
     (Trouble::Failed, "salvage", "write_mark", 1, true),
@@ -101,6 +104,10 @@ const STEPS: [(Trouble, &str, &str, u32, bool); 27] = [
     (Trouble::Failed, "resnapshot", "configure", 1, false),
     (Trouble::Failed, "resnapshot", "configure", 2, false),
     (Trouble::OldConnect, "salvage", "start_at_oldest", 1, false),
+    (Trouble::OldTopic, "reset-offsets", "await_still", 1, false),
+    (Trouble::OldTopic, "reset-offsets", "remove_offset", 1, false),
+    (Trouble::OldTopic, "reset-offsets", "restart", 1, false),
+    (Trouble::OldConnect, "reset-offsets", "configure", 1, false),
     (Trouble::Salvaged, "salvage", "restore_offset", 1, false),
     (Trouble::PutBack, "salvage", "restore_offset", 2, false),
     (Trouble::PutBack, "salvage", "stop", 2, false),
@@ -136,14 +143,22 @@ pub(super) fn rows() -> Vec<Row> {
                 nth,
                 point,
                 auto,
-                short: SHORT.contains(&(step, point)) && !trouble.leads_back(),
+                short: SHORT.contains(&(step, point))
+                    && !trouble.leads_back()
+                    && trouble != Trouble::OldTopic,
             })
         };
     STEPS.iter().flat_map(of_step).collect()
 }
 
 fn name(strategy: &str, (trouble, step): (Trouble, &str), nth: u32, point: Point) -> String {
-    let way = if trouble.leads_back() { "back-" } else { "" };
+    let way = if trouble == Trouble::OldTopic {
+        "topic-"
+    } else if trouble.leads_back() {
+        "back-"
+    } else {
+        ""
+    };
     let nth = if nth > 1 { format!("-{nth}") } else { String::new() };
     format!("{strategy}-{way}{step}{nth}-{}", point.code()).replace('_', "-")
 }
@@ -157,7 +172,7 @@ mod tests {
     fn every_row_has_a_name_of_its_own_and_the_short_form_has_four() {
         let rows = rows();
         let names: BTreeSet<&str> = rows.iter().map(|row| row.name.as_str()).collect();
-        assert_eq!((names.len(), rows.len()), (81, 81));
+        assert_eq!((names.len(), rows.len()), (93, 93));
         assert_eq!(rows.iter().filter(|row| row.short).count(), SHORT.len());
         assert!(
             names

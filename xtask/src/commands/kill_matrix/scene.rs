@@ -48,6 +48,7 @@ pub(super) struct Lane {
 /// One of them.
 pub(super) struct Scene<'a> {
     pub(super) lane: &'a Lane,
+    trouble: Trouble,
     pub(super) name: String,
     /// A number for a name: the path of a socket is short.
     state: PathBuf,
@@ -72,7 +73,8 @@ impl Drop for Scene<'_> {
 impl<'a> Scene<'a> {
     /// Makes a connector and brings it into that trouble.
     pub(super) async fn begin(lane: &'a Lane, name: &str, trouble: Trouble) -> Result<Self> {
-        let version = (trouble == Trouble::OldConnect).then_some("3.5.1");
+        let versions = [(Trouble::OldConnect, "3.5.1"), (Trouble::OldTopic, "3.4.1")];
+        let version = versions.into_iter().find(|(of, _)| *of == trouble).map(|(_, version)| version);
         // Of an earlier run on the same stack; mostly there is none.
         lane.connect.delete(name).await.ok();
         let number = lane.rows.fetch_add(1, Ordering::SeqCst);
@@ -85,7 +87,8 @@ impl<'a> Scene<'a> {
         };
         let name = name.to_owned();
         let state = lane.roster.folder().join(number.to_string());
-        let mut scene = Self { lane, name, state, own, relay, before: Value::Null, stored: String::new() };
+        let mut scene =
+            Self { lane, trouble, name, state, own, relay, before: Value::Null, stored: String::new() };
         scene.lay_out(trouble).await?;
         Ok(scene)
     }
@@ -110,7 +113,8 @@ impl<'a> Scene<'a> {
             mongo.roll_oplog_past(mongo.last().await?).await?;
         }
         let failed =
-            [Trouble::Failed, Trouble::OldConnect, Trouble::PutBack, Trouble::Refused].contains(&trouble);
+            [Trouble::Failed, Trouble::OldConnect, Trouble::OldTopic, Trouble::PutBack, Trouble::Refused]
+                .contains(&trouble);
         if failed {
             connect.restart(&self.name).await?;
             connect.wait_until(&self.name, LONG, |status| status.all("PAUSED")).await?;
@@ -198,11 +202,23 @@ impl<'a> Scene<'a> {
 
     fn settings(&self) -> String {
         format!(
-            "[connect.main]\nurl = \"{}\"\nmanaged_by = \"none\"\n\n\
+            "[connect.main]\nurl = \"{}\"\nmanaged_by = \"none\"\n{}\n\
              [poll]\ninterval = \"1s\"\noffset_flush = \"2s\"\nsizes_every = \"1s\"\n\n\
              [recovery]\ndirectory = \"{}\"\ncooldown = \"2s\"\nstable_for = \"2s\"\nallow_source_writes = true\n",
             self.relay.url,
+            self.topic(),
             self.state().display()
+        )
+    }
+
+    /// The offsets topic, for the rows in which it is written to.
+    fn topic(&self) -> String {
+        if self.trouble != Trouble::OldTopic {
+            return String::new();
+        }
+        let bootstrap = &self.lane.bootstrap;
+        format!(
+            "kafka_bootstrap_servers = \"{bootstrap}\"\noffsets_topic = \"connect-offsets\"\nwrite_offsets_topic = \"when_needed\"\n"
         )
     }
 

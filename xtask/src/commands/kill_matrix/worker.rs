@@ -1,5 +1,5 @@
 //! A standalone worker whose file is edited: the daemon is killed while the worker goes down, before and after the file is replaced,
-//! and while it comes up again.
+//! and while it comes up again; the same on the way back.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -27,10 +27,12 @@ pub(super) struct WorkerRow {
     strategy: &'static str,
     /// As the daemon's fail-points have it.
     failpoint: &'static str,
+    /// The attempt has recovered and is undone: its lost position is put back, which fails, and is put back in turn.
+    undone: bool,
 }
 
 /// All of them.
-pub(super) const ROWS: [WorkerRow; 8] = [
+pub(super) const ROWS: [WorkerRow; 13] = [
     row("file-reset-stop-worker-after-intent", "reset-offsets", "stop_worker:after_intent"),
     row("file-reset-stop-worker-after-effect", "reset-offsets", "stop_worker:after_effect"),
     row("file-reset-remove-offset-after-intent", "reset-offsets", "remove_offset:after_intent"),
@@ -39,10 +41,19 @@ pub(super) const ROWS: [WorkerRow; 8] = [
     row("file-salvage-write-mark-before-rename", "salvage", "write_mark:before_rename"),
     row("file-salvage-write-mark-after-effect", "salvage", "write_mark:after_effect"),
     row("file-salvage-start-worker-after-intent", "salvage", "start_worker:after_intent"),
+    undone("file-restore-restore-offset-before-rename", "restore_offset:before_rename"),
+    undone("file-back-stop-worker-after-intent", "stop_worker:after_intent:2"),
+    undone("file-back-restore-offset-before-rename", "restore_offset:before_rename:2"),
+    undone("file-back-restore-offset-after-effect", "restore_offset:after_effect:2"),
+    undone("file-back-start-worker-after-intent", "start_worker:after_intent:2"),
 ];
 
 const fn row(name: &'static str, strategy: &'static str, failpoint: &'static str) -> WorkerRow {
-    WorkerRow { name, strategy, failpoint }
+    WorkerRow { name, strategy, failpoint, undone: false }
+}
+
+const fn undone(name: &'static str, failpoint: &'static str) -> WorkerRow {
+    WorkerRow { name, strategy: "salvage", failpoint, undone: true }
 }
 
 /// A worker with one connector whose position is lost.
@@ -100,8 +111,20 @@ impl<'a> Bench<'a> {
     }
 
     async fn killed_and_restarted(&self, row: &WorkerRow, order: &[&str]) -> Result<String> {
+        let mut order = order.to_vec();
+        let mut known = 0;
+        let first;
+        if row.undone {
+            let daemon = self.daemon(None).await?;
+            self.begin_attempt(&daemon, &order, known).await?;
+            let told = self.ends(&daemon).await?;
+            killed(self.lane);
+            first = told.attempts.first().map(|attempt| attempt.attempt.clone()).unwrap_or_default();
+            order = vec!["recovery", "restore", &first, "--reason", "kill matrix"];
+            known = told.attempts.len();
+        }
         let daemon = self.daemon(Some(row.failpoint)).await?;
-        self.begin_attempt(&daemon, order).await?;
+        self.begin_attempt(&daemon, &order, known).await?;
         wait_until("the daemon to die at its fail-point", ATTEMPT_LIMIT, async || {
             let told = self.told().await?;
             ensure!(!told.has_ended(), "the fail-point was not reached:\n    {}", told.story());
@@ -110,36 +133,41 @@ impl<'a> Bench<'a> {
         .await?;
         killed(self.lane);
         let daemon = self.daemon(None).await?;
-        let told = wait_until("the attempt to end", ATTEMPT_LIMIT, async || {
+        let told = self.ends(&daemon).await?;
+        let outcome = self.check(row, &told).await.with_context(|| told.story())?;
+        Ok(format!("{outcome}, {} entries", told.entries))
+    }
+
+    async fn ends(&self, daemon: &Daemon) -> Result<Told> {
+        wait_until("the attempt to end", ATTEMPT_LIMIT, async || {
             ensure!(daemon.is_alive(), "the daemon died:\n{}", self.lane.roster.log_end(ROLE));
             let told = self.told().await?;
             Ok(if told.has_ended() { Seen::Yes(told) } else { Seen::Not(told.story()) })
         })
-        .await?;
-        self.check(&told).await.with_context(|| told.story())?;
-        Ok(format!("{}, {} entries", told.attempts[0].outcome, told.entries))
+        .await
     }
 
-    async fn check(&self, told: &Told) -> Result<()> {
+    async fn check(&self, row: &WorkerRow, told: &Told) -> Result<String> {
         ensure!(told.check == "ok", "the journal is damaged: {}", told.check);
-        ensure!(told.attempts.len() == 1, "{} attempts", told.attempts.len());
-        let outcome = told.attempts[0].outcome.as_str();
-        ensure!(outcome == "recovered", "it ended as {outcome}");
+        let ends: &[&str] = if row.undone { &["recovered", "put_back"] } else { &["recovered"] };
+        let outcomes: Vec<&str> = told.attempts.iter().map(|attempt| attempt.outcome.as_str()).collect();
+        ensure!(outcomes == ends, "they ended as {outcomes:?}, and not as {ends:?}");
         ensure!(told.done_twice().is_empty(), "done twice: {}", told.done_twice().join(", "));
         let beside = beside(&self.worker.offsets_file())?;
-        ensure!(beside.len() == 1, "beside the file stands {beside:?}, and not one copy");
+        ensure!(beside.len() == ends.len(), "beside the file stands {beside:?}, and not a copy an attempt");
         self.worker.connect().wait_until(self.name, LONG, |status| status.all("RUNNING")).await?;
-        self.stores().await
+        self.stores().await?;
+        Ok(outcomes.join(", "))
     }
 
-    async fn begin_attempt(&self, daemon: &Daemon, order: &[&str]) -> Result<()> {
+    async fn begin_attempt(&self, daemon: &Daemon, order: &[&str], known: usize) -> Result<()> {
         wait_until("an attempt to begin", LONG, async || {
-            if !daemon.is_alive() || !self.told().await?.attempts.is_empty() {
+            if !daemon.is_alive() || self.told().await?.attempts.len() > known {
                 return Ok(Seen::Yes(()));
             }
             // The command waits until the attempt has ended.
             let begins = async {
-                while self.told().await?.attempts.is_empty() {
+                while self.told().await?.attempts.len() <= known {
                     tokio::time::sleep(OFTEN).await;
                 }
                 anyhow::Ok(())

@@ -1,36 +1,47 @@
 //! `cargo xtask mutants`: breaks the code in every small way and lists what no test notices.
 //!
 //! A mutant that survives is a gap in the tests, or changes nothing that anybody could notice. Those of the second kind
-//! stand in `xtask/mutants` with a reason; the others may be one in twenty.
+//! stand in `xtask/mutants` with a reason.
+//!
+//! cargo-mutants says what can be broken (`list`). To build anew for each takes seconds a mutant, hours for all: so all are
+//! built into one program (`weave`, `bodies`), in a copy of the code (`tree`), and switched on one at a time. What the
+//! compiler evaluates itself cannot be switched, and is built one by one (`survey`). For each mutant those tests are run that
+//! reach its function (`suite`, `trial`). Results are kept (`ledger`).
 
+mod bodies;
 mod explained;
+mod lanes;
+mod ledger;
+mod list;
 mod outcome;
+mod subject;
+mod suite;
+mod survey;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod trial;
+mod weave;
 
-use std::path::{Path, PathBuf};
-use std::process::{ExitCode, Stdio};
+use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
-use tokio::process::Command;
 use xtask::{Cache, Progress, mutator};
 
-use super::cargo::{Cargo, DECODER, workspace};
-use explained::Explained;
-use outcome::{Mutant, Outcome};
+use super::cargo::{DECODER, workspace};
+use explained::{Explained, Judgement};
+use list::list;
+use subject::{Subject, tracked};
 
-/// Of a hundred mutants that can be built, so many may survive without an explanation.
+/// Of a hundred mutants that can be built, so many may survive, with an explanation.
 const MOST_SURVIVORS: f64 = 5.0;
 
-/// Seconds for the tests of one mutant: it may loop for ever. They take three to six, and longer beside other work.
-const TIMEOUT: &str = "60";
+/// Seconds of a processor for tests that take less than one.
+const PATIENCE: u64 = 10;
 
-/// Memory for a file system, where the copy of the tree is built if it is there.
-const MEMORY: &str = "/dev/shm";
-
-/// Tests run mostly in the dependencies' code: these are built once, what is mutated for every mutant.
-const DEPENDENCIES: &str = "--cargo-arg=--config=profile.dev.package.\"*\".opt-level=1";
-
-/// What cargo-mutants exits with where every mutant was tried: all caught, some survived, some ran out of time.
-const TRIED: [i32; 3] = [0, 2, 3];
+/// Seconds of a processor for one mutant that is built by itself, which takes a few.
+const COMPILER: u64 = 60;
 
 /// Whose code is broken.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -50,10 +61,18 @@ impl Package {
     }
 
     /// What is built and run for each mutant. The core's tests stand beside its code; the decoder has others as well.
-    fn cargo(self) -> &'static [&'static str] {
+    fn tests(self) -> &'static [&'static str] {
         match self {
-            Self::Core => &["--cargo-arg=--lib"],
-            Self::Decoder => &["--cargo-arg=--lib", "--cargo-arg=--test=it", "--all-features"],
+            Self::Core => &["--lib"],
+            Self::Decoder => &["--lib", "--test=it", "--all-features"],
+        }
+    }
+
+    /// Packages whose code is part of what its tests run, from `crates`.
+    fn decisive(self) -> &'static [&'static str] {
+        match self {
+            Self::Core => &["resumeguard-core", DECODER],
+            Self::Decoder => &[DECODER],
         }
     }
 
@@ -63,6 +82,25 @@ impl Package {
             Self::Decoder => "decoder.toml",
         };
         Ok(workspace()?.join("xtask/mutants").join(file))
+    }
+
+    async fn subject(self) -> Result<Subject> {
+        let root = workspace()?;
+        let parts = |name: &&str| {
+            ["Cargo.toml", "src", "tests"].map(|part| PathBuf::from("crates").join(name).join(part))
+        };
+        Ok(Subject {
+            files: tracked(&root).await?,
+            package: self.name().to_owned(),
+            library: PathBuf::from("crates").join(self.name()).join("src/lib.rs"),
+            folder: PathBuf::from("crates").join(self.name()),
+            decisive: self.decisive().iter().flat_map(parts).chain(["Cargo.lock".into()]).collect(),
+            tests: self.tests().iter().map(|argument| (*argument).to_owned()).collect(),
+            output: root.join("target/mutants").join(self.name()),
+            patience: PATIENCE,
+            compiler: COMPILER,
+            root,
+        })
     }
 }
 
@@ -82,56 +120,20 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let explained = Explained::read(&package.explained()?)?;
     let progress = Progress::to_stderr();
     let tool = mutator(&Cache::from_environment()?.tools(), &progress).await?;
-    let folder = workspace()?.join("target/mutants").join(package.name());
-    std::fs::create_dir_all(&folder)?;
-    let status = Cargo::spawn(command(&tool, package, &files, &folder)?)?.wait().await?;
-    let tried = status.code().is_some_and(|code| TRIED.contains(&code));
-    ensure!(tried, "cargo-mutants: {status}; do the tests pass without a mutant?");
-    judge(&Outcome::read(&folder.join("mutants.out/outcomes.json"))?, explained, package, files.is_empty())
-}
-
-/// Nothing optimised but the dependencies, one test binary, few random cases: what is built again after every change takes
-/// a second. Optimised a little, it takes three times as long, and its tests hardly less.
-fn command(tool: &Path, package: Package, files: &[String], output: &Path) -> Result<Command> {
-    let mut command = Command::new(tool);
-    command.args(["mutants", "--package", package.name(), "--jobs", "1", "--timeout", TIMEOUT]);
-    command.args(["--output"]).arg(output).args(package.cargo());
-    command.args(files.iter().flat_map(|file| ["--file", file]));
-    command.arg(DEPENDENCIES).env("PROPTEST_CASES", "16");
-    command.env("CARGO_INCREMENTAL", "1").env("CARGO_PROFILE_DEV_DEBUG", "0");
-    if Path::new(MEMORY).is_dir() {
-        command.env("TMPDIR", MEMORY);
-    }
-    // It builds a copy of the tree: what is built of the tree itself must not be mixed with that.
-    command.env_remove("CARGO_TARGET_DIR");
-    // Stdout belongs to the result.
-    command.current_dir(workspace()?).stdin(Stdio::null()).stdout(std::io::stderr());
-    Ok(command)
-}
-
-/// Says what survived, and whether that is too much.
-fn judge(outcome: &Outcome, mut explained: Explained, package: Package, whole: bool) -> Result<ExitCode> {
-    let (known, gaps): (Vec<_>, Vec<_>) = outcome
-        .survivors
-        .iter()
-        .map(|mutant| (mutant, explained.reason(mutant)))
-        .partition(|(_, reason)| reason.is_some());
-    println!("{}: {outcome}", package.name());
-    for (mutant, reason) in known {
-        println!("  explained: {mutant}\n             {}", reason.unwrap_or_default());
-    }
-    let gaps: Vec<&Mutant> = gaps.into_iter().map(|(mutant, _)| mutant).collect();
-    for gap in &gaps {
-        println!("  not explained: {gap}");
-    }
-    for unused in explained.unused().filter(|_| whole) {
-        println!("  does not survive any more, take it out of the list: {unused}");
-    }
-    let share = outcome.share(gaps.len());
-    println!("{} survivors without an explanation: {share:.1} % of {}", gaps.len(), outcome.viable());
+    let subject = package.subject().await?;
+    let mutants = list(&tool, &subject.root, &subject.package, &files).await?;
+    ensure!(!mutants.is_empty(), "nothing to break in {files:?}");
+    let outcome = survey::survey(&subject, &mutants, &progress).await?;
+    println!("{outcome}");
+    let judgement = Judgement::of(&outcome, explained);
+    print!("{judgement}");
+    // Of a few mutants, one is many of a hundred.
+    let few = outcome.share() <= MOST_SURVIVORS || !files.is_empty();
+    ensure!(few, "more than {MOST_SURVIVORS} % survive: write tests that catch them");
+    let gaps = judgement.gaps.len();
     ensure!(
-        share <= MOST_SURVIVORS,
-        "more than {MOST_SURVIVORS} % survive: write tests, or explain them in {}",
+        gaps == 0,
+        "{gaps} survive unexplained: write tests that catch them, or explain them in {}",
         package.explained()?.display()
     );
     Ok(ExitCode::SUCCESS)

@@ -1,122 +1,130 @@
-//! What cargo-mutants writes down.
+//! What became of all mutants, in figures.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
 
-use anyhow::{Context as _, Result};
-use serde_json::Value;
+use super::ledger::Verdict;
+use super::list::Mutant;
 
-/// One change to the code.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mutant {
-    pub(super) file: String,
-    /// Line and column.
-    pub(super) place: String,
-    /// As `replace > with >= in Look<'_>::jump`.
-    pub(super) change: String,
+/// Of one file, or of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    caught: usize,
+    endless: usize,
+    missed: usize,
+    unviable: usize,
 }
 
-impl fmt::Display for Mutant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.file, self.place, self.change)
+impl Counts {
+    fn add(&mut self, verdict: Verdict) {
+        *match verdict {
+            Verdict::Caught => &mut self.caught,
+            Verdict::Endless => &mut self.endless,
+            Verdict::Missed => &mut self.missed,
+            Verdict::Unviable => &mut self.unviable,
+        } += 1;
+    }
+
+    /// Mutants that could be built.
+    fn viable(&self) -> usize {
+        self.caught + self.endless + self.missed
+    }
+
+    fn cells(&self) -> String {
+        let Self { caught, endless, missed, unviable } = self;
+        let all = self.viable() + unviable;
+        let share = percent(*missed, self.viable());
+        format!("{all} | {unviable} | {caught} | {endless} | {missed} | {share:.1} % |")
     }
 }
 
-/// What became of all mutants.
-#[derive(Debug, PartialEq, Eq)]
+/// What became of all.
+#[derive(Debug)]
 pub(super) struct Outcome {
-    caught: usize,
-    /// Their tests did not end, which people would notice.
-    timed_out: usize,
-    /// They do not compile.
-    unviable: usize,
+    files: BTreeMap<String, Counts>,
     pub(super) survivors: Vec<Mutant>,
 }
 
 impl Outcome {
-    pub(super) fn read(path: &Path) -> Result<Self> {
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        Self::parse(&text)
-            .with_context(|| format!("{} is not what cargo-mutants 27.1 writes", path.display()))
-    }
-
-    fn parse(text: &str) -> Result<Self> {
-        let all: Value = serde_json::from_str(text)?;
-        let mut outcome = Self { caught: 0, timed_out: 0, unviable: 0, survivors: Vec::new() };
-        for one in all["outcomes"].as_array().context("no outcomes")? {
-            // The tree as it is comes first.
-            let Some(mutant) = one["scenario"].get("Mutant") else { continue };
-            match one["summary"].as_str() {
-                Some("CaughtMutant") => outcome.caught += 1,
-                Some("Timeout") => outcome.timed_out += 1,
-                Some("Unviable") => outcome.unviable += 1,
-                Some("MissedMutant") => {
-                    let name = mutant["name"].as_str().context("a mutant without a name")?;
-                    outcome.survivors.push(parse_name(name).with_context(|| name.to_owned())?);
-                }
-                other => anyhow::bail!("an outcome {other:?}"),
+    pub(super) fn of<'a>(verdicts: impl IntoIterator<Item = (&'a Mutant, Verdict)>) -> Self {
+        let mut outcome = Self { files: BTreeMap::new(), survivors: Vec::new() };
+        for (mutant, verdict) in verdicts {
+            outcome.files.entry(mutant.file.clone()).or_default().add(verdict);
+            if verdict == Verdict::Missed {
+                outcome.survivors.push(mutant.clone());
             }
         }
-        Ok(outcome)
+        outcome
     }
 
-    /// Mutants that could be built.
-    pub(super) fn viable(&self) -> usize {
-        self.caught + self.timed_out + self.survivors.len()
+    fn sum(&self) -> Counts {
+        let mut sum = Counts::default();
+        for Counts { caught, endless, missed, unviable } in self.files.values() {
+            sum.caught += caught;
+            sum.endless += endless;
+            sum.missed += missed;
+            sum.unviable += unviable;
+        }
+        sum
     }
 
-    /// So many of the viable ones, of a hundred.
-    pub(super) fn share(&self, count: usize) -> f64 {
-        let thousands = u32::try_from(count * 100_000 / self.viable().max(1)).unwrap_or(u32::MAX);
-        f64::from(thousands) / 1000.0
+    /// Those that were looked at.
+    pub(super) fn files(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
+    /// Survivors, of a hundred that could be built.
+    pub(super) fn share(&self) -> f64 {
+        let sum = self.sum();
+        percent(sum.missed, sum.viable())
     }
 }
 
+fn percent(part: usize, whole: usize) -> f64 {
+    let thousands = u32::try_from(part * 100_000 / whole.max(1)).unwrap_or(u32::MAX);
+    f64::from(thousands) / 1000.0
+}
+
+/// A table in Markdown, a row a file.
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { caught, timed_out, unviable, survivors } = self;
-        let survived = survivors.len();
-        write!(
+        writeln!(
             f,
-            "{caught} mutants caught, {timed_out} timed out, {survived} survived ({:.1} %), {unviable} do not compile",
-            self.share(survived)
-        )
+            "| file | mutants | do not compile | caught | endless | survive | of those that compile |"
+        )?;
+        writeln!(f, "|---|---|---|---|---|---|---|")?;
+        for (file, counts) in &self.files {
+            writeln!(f, "| {file} | {}", counts.cells())?;
+        }
+        write!(f, "| all | {}", self.sum().cells())
     }
-}
-
-/// `src/a.rs:12:3: replace + with -`
-fn parse_name(name: &str) -> Option<Mutant> {
-    let (place, change) = name.split_once(": ")?;
-    let mut parts = place.splitn(2, ':');
-    let (file, place) = (parts.next()?, parts.next()?);
-    Some(Mutant { file: file.to_owned(), place: place.to_owned(), change: change.to_owned() })
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use super::super::list::tests::mutant;
     use super::*;
 
-    pub(in super::super) fn mutant(name: &str) -> Mutant {
-        parse_name(name).unwrap()
-    }
-
     #[test]
-    fn what_cargo_mutants_writes() {
-        let text = r#"{"outcomes": [
-            {"scenario": "Baseline", "summary": "Success"},
-            {"scenario": {"Mutant": {"name": "src/a.rs:1:2: replace + with -"}}, "summary": "CaughtMutant"},
-            {"scenario": {"Mutant": {"name": "src/a.rs:1:2: replace + with *"}}, "summary": "Timeout"},
-            {"scenario": {"Mutant": {"name": "src/a.rs:3:4: replace f -> A::B with C"}}, "summary": "MissedMutant"},
-            {"scenario": {"Mutant": {"name": "src/a.rs:5:6: delete !"}}, "summary": "Unviable"}
-        ]}"#;
-        let outcome = Outcome::parse(text).unwrap();
-        assert_eq!(outcome.survivors[0].to_string(), "src/a.rs:3:4: replace f -> A::B with C");
-        assert_eq!(outcome.survivors[0].place, "3:4");
+    fn what_does_not_compile_is_not_counted_against_the_tests() {
+        let one = mutant("src/a.rs:1:2: replace + with -");
+        let other = mutant("src/b.rs:3:4: delete !");
+        let outcome = Outcome::of([
+            (&one, Verdict::Caught),
+            (&one, Verdict::Endless),
+            (&other, Verdict::Missed),
+            (&other, Verdict::Unviable),
+        ]);
+        let text = outcome.to_string();
+        let rows: Vec<&str> = text.lines().skip(2).collect();
         assert_eq!(
-            outcome.to_string(),
-            "1 mutants caught, 1 timed out, 1 survived (33.3 %), 1 do not compile"
+            rows,
+            [
+                "| src/a.rs | 2 | 0 | 1 | 1 | 0 | 0.0 % |",
+                "| src/b.rs | 2 | 1 | 0 | 0 | 1 | 100.0 % |",
+                "| all | 4 | 1 | 1 | 1 | 1 | 33.3 % |",
+            ]
         );
-        assert_eq!((outcome.viable(), outcome.share(0)), (3, 0.0));
+        assert_eq!(outcome.survivors, [other]);
     }
 }

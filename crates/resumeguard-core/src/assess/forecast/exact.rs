@@ -119,3 +119,12 @@ fn its_own_advance_wins_time() {
         "one reading of the position"
     );
 }
+
+#[test]
+fn each_reason_for_no_forecast_is_said_in_words_of_its_own() {
+    let sentences = NoForecast::ALL.map(NoForecast::sentence);
+    assert_eq!(NoForecast::KeepsUp.sentence(), "it keeps up");
+    for (i, sentence) in sentences.iter().enumerate() {
+        assert!(!sentences[..i].contains(sentence) && sentence.contains(' '), "{sentence:?}");
+    }
+}

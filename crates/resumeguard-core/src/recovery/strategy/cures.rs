@@ -1,7 +1,7 @@
 //! The documented cures, and the one that copies everything anew. All of them drop what is still in the oplog.
 
 use super::salvage::renamed;
-use super::{OWN_TOLERANCE, OWN_TOPIC, PARTITION, STARTUP_MODE, TOLERANCE, set, worker};
+use super::{OWN_TOLERANCE, OWN_TOPIC, PARTITION, STARTUP_MODE, TOLERANCE, set, topic, worker};
 use crate::domain::{StartupMode, Tolerance, major_and_minor};
 use crate::recovery::{Blocker, Loses, Plan, Policies, Situation, Step, Trigger};
 
@@ -72,6 +72,11 @@ pub(super) fn reset(plan: Plan, situation: &Situation<'_>) -> Option<Plan> {
             let partition = plan.expects.partition.clone()?;
             effects.extend(worker::effects(&plan));
             worker::steps(&plan, Step::RemoveOffset { partition })
+        }
+        None if situation.by_topic() => {
+            let partition = plan.expects.partition.clone()?;
+            effects.extend(topic::effects(&plan));
+            topic::steps(&plan, partition, situation)
         }
         None => {
             let mut steps = vec![Step::Save, Step::Stop, removal(&plan, situation, &mut effects)?];

@@ -3,6 +3,7 @@
 mod cures;
 mod gentle;
 mod salvage;
+mod topic;
 mod worker;
 
 use super::{
@@ -20,7 +21,7 @@ pub(super) const PARTITION: &str = "offset.partition.name";
 pub(super) const TOLERANCE: &str = "errors.tolerance";
 pub(super) const OWN_TOLERANCE: &str = "mongo.errors.tolerance";
 /// A connector's own offsets topic: on an exactly-once worker a removal of offsets hangs there (Kafka 3.8 to 4.2).
-const OWN_TOPIC: &str = "offsets.storage.topic";
+pub(super) const OWN_TOPIC: &str = "offsets.storage.topic";
 
 /// Every strategy that is made for this trouble, the one that loses least first.
 #[must_use]
@@ -110,13 +111,17 @@ fn base(strategy: Strategy, situation: &Situation<'_>, trigger: Trigger) -> Opti
 pub(super) fn blockers(plan: &Plan, situation: &Situation<'_>, policies: &Policies) -> Vec<Blocker> {
     let can = situation.capabilities();
     let lacks = |lacks: &str| Blocker::ConnectTooOld { lacks: lacks.to_owned() };
-    let by_file = plan.steps.contains(&Step::StopWorker);
+    let has = |step| plan.steps.contains(&step);
+    let by_rest = !has(Step::StopWorker) && !has(Step::AwaitStill);
     let mut all = Vec::new();
     for step in &plan.steps {
         match step {
             Step::Stop if !can.stop => all.push(lacks("PUT /connectors/…/stop (it came with 3.5)")),
-            Step::WriteMark { .. } | Step::RemoveOffset { .. } if !can.alter_offsets && !by_file => {
+            Step::WriteMark { .. } | Step::RemoveOffset { .. } if !can.alter_offsets && by_rest => {
                 all.push(lacks("PATCH /connectors/…/offsets (it came with 3.6)"));
+            }
+            Step::Restart if !can.restart_tasks => {
+                all.push(lacks("POST /connectors/…/restart?includeTasks=true (it came with 3.0)"));
             }
             Step::Configure { to } => all.extend(to.keys().filter_map(|key| hidden(key, situation))),
             Step::InsertMarker { .. } if !policies.allow_source_writes => all.push(Blocker::SourceWrites),
@@ -125,6 +130,8 @@ pub(super) fn blockers(plan: &Plan, situation: &Situation<'_>, policies: &Polici
             | Step::Stop
             | Step::StopWorker
             | Step::StartWorker
+            | Step::AwaitStill
+            | Step::Restart
             | Step::WriteMark { .. }
             | Step::RemoveOffset { .. }
             | Step::StartAtOldest { .. }
@@ -168,7 +175,9 @@ fn needs_a_person(plan: &Plan, situation: &Situation<'_>) -> bool {
     let restarts = plan.strategy == Strategy::Restart && situation.report.on_restart != OnRestart::Resumes;
     // Everything that the worker runs stops with it: what is paused starts, what only its stream still holds is lost.
     let with_others = plan.steps.contains(&Step::StopWorker);
-    elsewhere || not_in_this_stream || restarts || with_others
+    // What Connect keeps for itself is written to past it.
+    let past_connect = plan.steps.contains(&Step::AwaitStill);
+    elsewhere || not_in_this_stream || restarts || with_others || past_connect
 }
 
 fn hidden(key: &str, situation: &Situation<'_>) -> Option<Blocker> {

@@ -17,6 +17,35 @@ fn recovered(scene: &mut Scene, hour: i64, lost: Lost) {
     scene.now_ms = now_ms;
 }
 
+/// What is seen says lost, and what is found says that it is not: in every pass.
+#[test]
+fn what_was_not_needed_again_and_again_is_asked_less_and_less() {
+    let mut scene = Scene { now_ms: 100 * HOUR_MS, ..Scene::lost() };
+    let not_needed = |scene: &mut Scene| {
+        let attempt = attempts::begin(scene, "orders");
+        attempts::end(scene, &attempt, Ended::NotNeeded);
+    };
+    let left = |scene: &Scene| match scene.planned().unwrap().blockers.as_slice() {
+        [] => 0,
+        [Blocker::Cooldown { seconds }] => *seconds,
+        others => panic!("{others:?}"),
+    };
+    for expected in [20, 40, 80, 160] {
+        not_needed(&mut scene);
+        assert_eq!(left(&scene), expected);
+        scene.now_ms += expected * 1_000 - 1;
+        assert_eq!(left(&scene), 1);
+        scene.now_ms += 1;
+        assert_eq!(left(&scene), 0);
+    }
+    // An hour later it begins anew; a cooldown is the most.
+    scene.now_ms += HOUR_MS;
+    not_needed(&mut scene);
+    assert_eq!(left(&scene), 20);
+    scene.policies.cooldown = std::time::Duration::from_secs(5);
+    assert_eq!(left(&scene), 5);
+}
+
 fn stretch() -> Lost {
     let at = |t| Timestamp { t, i: 1 };
     Lost::Stretch(Stretch { from: at(1), to: at(2) })
@@ -91,7 +120,7 @@ fn what_policy_wants_and_cannot_be_done_is_said_and_not_replaced() {
     assert_eq!(scene.plan().strategy, Strategy::Salvage);
     scene.blocked(&["strategy_unfit"]);
     let (plan, connector, by) = (scene.plan().id, scene.id(), Actor::Person("uid 0".into()));
-    let approved = Event::Approved { plan, connector, by, reason: "rather that".into() };
+    let approved = Event::Approved { plan, connector, by, reason: "rather that".into(), mass_failure: None };
     scene.ledger.apply(&Entry { seq: 2, at_ms: scene.now_ms, event: approved });
     scene.blocked(&[]);
 }

@@ -58,8 +58,41 @@ fn many_at_once_are_somebody_elses_trouble() {
     many.facts.connectors.push(second);
     many.details.connect.connectors = 4;
     many.blocked(&["mass_failure"]);
+    // Those that policy leaves alone are lost as well.
+    let off = Policy {
+        name: "left alone".to_owned(),
+        connectors: vec![wildmatch::WildMatch::new("second")],
+        on: Vec::new(),
+        mode: Some(Mode::Off),
+        strategy: None,
+        threshold: None,
+    };
+    many.policies.policies = vec![off];
+    many.blocked(&["mass_failure"]);
     many.details.connect.connectors = 5;
     many.blocked(&[]);
+}
+
+/// One after the other, each recovered before the next is lost.
+#[test]
+fn many_within_a_cooldown_are_many() {
+    let mut scene = Scene::lost();
+    scene.details.connect.connectors = 4;
+    let begun_ms = scene.now_ms;
+    let other = attempts::begin(&mut scene, "other");
+    let ended =
+        Event::Ended { attempt: other, ended: Ended::Recovered, says: String::new(), lost: Lost::Nothing };
+    scene.ledger.apply(&Entry { seq: 3, at_ms: begun_ms, event: ended });
+    scene.blocked(&["mass_failure"]);
+    scene.now_ms = begun_ms + HOUR_MS - 1;
+    scene.blocked(&["mass_failure"]);
+    scene.now_ms += 1;
+    scene.blocked(&[]);
+    // The same one again is no second one.
+    let mut scene = Scene { now_ms: 100 * HOUR_MS, ..Scene::lost() };
+    scene.details.connect.connectors = 4;
+    attempts::begin(&mut scene, "orders");
+    assert!(!scene.planned().unwrap().blockers.iter().any(|blocker| blocker.code() == "mass_failure"));
 }
 
 #[test]
@@ -87,8 +120,17 @@ fn an_approval_clears_what_a_person_may_decide_and_nothing_else() {
     scene.frozen = Some("maintenance");
     scene.blocked(&["awaits_approval", "frozen", "mass_failure"]);
     let (plan, connector, by) = (scene.plan().id, scene.id(), Actor::Person("uid 0".into()));
-    let approved = Event::Approved { plan: plan.clone(), connector, by, reason: "seen".into() };
-    scene.ledger.apply(&Entry { seq: 2, at_ms: scene.now_ms, event: approved });
+    let approved = |mass_failure| Event::Approved {
+        plan: plan.clone(),
+        connector: connector.clone(),
+        by: by.clone(),
+        reason: "seen".into(),
+        mass_failure,
+    };
+    // Given for one connector, before it was one of many.
+    scene.ledger.apply(&Entry { seq: 2, at_ms: scene.now_ms, event: approved(None) });
+    scene.blocked(&["frozen", "mass_failure"]);
+    scene.ledger.apply(&Entry { seq: 3, at_ms: scene.now_ms, event: approved(Some(1)) });
     scene.blocked(&["frozen"]);
     scene.now_ms += HOUR_MS;
     scene.blocked(&["frozen"]);

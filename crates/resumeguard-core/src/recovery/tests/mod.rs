@@ -6,7 +6,10 @@ mod caution;
 mod costs;
 mod debezium;
 mod forget;
+mod resumed;
 mod steps;
+mod topic;
+mod unsettled;
 mod worker;
 
 use super::*;
@@ -65,6 +68,7 @@ impl Scene {
             managed_by: Some(ManagedBy::None),
             connectors: 20,
             worker: None,
+            topic: crate::recovery::WritesTopic::Never,
         };
         let details = Details { config, partition: Some(NS.into()), stored: Some(STORED.into()), connect };
         Self {

@@ -1,0 +1,430 @@
+//! `recovery delete-offset-topic` and `restore-offset-topic`: the cure for a whole Connect cluster, done by a person and guided.
+
+use super::at_desk::{State, config, counter, directory};
+use super::{Cli, Connect, Failure, Outcome, status};
+use crate::clock::Clock;
+use crate::config::{Config, ConnectCluster};
+use crate::control::myself;
+use crate::recovery::whole::{Backup, Head, Line, Standing, Steps, WholeTopic};
+use crate::sources::connect::{Client, Listed};
+use resumeguard_core::domain::{ConnectorState, Settings, StartupMode, TaskState};
+use resumeguard_core::recovery::{ManagedBy, Mode};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Between two looks at the workers.
+const AGAIN: Duration = Duration::from_secs(1);
+/// For so long they must be down at a stretch.
+const STILL: Duration = Duration::from_secs(5);
+/// How often it is said what is waited for.
+const TELL: Duration = Duration::from_secs(30);
+/// How long Connect may take to list its connectors.
+const LISTS: Duration = Duration::from_secs(15);
+/// How long connectors may take to run once their workers do.
+const RUNS: Duration = Duration::from_secs(180);
+
+/// Which topic, and what is allowed.
+#[derive(Debug, clap::Args)]
+pub(super) struct Which {
+    /// NAME of [connect.NAME], all of whose connectors are meant.
+    connect_cluster: String,
+    /// The workers' group.id.
+    #[arg(long)]
+    group: String,
+    /// The file that the topic is kept in. One that is there already is gone on with.
+    #[arg(long, value_name = "FILE")]
+    backup: PathBuf,
+    /// The topic's name once more: without it, only what it costs is said.
+    #[arg(long, value_name = "TOPIC")]
+    confirm: Option<String>,
+    /// Why; it is written beside the backup.
+    #[arg(long)]
+    reason: String,
+    /// How long the workers are waited for, each time.
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = humantime::parse_duration)]
+    wait: Duration,
+    #[command(flatten)]
+    state: State,
+}
+
+/// One cure under way.
+struct Guide<'a> {
+    which: &'a Which,
+    config: Config,
+    cluster: ConnectCluster,
+    whole: WholeTopic,
+    steps: Steps,
+    by: String,
+    clock: Clock,
+}
+
+fn refused(line: impl std::fmt::Display) -> Failure {
+    Failure::new(Outcome::Negative, line)
+}
+
+fn unreachable(line: impl std::fmt::Display) -> Failure {
+    Failure::new(Outcome::Unreachable, line)
+}
+
+fn say(line: &str) -> Result<(), Failure> {
+    status::print(&format!("{line}\n")).map(drop)
+}
+
+/// Deletes the topic while no worker lives, and waits until the workers run again.
+pub(super) async fn delete(cli: &Cli, which: &Which, clock: Clock) -> Result<Outcome, Failure> {
+    let mut guide = Guide::begin(cli, which, clock).await?;
+    let backup = Backup::read(&which.backup).map_err(refused)?;
+    let there = guide.whole.ends().await.map_err(unreachable)?.is_some();
+    if let Some(backup) = &backup {
+        guide.is_of_this(backup)?;
+        if guide.steps.has("delete") && (!there || guide.steps.has("deleted")) {
+            say(&format!("{} was backed up and deleted before: going on from there", guide.whole.name()))?;
+            return guide.until_well(&backup.connectors(), "deleted").await;
+        }
+    }
+    if !there {
+        return Err(refused(format!("there is no topic `{}`: nothing to delete", guide.whole.name())));
+    }
+    let names = guide.whole.connectors().await.map_err(unreachable)?;
+    guide.say_what_it_costs(&names).await?;
+    guide.confirmed("deletes that topic")?;
+    guide.until_down().await?;
+    let backup = guide.backed_up(backup).await?;
+    guide.may_go_on().await?;
+    guide.whole.is_as_backed_up(&backup).await.map_err(refused)?;
+    guide.is_down_now().await?;
+    guide.note("delete", &which.reason)?;
+    guide.whole.delete().await.map_err(refused)?;
+    guide.note("deleted", guide.whole.name().to_owned().as_str())?;
+    say(&format!("{} is deleted; it stands in {}", guide.whole.name(), which.backup.display()))?;
+    guide.until_well(&backup.connectors(), "deleted").await
+}
+
+/// Writes a backup back while no worker lives, and waits until the workers run again.
+pub(super) async fn restore(cli: &Cli, which: &Which, clock: Clock) -> Result<Outcome, Failure> {
+    let mut guide = Guide::begin(cli, which, clock).await?;
+    let backup = Backup::read(&which.backup).map_err(refused)?;
+    let backup = backup.ok_or_else(|| refused(format!("there is no file {}", which.backup.display())))?;
+    guide.is_of_this(&backup)?;
+    let names = backup.connectors();
+    say(&format!(
+        "every connector of {} goes on from what it had stored when {} was backed up; what that topic holds now is lost: {}",
+        which.connect_cluster,
+        guide.whole.name(),
+        names.iter().cloned().collect::<Vec<_>>().join(", ")
+    ))?;
+    guide.confirmed("writes into that topic")?;
+    guide.until_down().await?;
+    guide.may_go_on().await?;
+    guide.is_down_now().await?;
+    guide.note("restore", &which.reason)?;
+    let written = guide.whole.write_back(&backup).await.map_err(refused)?;
+    guide.note("restored", &format!("{written} records"))?;
+    say(&format!("{written} records were written: {} is what it was", guide.whole.name()))?;
+    guide.until_well(&names, "restored").await
+}
+
+impl<'a> Guide<'a> {
+    async fn begin(cli: &Cli, which: &'a Which, clock: Clock) -> Result<Self, Failure> {
+        let config = config(cli, &which.state, &Connect::default())?;
+        let usage = |line: String| Failure::new(Outcome::Usage, line);
+        let cluster = config.connect.iter().find(|one| one.name == which.connect_cluster).cloned();
+        let cluster =
+            cluster.ok_or_else(|| usage(format!("no [connect.{}] is configured", which.connect_cluster)))?;
+        if which.reason.trim().is_empty() || which.reason.chars().any(char::is_control) {
+            return Err(usage("--reason: one line that says why".to_owned()));
+        }
+        let whole = WholeTopic::of(&cluster, &which.group, clock)
+            .map_err(|line| Failure::new(Outcome::Configuration, line))?;
+        let steps = Steps::of(&which.backup).map_err(refused)?;
+        let guide = Self { which, cluster, whole, steps, by: myself().to_string(), clock, config };
+        guide.may_go_on().await?;
+        Ok(guide)
+    }
+
+    /// What keeps every recovery from going on keeps this too.
+    async fn may_go_on(&self) -> Result<(), Failure> {
+        directory(&self.config)?;
+        if self.config.recovery.policies.greatest_mode() < Mode::Approve {
+            return Err(refused("recovery.mode must be \"approve\" or \"auto\""));
+        }
+        match self.cluster.managed_by {
+            Some(ManagedBy::None) => {}
+            Some(by) => {
+                return Err(refused(format!(
+                    "{} keeps these connectors as they are: do it there",
+                    by.code()
+                )));
+            }
+            None => return Err(refused(format!("set connect.{}.managed_by", self.cluster.name))),
+        }
+        let counter = counter(&self.config, self.clock).await?;
+        let seen = counter.overview().await;
+        counter.close().await;
+        let seen = seen?;
+        if let Some(reason) = seen.frozen {
+            return Err(refused(format!("recovery is frozen: {reason}")));
+        }
+        let open = seen
+            .attempts
+            .iter()
+            .find(|tried| tried.outcome.is_none() && tried.connect_cluster == self.cluster.name);
+        open.map_or(Ok(()), |open| {
+            Err(refused(format!("an attempt at {} is under way in this Connect cluster", open.connector)))
+        })
+    }
+
+    fn is_of_this(&self, backup: &Backup) -> Result<(), Failure> {
+        let head = &backup.head;
+        if head.topic == self.whole.name() && head.connect_cluster == self.cluster.name {
+            return Ok(());
+        }
+        Err(refused(format!(
+            "{} is of {} of {}",
+            self.which.backup.display(),
+            head.topic,
+            head.connect_cluster
+        )))
+    }
+
+    fn confirmed(&self, does: &str) -> Result<(), Failure> {
+        let name = self.whole.name();
+        match &self.which.confirm {
+            Some(confirmed) if confirmed == name => Ok(()),
+            Some(other) => Err(Failure::new(
+                Outcome::Usage,
+                format!("--confirm names `{other}`, and the topic is `{name}`"),
+            )),
+            None => Err(refused(format!("nothing was done; the same command with --confirm {name} {does}"))),
+        }
+    }
+
+    fn note(&mut self, step: &str, says: &str) -> Result<(), Failure> {
+        let at_ms = i64::try_from(self.clock.since_1970().as_millis()).unwrap_or(i64::MAX);
+        let line = Line { at_ms, by: self.by.clone(), step: step.to_owned(), says: says.to_owned() };
+        tracing::warn!(
+            connect_cluster = self.cluster.name,
+            topic = self.whole.name(),
+            step,
+            by = self.by,
+            says,
+            "offsets topic"
+        );
+        self.steps.append(line).map_err(refused)
+    }
+
+    /// Every connector by name, with what it would do without an offset.
+    async fn say_what_it_costs(&self, names: &BTreeSet<String>) -> Result<(), Failure> {
+        let listed = self.listed().await;
+        say(&format!(
+            "deleting {} makes every connector of {} begin without a position, not only one in trouble (for one: resumeguard recovery run CONNECTOR --strategy reset-offsets):",
+            self.whole.name(),
+            self.which.connect_cluster
+        ))?;
+        for name in names {
+            let of_it = listed.as_ref().ok().and_then(|listed| listed.iter().find(|one| one.name == *name));
+            say(&format!("  {name}: {}", cost(listed.is_ok(), of_it)))?;
+        }
+        if let Err(error) = &listed {
+            say(&format!(
+                "  (Kafka Connect does not list them now, so how they are configured is not known: {error})"
+            ))?;
+        }
+        Ok(())
+    }
+
+    async fn listed(&self) -> Result<Vec<Listed>, String> {
+        let client = Client::new(&self.cluster).map_err(|error| error.to_string())?;
+        client.listing(LISTS).await.map_err(|error| error.to_string())
+    }
+
+    /// Until no worker lives, and for a while.
+    async fn until_down(&mut self) -> Result<(), Failure> {
+        let begun = self.clock.uptime();
+        let (mut since, mut told) = (None, None::<Duration>);
+        loop {
+            let standing = self.whole.standing(self.steps.has("group_seen")).await;
+            let now = self.clock.uptime();
+            let says = match standing {
+                Standing::Down if since.is_some_and(|since| now.saturating_sub(since) >= STILL) => {
+                    return say("no worker lives");
+                }
+                Standing::Down => {
+                    since.get_or_insert(now);
+                    None
+                }
+                Standing::Up(line) => {
+                    if !self.steps.has("group_seen") && line.contains("members of the group") {
+                        self.note("group_seen", &self.which.group)?;
+                    }
+                    since = None;
+                    Some(format!("STOP EVERY WORKER of {} now: {line}", self.which.connect_cluster))
+                }
+                Standing::Unknown(line) => {
+                    since = None;
+                    Some(format!(
+                        "whether a worker of {} lives is not known: {line}",
+                        self.which.connect_cluster
+                    ))
+                }
+            };
+            if let Some(line) = says.filter(|_| told.is_none_or(|told| now.saturating_sub(told) >= TELL)) {
+                told = Some(now);
+                say(&line)?;
+            }
+            if now.saturating_sub(begun) >= self.which.wait {
+                return Err(unreachable(
+                    "the workers were not down in time; nothing was changed; the same command goes on",
+                ));
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// The last look before something is changed.
+    async fn is_down_now(&self) -> Result<(), Failure> {
+        match self.whole.standing(self.steps.has("group_seen")).await {
+            Standing::Down => Ok(()),
+            Standing::Up(line) | Standing::Unknown(line) => {
+                Err(refused(format!("nothing was changed: {line}")))
+            }
+        }
+    }
+
+    /// A backup of what the topic holds now that nobody writes to it.
+    async fn backed_up(&mut self, before: Option<Backup>) -> Result<Backup, Failure> {
+        if let Some(backup) = before {
+            return Ok(backup);
+        }
+        let at_ms = i64::try_from(self.clock.since_1970().as_millis()).unwrap_or(i64::MAX);
+        let copies = self.whole.replication().await.map_err(unreachable)?;
+        let head =
+            Head::new(&self.cluster.name, self.whole.name(), copies, at_ms, &self.by, &self.which.reason);
+        let path = &self.which.backup;
+        let records = self.whole.back_up(path, head).await.map_err(refused)?;
+        // What is on the disk counts, not what was meant.
+        let backup = Backup::read(path).map_err(refused)?.ok_or_else(|| refused("the backup vanished"))?;
+        self.note("backed_up", &format!("{records} records in {}", path.display()))?;
+        say(&format!(
+            "{records} records of {} connectors are in {} (0600)",
+            backup.connectors().len(),
+            path.display()
+        ))?;
+        Ok(backup)
+    }
+
+    /// Until the workers are started again and their connectors run.
+    async fn until_well(&mut self, names: &BTreeSet<String>, after: &str) -> Result<Outcome, Failure> {
+        say(&format!(
+            "START THE WORKERS again, with the properties that they had: Kafka Connect makes {} anew where it is gone, with cleanup.policy=compact",
+            self.whole.name()
+        ))?;
+        let listed = self.until_up().await?;
+        match self.whole.is_compacted().await {
+            Some(true) => say(&format!("{} is there, and compacted", self.whole.name()))?,
+            Some(false) => {
+                return Err(refused(format!(
+                    "`{}` is not compacted: somebody else has made it anew; stop the workers, and delete it once more with another --backup",
+                    self.whole.name()
+                )));
+            }
+            None => say(&format!(
+                "whether {} is compacted may not be asked (DescribeConfigs on the topic)",
+                self.whole.name()
+            ))?,
+        }
+        let ill = self.until_running(listed).await?;
+        let others: Vec<&str> =
+            names.iter().map(String::as_str).filter(|name| !ill.1.contains(*name)).collect();
+        if !others.is_empty() {
+            say(&format!(
+                "not looked at, since Connect lists no such MongoDB source connector: {}",
+                others.join(", ")
+            ))?;
+        }
+        self.note("verified", &format!("after it was {after}: {} do not run", ill.0.len()))?;
+        if ill.0.is_empty() {
+            say("every connector runs")?;
+            return Ok(Outcome::Done);
+        }
+        for line in &ill.0 {
+            say(line)?;
+        }
+        Ok(Outcome::Negative)
+    }
+
+    async fn until_up(&self) -> Result<Vec<Listed>, Failure> {
+        let (begun, mut told) = (self.clock.uptime(), self.clock.uptime());
+        loop {
+            let (listed, now) = (self.listed().await, self.clock.uptime());
+            let error = match listed {
+                // A worker that has just started knows none of its connectors yet.
+                Ok(listed) if self.whole.ends().await.is_ok_and(|ends| ends.is_some()) => return Ok(listed),
+                Ok(_) => "the topic is not there yet".to_owned(),
+                Err(error) => error,
+            };
+            if now.saturating_sub(told) >= TELL {
+                told = now;
+                say(&format!("waiting for the workers: {error}"))?;
+            }
+            if now.saturating_sub(begun) >= self.which.wait {
+                return Err(unreachable("the workers were not up in time; the same command goes on"));
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// Lines about those that do not run in time, and the names of all that were looked at.
+    async fn until_running(
+        &self,
+        mut listed: Vec<Listed>,
+    ) -> Result<(Vec<String>, BTreeSet<String>), Failure> {
+        let begun = self.clock.uptime();
+        loop {
+            let ill: Vec<String> = listed.iter().filter_map(illness).collect();
+            let names: BTreeSet<String> = listed.iter().map(|one| one.name.clone()).collect();
+            let waited = self.clock.uptime().saturating_sub(begun);
+            if (ill.is_empty() && !names.is_empty()) || waited >= RUNS {
+                return Ok((ill, names));
+            }
+            tokio::time::sleep(AGAIN).await;
+            if let Ok(again) = self.listed().await {
+                listed = again;
+            }
+        }
+    }
+}
+
+/// What a connector does without an offset.
+fn cost(is_listed: bool, listed: Option<&Listed>) -> String {
+    let Some(listed) = listed else {
+        let unknown = if is_listed { "no MongoDB source connector that is listed now" } else { "not known" };
+        return format!("{unknown}: it begins as its kind does without an offset");
+    };
+    let settings = Settings::from_config(&listed.config);
+    if settings.debezium.is_some() {
+        return "begins as its snapshot.mode says: by default, all existing data is delivered again"
+            .to_owned();
+    }
+    match settings.startup_mode {
+        _ if settings.hidden.startup => "its startup.mode is a placeholder: nobody knows where it begins".to_owned(),
+        StartupMode::Latest => "loses everything between what it has stored and the moment it runs again".to_owned(),
+        StartupMode::CopyExisting => "delivers every existing document again; loses deletes, and states that were overwritten".to_owned(),
+        StartupMode::Timestamp => "begins at the time that its startup.mode names: delivers again what came since, and loses what lies before".to_owned(),
+    }
+}
+
+/// Why one does not run as somebody wants it.
+fn illness(listed: &Listed) -> Option<String> {
+    if matches!(listed.state, ConnectorState::Paused | ConnectorState::Stopped) {
+        return None;
+    }
+    let runs = listed.state == ConnectorState::Running
+        && !listed.tasks.is_empty()
+        && listed.tasks.iter().all(|task| task.state == TaskState::Running);
+    let states: Vec<&str> = listed.tasks.iter().map(|task| task.state.code()).collect();
+    (!runs).then(|| {
+        format!("  {} is {}, its tasks are [{}]", listed.name, listed.state.code(), states.join(", "))
+    })
+}

@@ -1,0 +1,432 @@
+//! The documented cure for all connectors of a Connect cluster at once: its offsets topic is deleted while no worker lives, and made anew by
+//! the workers that are started then. A person does it, guided by a command; what is stored is kept in a file before.
+
+mod backup;
+mod steps;
+
+pub use backup::{Backup, Head};
+pub use steps::{Line, Steps};
+
+use crate::clock::Clock;
+use crate::config::{ConnectCluster, KafkaTopic};
+use crate::sources::connect::{Client, ConnectError};
+use crate::sources::kafka::{Ends, WholeRecord, ends, read_whole};
+use backup::{Kept, Writing, connectors, keep};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::types::RDKafkaErrorCode;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long brokers may take for one answer.
+const ANSWERS: Duration = Duration::from_secs(15);
+/// How long a topic may take to vanish, or to appear.
+const SETTLES: Duration = Duration::from_secs(90);
+const AGAIN: Duration = Duration::from_millis(500);
+/// Looks in a row in which a topic must not be there.
+const GONE: u32 = 4;
+/// Records that are under way at once.
+const AT_ONCE: usize = 500;
+
+/// How the workers stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Their group has no member, and nobody answers.
+    Down,
+    /// At least one lives.
+    Up(String),
+    /// It cannot be told.
+    Unknown(String),
+}
+
+/// One Connect cluster's offsets topic, and whoever uses it.
+#[derive(Debug)]
+pub struct WholeTopic {
+    connect: Client,
+    url: String,
+    topic: KafkaTopic,
+    group: String,
+    clock: Clock,
+}
+
+impl WholeTopic {
+    /// The workers' topic of a cluster, whose workers have this `group.id`.
+    ///
+    /// # Errors
+    /// Where no topic is configured, one line.
+    pub fn of(cluster: &ConnectCluster, group: &str, clock: Clock) -> Result<Self, String> {
+        let topic = cluster.offsets.topic.clone();
+        let topic = topic.ok_or_else(|| {
+            format!("set connect.{}.offsets_topic, and how its brokers are reached", cluster.name)
+        })?;
+        let connect = Client::new(cluster).map_err(|error| error.to_string())?;
+        let url = connect.base().to_string();
+        Ok(Self { connect, url, topic, group: group.to_owned(), clock })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.topic.topic
+    }
+
+    /// How the workers stand. A group that Kafka does not show tells nothing by itself, since it shows none to who may not see it:
+    /// `seen` says that it was shown with members once.
+    pub async fn standing(&self, seen: bool) -> Standing {
+        match self.members().await {
+            Err(line) => return Standing::Unknown(line),
+            Ok(Some(members)) if !members.is_empty() => {
+                return Standing::Up(format!(
+                    "{} of its workers are members of the group `{}`",
+                    members.len(),
+                    self.group
+                ));
+            }
+            Ok(None) if !seen => {
+                return Standing::Unknown(format!(
+                    "Kafka shows no group `{}`: is that the workers' group.id, and may its group be described (Describe on the group)?",
+                    self.group
+                ));
+            }
+            Ok(Some(_) | None) => {}
+        }
+        match self.connect.version(ANSWERS).await {
+            Ok(_) => Standing::Up(format!("Kafka Connect answers at {}", self.url)),
+            Err(ConnectError::Unreachable { .. }) => Standing::Down,
+            // Somebody who stands before the workers, and has none.
+            Err(
+                ConnectError::Status { status: 502..=504, .. }
+                | ConnectError::NotJson { status: 502..=504, .. },
+            ) => Standing::Down,
+            Err(ConnectError::TimedOut { .. }) => {
+                Standing::Unknown(format!("{} neither answers nor refuses", self.url))
+            }
+            Err(error) => Standing::Up(format!("something answers at {}: {error}", self.url)),
+        }
+    }
+
+    /// Client names of the group's members; `None` where Kafka shows no such group.
+    async fn members(&self) -> Result<Option<Vec<String>>, String> {
+        let (admin, group) = (self.admin()?, self.group.clone());
+        let listing = tokio::task::spawn_blocking(move || {
+            let listed = admin.inner().fetch_group_list(Some(&group), ANSWERS)?;
+            let of_it = listed.groups().iter().find(|listed| listed.name() == group);
+            let members = of_it
+                .map(|group| group.members().iter().map(|member| member.client_id().to_owned()).collect());
+            Ok::<Option<Vec<String>>, KafkaError>(members)
+        });
+        let listed = listing.await.map_err(|error| error.to_string())?;
+        listed
+            .map_err(|error| self.words("the group could not be looked at", "Describe on the group", &error))
+    }
+
+    /// Where it begins and ends; `None` where there is no such topic.
+    ///
+    /// # Errors
+    /// One line with what to do.
+    pub async fn ends(&self) -> Result<Option<Ends>, String> {
+        let topic = self.topic.clone();
+        tokio::task::spawn_blocking(move || ends(&topic)).await.map_err(|error| error.to_string())?
+    }
+
+    /// Names of the connectors that have something stored in it now.
+    ///
+    /// # Errors
+    /// One line with what to do.
+    pub async fn connectors(&self) -> Result<BTreeSet<String>, String> {
+        Ok(connectors(&self.kept().await?))
+    }
+
+    async fn kept(&self) -> Result<Kept, String> {
+        let topic = self.topic.clone();
+        let reading = move || {
+            let mut kept = Kept::new();
+            read_whole(&topic, |record| {
+                keep(&mut kept, record);
+                Ok(())
+            })?;
+            Ok(kept)
+        };
+        tokio::task::spawn_blocking(reading).await.map_err(|error| error.to_string())?
+    }
+
+    /// How many copies of a partition there are.
+    ///
+    /// # Errors
+    /// One line with what to do.
+    pub async fn replication(&self) -> Result<i32, String> {
+        let (admin, name) = (self.admin()?, self.name().to_owned());
+        let asking = move || {
+            let metadata = admin.inner().fetch_metadata(Some(&name), ANSWERS)?;
+            let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+            Ok::<usize, KafkaError>(partitions.map(|partition| partition.replicas().len()).min().unwrap_or(1))
+        };
+        let found = tokio::task::spawn_blocking(asking).await.map_err(|error| error.to_string())?;
+        let found = found.map_err(|error| {
+            self.words("the topic could not be described", "Describe on the topic", &error)
+        })?;
+        Ok(i32::try_from(found.max(1)).unwrap_or(1))
+    }
+
+    /// Writes everything that is in it to a file, which is there when this returns, or is not.
+    ///
+    /// # Errors
+    /// One line with what to do.
+    pub async fn back_up(&self, path: &Path, head: Head) -> Result<u64, String> {
+        let (topic, path): (KafkaTopic, PathBuf) = (self.topic.clone(), path.to_owned());
+        let writing = move || {
+            let mut writing = Writing::begin(&path, &head)?;
+            let ends = read_whole(&topic, |record| writing.record(&record))?;
+            writing.end(&ends)
+        };
+        tokio::task::spawn_blocking(writing).await.map_err(|error| error.to_string())?
+    }
+
+    /// Whether the topic is the one that was backed up, and nothing was written to it since.
+    ///
+    /// # Errors
+    /// Where it has gone on, or cannot be read, one line.
+    pub async fn is_as_backed_up(&self, backup: &Backup) -> Result<(), String> {
+        let now =
+            self.ends().await?.ok_or_else(|| format!("there is no topic `{}` any more", self.name()))?;
+        let same = now.len() == backup.ends.len()
+            && now.iter().all(|(id, (_, end))| backup.ends.get(id).is_some_and(|(_, then)| then == end));
+        if same {
+            Ok(())
+        } else {
+            Err("the topic has gone on since it was backed up, or is another: name another --backup file"
+                .to_owned())
+        }
+    }
+
+    /// Deletes it, and waits until it is gone.
+    ///
+    /// # Errors
+    /// One line with what to do.
+    pub async fn delete(&self) -> Result<(), String> {
+        let admin = self.admin()?;
+        let options = AdminOptions::new().operation_timeout(Some(ANSWERS)).request_timeout(Some(ANSWERS));
+        let deleted = admin.delete_topics(&[self.name()], &options).await;
+        let deleted =
+            deleted.map_err(|error| self.words("it could not be deleted", "Delete on the topic", &error))?;
+        for outcome in deleted {
+            match outcome {
+                Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
+                Err((_, code)) => {
+                    return Err(self.coded("it could not be deleted", "Delete on the topic", code));
+                }
+            }
+        }
+        let begun = self.clock.uptime();
+        let mut gone = 0;
+        while gone < GONE {
+            gone = if self.ends().await?.is_none() { gone + 1 } else { 0 };
+            if self.clock.uptime().saturating_sub(begun) > SETTLES {
+                return Err("it was accepted, and the topic is still there: does somebody make it anew (auto.create.topics.enable)?".to_owned());
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+        Ok(())
+    }
+
+    /// Whether it is compacted, as Connect needs it; `None` where that may not be asked.
+    pub async fn is_compacted(&self) -> Option<bool> {
+        let admin = self.admin().ok()?;
+        let wanted = [ResourceSpecifier::Topic(self.name())];
+        let found = admin
+            .describe_configs(&wanted, &AdminOptions::new().request_timeout(Some(ANSWERS)))
+            .await
+            .ok()?;
+        let resource = found.into_iter().next()?.ok()?;
+        Some(resource.get("cleanup.policy")?.value.as_deref() == Some("compact"))
+    }
+
+    /// Writes a backup back: what is stored under its keys, and nothing under any other. The topic is made where there is none. Returns
+    /// how many records were written.
+    ///
+    /// # Errors
+    /// One line with what to do; it can be done again.
+    pub async fn write_back(&self, backup: &Backup) -> Result<usize, String> {
+        let now = match self.ends().await? {
+            Some(ends) => ends,
+            None => self.create(backup).await?,
+        };
+        if now.len() != backup.ends.len() {
+            return Err(format!(
+                "the topic has {} partitions, and had {}: Kafka Connect would look for a key in another one; delete it first",
+                now.len(),
+                backup.ends.len()
+            ));
+        }
+        let records = differing(&backup.kept, &self.kept().await?);
+        let producer = self.producer()?;
+        for some in records.chunks(AT_ONCE) {
+            let sending = some.iter().map(|record| send(&producer, self.name(), record));
+            for sent in futures_util::future::join_all(sending).await {
+                sent.map_err(|error| {
+                    self.words("a record could not be written", "Write on the topic", &error)
+                })?;
+            }
+        }
+        let left = differing(&backup.kept, &self.kept().await?);
+        if left.is_empty() {
+            Ok(records.len())
+        } else {
+            Err(format!("{} keys hold something else than what was written: does a worker live?", left.len()))
+        }
+    }
+
+    async fn create(&self, backup: &Backup) -> Result<Ends, String> {
+        let (admin, partitions) = (self.admin()?, i32::try_from(backup.ends.len()).unwrap_or(1));
+        let copies = TopicReplication::Fixed(backup.head.replication);
+        let new = NewTopic::new(self.name(), partitions, copies).set("cleanup.policy", "compact");
+        let made = admin.create_topics([&new], &AdminOptions::new().operation_timeout(Some(ANSWERS))).await;
+        let made = made.map_err(|error| self.words("it could not be made", "Create on the topic", &error))?;
+        if let Some(Err((_, code))) = made.into_iter().next() {
+            return Err(self.coded("it could not be made", "Create on the topic", code));
+        }
+        let begun = self.clock.uptime();
+        loop {
+            if let Ok(Some(ends)) = self.ends().await
+                && ends.len() == backup.ends.len()
+            {
+                return Ok(ends);
+            }
+            if self.clock.uptime().saturating_sub(begun) > SETTLES {
+                return Err("the topic was made, and cannot be seen".to_owned());
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    fn admin(&self) -> Result<AdminClient<DefaultClientContext>, String> {
+        let mut client = self.topic.kafka.client();
+        client.set("allow.auto.create.topics", "false");
+        client
+            .create()
+            .map_err(|_| "no client of Kafka could be made; see the offsets_topic source".to_owned())
+    }
+
+    fn producer(&self) -> Result<FutureProducer, String> {
+        let mut client = self.topic.kafka.client();
+        let within = (ANSWERS * 2).as_millis().to_string();
+        client.set("enable.idempotence", "true").set("acks", "all").set("message.timeout.ms", within);
+        client.set("allow.auto.create.topics", "false");
+        client
+            .create()
+            .map_err(|_| "no client of Kafka could be made; see the offsets_topic source".to_owned())
+    }
+
+    fn words(&self, what: &str, right: &str, error: &KafkaError) -> String {
+        match error.rdkafka_error_code() {
+            Some(code) => self.coded(what, right, code),
+            // Its own words would show values of the configuration.
+            None => format!("`{}`: {what}", self.name()),
+        }
+    }
+
+    fn coded(&self, what: &str, right: &str, code: RDKafkaErrorCode) -> String {
+        let (name, refused) = (
+            self.name(),
+            code == RDKafkaErrorCode::TopicAuthorizationFailed
+                || code == RDKafkaErrorCode::GroupAuthorizationFailed,
+        );
+        if refused {
+            format!("`{name}`: {what}: grant {right}")
+        } else {
+            format!("`{name}`: {what}: {code:?}")
+        }
+    }
+}
+
+/// What has to be written so that one becomes the other: values, and tombstones for what is stored besides.
+fn differing(wanted: &Kept, now: &Kept) -> Vec<WholeRecord> {
+    let same = |key: &Vec<u8>, record: &WholeRecord| {
+        now.get(key).is_some_and(|there| there.value == record.value && there.partition == record.partition)
+    };
+    let values = wanted.iter().filter(|(key, record)| !same(key, record)).map(|(_, record)| record.clone());
+    let elsewhere = |key: &Vec<u8>, there: &WholeRecord| {
+        wanted.get(key).is_none_or(|record| record.partition != there.partition)
+    };
+    let removed = now.iter().filter(|(key, there)| elsewhere(key, there)).map(|(_, there)| WholeRecord {
+        value: None,
+        headers: Vec::new(),
+        at: None,
+        ..there.clone()
+    });
+    removed.chain(values).collect()
+}
+
+async fn send(producer: &FutureProducer, topic: &str, record: &WholeRecord) -> Result<(), KafkaError> {
+    let mut written = FutureRecord::<[u8], [u8]>::to(topic).partition(record.partition);
+    if let Some(key) = &record.key {
+        written = written.key(key);
+    }
+    if let Some(value) = &record.value {
+        written = written.payload(value);
+    }
+    if !record.headers.is_empty() {
+        let headers = record.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+            headers.insert(Header { key, value: value.as_ref() })
+        });
+        written = written.headers(headers);
+    }
+    producer.send(written, ANSWERS).await.map(drop).map_err(|(error, _)| error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_back_is_what_differs() {
+        let record = |key: &str, value: &str, partition| {
+            let bytes = |text: &str| Some(text.as_bytes().to_vec());
+            WholeRecord {
+                partition,
+                offset: 0,
+                at: Some(1),
+                key: bytes(key),
+                value: bytes(value),
+                headers: vec![],
+            }
+        };
+        let kept = |records: &[WholeRecord]| {
+            records.iter().map(|record| (record.key.clone().unwrap(), record.clone())).collect::<Kept>()
+        };
+        let wanted = kept(&[
+            record("same", "1", 0),
+            record("other", "2", 0),
+            record("moved", "3", 1),
+            record("gone", "4", 0),
+        ]);
+        let now = kept(&[
+            record("same", "1", 0),
+            record("other", "x", 0),
+            record("moved", "3", 2),
+            record("new", "5", 3),
+        ]);
+        let mut written: Vec<(String, Option<String>, i32)> = differing(&wanted, &now)
+            .into_iter()
+            .map(|record| {
+                let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+                (text(record.key.unwrap()), record.value.map(text), record.partition)
+            })
+            .collect();
+        written.sort();
+        let expected = [
+            ("gone", Some("4"), 0),
+            ("moved", None, 2),
+            ("moved", Some("3"), 1),
+            ("new", None, 3),
+            ("other", Some("2"), 0),
+        ];
+        let expected = expected.map(|(key, value, at)| (key.to_owned(), value.map(str::to_owned), at));
+        assert_eq!(written, expected);
+        assert!(differing(&wanted, &wanted).is_empty());
+    }
+}

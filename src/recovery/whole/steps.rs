@@ -1,0 +1,91 @@
+//! What was done about a whole topic, and what was about to be done: one JSON object a line, in a file beside its backup.
+
+use serde::{Deserialize, Serialize};
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// When, milliseconds since 1970 by our wall clock.
+    pub at_ms: i64,
+    /// Who.
+    pub by: String,
+    /// What: `group_seen`, `backed_up`, `delete`, `deleted`, `restore`, `restored`, `verified`.
+    pub step: String,
+    /// Why, or what came of it.
+    pub says: String,
+}
+
+/// The file.
+#[derive(Debug)]
+pub struct Steps {
+    path: PathBuf,
+    lines: Vec<Line>,
+}
+
+impl Steps {
+    /// Those of a backup: `BACKUP.steps`.
+    ///
+    /// # Errors
+    /// Where the file is there and cannot be understood.
+    pub fn of(backup: &Path) -> Result<Self, String> {
+        let mut path = backup.as_os_str().to_owned();
+        path.push(".steps");
+        let path = PathBuf::from(path);
+        let no = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(no(&error)),
+        };
+        // A line that a crash cut off was about nothing that was done.
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let lines = whole.lines().map(|line| serde_json::from_str(line).map_err(|error| no(&error)));
+        let lines = lines.collect::<Result<_, String>>()?;
+        Ok(Self { path, lines })
+    }
+
+    /// Writes a line; it is on the disk when this returns.
+    ///
+    /// # Errors
+    /// Where it could not be written: then nothing may be done.
+    pub fn append(&mut self, line: Line) -> Result<(), String> {
+        let no = |error: std::io::Error| format!("{}: {error}", self.path.display());
+        let mut bytes = serde_json::to_vec(&line).map_err(|error| error.to_string())?;
+        bytes.push(b'\n');
+        // After what a crash has cut off, on a line of its own: that one is left out.
+        let mut file =
+            OpenOptions::new().create(true).append(true).mode(0o600).open(&self.path).map_err(no)?;
+        file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(no)?;
+        self.lines.push(line);
+        Ok(())
+    }
+
+    /// Whether this was written.
+    #[must_use]
+    pub fn has(&self, step: &str) -> bool {
+        self.lines.iter().any(|line| line.step == step)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let backup = folder.path().join("b");
+        let line = |step: &str| Line { at_ms: 1, by: "uid 0".into(), step: step.into(), says: "x".into() };
+        let mut steps = Steps::of(&backup).unwrap();
+        steps.append(line("group_seen")).unwrap();
+        steps.append(line("delete")).unwrap();
+        let again = Steps::of(&backup).unwrap();
+        assert!(again.has("delete") && again.has("group_seen") && !again.has("deleted"));
+        std::fs::write(folder.path().join("b.steps"), "{garbage\n").unwrap();
+        assert!(Steps::of(&backup).is_err());
+    }
+}

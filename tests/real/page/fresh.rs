@@ -1,0 +1,88 @@
+//! That it keeps itself fresh, leaves people what is theirs, and says when it cannot.
+
+use super::sample::{connector, pass, six, thousand};
+use super::{Served, Window};
+use resumeguard_core::domain::{ConnectorReport, Verdict};
+use std::time::Duration;
+
+/// What a person has typed, opened, chosen and scrolled to is theirs, whatever comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_takes_nothing_away() {
+    let served = Served::start(Duration::from_secs(60)).await;
+    let mut before = thousand();
+    before.drain(..3);
+    served.put(&pass(before.clone()));
+    let mut window = Window::open().await;
+    window.at(&served.url, "/").await;
+    window.browser.run("window.same = 'page'").await.unwrap();
+    // On a row that will move.
+    let row = "document.querySelector('[id=\"c/east/tenant-040-events\"] a')";
+    window.browser.run(&format!("const more = document.querySelector('[id=\"members/rs0\"]'); if (more) more.open = true; document.getElementById('sources').open = true; {row}.focus(); scrollTo(0, 3000)")).await.unwrap();
+    let place = format!("Math.round({row}.getBoundingClientRect().top)");
+    let at: i64 = window.text(&place).await.parse().unwrap();
+    let mut after = vec![connector("suddenly", Verdict::Lost, Some(-60))];
+    after.extend(before);
+    served.put(&pass(after));
+    window.browser.until("document.title.startsWith('1 lost')").await.unwrap();
+    window
+        .browser
+        .until("document.querySelector('#list tbody tr').innerText.includes('suddenly')")
+        .await
+        .unwrap();
+    assert_eq!(window.text("window.same").await, "page", "it was not loaded again");
+    assert_eq!(window.text(&format!("document.activeElement === {row}")).await, "true");
+    assert_eq!(window.text("document.getElementById('sources').open").await, "true");
+    let now: i64 = window.text(&place).await.parse().unwrap();
+    assert!((now - at).abs() < 250, "what is read stays in sight: {at} became {now}");
+    // Half a word, and the caret in the middle of it.
+    window.browser.run("const q = document.getElementById('q'); q.focus(); q.value = 'tenant'; q.setSelectionRange(2, 4)").await.unwrap();
+    served.put(&pass(six()));
+    window.browser.until("document.title.startsWith('1 lost, 1 critical')").await.unwrap();
+    let typed =
+        window.text("[document.activeElement.id, q.value, q.selectionStart, q.selectionEnd].join()").await;
+    assert_eq!(typed, "q,tenant,2,4");
+    // What has become well says so in the same place.
+    let well =
+        six().into_iter().map(|one| ConnectorReport { verdict: Verdict::Safe, findings: vec![], ..one });
+    served.put(&pass(well.collect()));
+    window
+        .browser
+        .until("document.getElementById('say').innerText === 'All 6 connectors would survive a restart.'")
+        .await
+        .unwrap();
+    assert_eq!(
+        window.text("document.getElementById('said').textContent").await,
+        "6 safe · resumeguard",
+        "screen readers are told"
+    );
+    window.stayed_at_home().await;
+}
+
+/// Nothing is called safe that nobody has looked at for three intervals.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_old_is_not_known() {
+    let mut served = Served::start(Duration::from_secs(2)).await;
+    served.put(&pass(vec![connector("orders", Verdict::Safe, Some(9_999))]));
+    let mut window = Window::open().await;
+    window.at(&served.url, "/").await;
+    assert_eq!(window.text("document.querySelector('[data-verdict]').innerText").await, "✓ safe");
+    // No pass comes any more.
+    window.browser.until("document.body.innerText.includes('Nothing is known at the moment')").await.unwrap();
+    assert_eq!(window.text("document.querySelectorAll('.pill.safe').length").await, "0");
+    window.is_open_to_everybody("stale").await;
+    // Passes come again, and then the daemon goes away.
+    served.put(&pass(vec![connector("orders", Verdict::Safe, Some(9_999))]));
+    window.browser.until("document.querySelector('[data-verdict]')?.innerText === '✓ safe'").await.unwrap();
+    served.die();
+    window
+        .browser
+        .until("document.getElementById('news').innerText.includes('The daemon does not answer')")
+        .await
+        .unwrap();
+    window.browser.until("document.querySelector('[data-verdict]').innerText === '? unknown'").await.unwrap();
+    assert!(window.text("document.getElementById('say').innerText").await.starts_with("Nothing is known"));
+    let restart = "getComputedStyle(document.querySelector('.restart')).visibility";
+    assert_eq!(window.text(restart).await, "hidden", "nor does it say what a restart would do");
+    window.picture("disconnected").await;
+    window.is_open_to_everybody("disconnected").await;
+}
