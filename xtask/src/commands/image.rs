@@ -36,6 +36,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
+    // An error means that somebody has chosen one already.
+    drop(rustls::crypto::ring::default_provider().install_default());
     let progress = Progress::to_stderr();
     let cache = Cache::from_environment()?;
     ensure_machine(&[Need::Buildah, Need::Pip, Need::Debootstrap], &progress).await?;
@@ -131,7 +133,8 @@ impl Builder {
         ensure!(!root.join("bin/sh").exists(), "there is a shell in the image");
         let [port] = free_ports()?;
         let listen = format!("RESUMEGUARD__HTTP__LISTEN=127.0.0.1:{port}");
-        let within = ["run", "--isolation", "chroot", "--env", &listen, &container, "/usr/bin/resumeguard"];
+        self.buildah(&["config", "--env", &listen, &container]).await?;
+        let within = ["run", "--isolation", "chroot", &container, "/usr/bin/resumeguard"];
         let mut command =
             self.command(&[&within[..], &["run", "--connect", "http://127.0.0.1:9"]].concat())?;
         let mut daemon = command.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn()?;
