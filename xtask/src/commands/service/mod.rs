@@ -124,5 +124,7 @@ async fn lived(scene: &Scene<'_>, packages: &Packages) -> Result<()> {
     upgrade::keeps_its_state(scene, &packages.current).await?;
     trouble::stuck(scene, &packages.with_failpoints).await?;
     trouble::stopped_in_mid_recovery(scene).await?;
-    upgrade::removed_and_purged(scene).await
+    upgrade::removed_and_purged(scene).await?;
+    // The next one is to see its own alone.
+    scene.stack.connect()?.delete(&scene.connector).await
 }
