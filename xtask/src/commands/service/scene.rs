@@ -117,6 +117,12 @@ impl<'a> Scene<'a> {
         self.guest.must(&[&["systemctl"], arguments].concat()).await
     }
 
+    /// Restarts it, as often as a test needs it: systemd would refuse the sixth within ten seconds.
+    pub(super) async fn restart(&self) -> Result<()> {
+        self.systemctl(&["reset-failed", UNIT]).await?;
+        self.systemctl(&["restart", UNIT]).await.map(drop)
+    }
+
     /// A property of the service, as systemd has it.
     pub(super) async fn property(&self, name: &str) -> Result<String> {
         let said = self.systemctl(&["show", UNIT, "--value", "--property", name]).await?;

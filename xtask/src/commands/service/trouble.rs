@@ -14,17 +14,17 @@ const BROKEN: &str = "resumeguard_config_last_reload_successful 0";
 /// The file that a daemon with fail-points looks at.
 const STUCK: &str = "/var/lib/resumeguard/stuck";
 
-/// A good file holds after `systemctl reload`; a broken one changes nothing, and is told by systemctl, the log and a metric.
+/// A good file holds after `systemctl reload`; a broken one changes nothing, and is told by the log and a metric.
 pub(super) async fn reloads(scene: &Scene<'_>) -> Result<()> {
     let process = scene.property("MainPID").await?;
     scene.configure("mode = \"approve\"")?;
-    scene.systemctl(&["reload", UNIT]).await?;
+    let said = scene.guest.run(&["systemctl", "reload", UNIT]).await?;
+    scene.holds(said.code == Some(0), "a good file is taken").await?;
     scene.until_metric("resumeguard_recovery_mode{mode=\"approve\"} 1").await?;
     scene.until_metric(GOOD).await?;
 
     scene.configure("mode = \"perhaps\"")?;
-    let said = scene.guest.run(&["systemctl", "reload", UNIT]).await?;
-    ensure!(said.code != Some(0), "systemctl reload does not say that the file is wrong");
+    scene.systemctl(&["reload", UNIT]).await?;
     scene.until_metric(BROKEN).await?;
     scene.until_metric("resumeguard_recovery_mode{mode=\"approve\"} 1").await?;
     let errors = scene.logged(&["--priority", "err"]).await?;
@@ -36,7 +36,7 @@ pub(super) async fn reloads(scene: &Scene<'_>) -> Result<()> {
     scene.until_metric(GOOD).await?;
     ensure!(scene.property("ActiveState").await? == "active", "no service that is active");
     ensure!(scene.property("MainPID").await? == process, "it was restarted, not read again");
-    scene.shown("reload: a good file holds; a broken one changes nothing: systemctl, log and metric say so");
+    scene.shown("reload: a good file holds; a broken one changes nothing: log and metric say so");
     if scene.suite == Suite::Trixie {
         notify_reload(scene).await?;
     }
@@ -46,7 +46,7 @@ pub(super) async fn reloads(scene: &Scene<'_>) -> Result<()> {
 /// From 253 on systemd can wait for the end of it: the same unit with another type.
 async fn notify_reload(scene: &Scene<'_>) -> Result<()> {
     scene.drop_in("type.conf", "Type=notify-reload\nExecReload=\n").await?;
-    scene.systemctl(&["restart", UNIT]).await?;
+    scene.restart().await?;
     scene.configure("mode = \"approve\"")?;
     let watch = Stopwatch::start();
     scene.systemctl(&["reload", UNIT]).await?;
@@ -56,7 +56,7 @@ async fn notify_reload(scene: &Scene<'_>) -> Result<()> {
     scene.until_metric("resumeguard_recovery_mode{mode=\"approve\"} 1").await?;
     scene.undrop("type.conf").await?;
     scene.configure("mode = \"plan\"")?;
-    scene.systemctl(&["restart", UNIT]).await?;
+    scene.restart().await?;
     scene
         .shown(&format!("Type=notify-reload: read again, and systemd waited {} ms for it", took.as_millis()));
     Ok(())
@@ -70,7 +70,7 @@ pub(super) async fn stuck(scene: &Scene<'_>, with_failpoints: &Path) -> Result<(
          Environment=RESUMEGUARD_STUCK={STUCK}\n"
     );
     scene.drop_in("stuck.conf", &drop_in).await?;
-    scene.systemctl(&["restart", UNIT]).await?;
+    scene.restart().await?;
     scene.until_verdict("safe").await?;
     for (what, how) in [("a pass that does not end", Trouble::Pass), ("SIGSTOP", Trouble::Process)] {
         let (restarts, before) = (scene.property("NRestarts").await?, scene.property("MainPID").await?);
@@ -84,7 +84,7 @@ pub(super) async fn stuck(scene: &Scene<'_>, with_failpoints: &Path) -> Result<(
         if let Trouble::Pass = how {
             fs::remove_file(scene.guest.path(STUCK))?;
             // One that came up before that is stuck as well.
-            scene.systemctl(&["restart", UNIT]).await?;
+            scene.restart().await?;
         }
         scene.until("ActiveState", |state| state == "active").await?;
         ensure!(scene.property("MainPID").await? != before, "the same process");
@@ -97,7 +97,7 @@ pub(super) async fn stuck(scene: &Scene<'_>, with_failpoints: &Path) -> Result<(
         scene.shown(&format!("{what}: restarted by the watchdog of 4 s after {:.1} s", killed.as_secs_f64()));
     }
     scene.undrop("stuck.conf").await?;
-    scene.systemctl(&["restart", UNIT]).await?;
+    scene.restart().await?;
     Ok(fs::remove_file(scene.guest.path("/usr/local/bin/resumeguard-with-failpoints"))?)
 }
 
@@ -118,7 +118,7 @@ pub(super) async fn stopped_in_mid_recovery(scene: &Scene<'_>) -> Result<()> {
         .replace("cooldown = \"1h\"", "cooldown = \"1s\"")
         + "\n[recovery.policies.failed]\nconnectors = [\"*\"]\non = [\"history_lost\"]\nmode = \"auto\"\n";
     fs::write(scene.guest.path(CONFIGURATION), text)?;
-    scene.systemctl(&["restart", UNIT]).await?;
+    scene.restart().await?;
     scene.guest.must(&["resumeguard", "unfreeze", "--reason", "the upgrade is over"]).await?;
     fail(scene).await?;
     scene.until_metric("resumeguard_recovery_in_progress 1").await?;
