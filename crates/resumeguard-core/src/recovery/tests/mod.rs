@@ -6,6 +6,7 @@ mod caution;
 mod costs;
 mod debezium;
 mod forget;
+mod said;
 mod steps;
 mod topic;
 mod worker;
