@@ -7,6 +7,7 @@ mod costs;
 mod debezium;
 mod forget;
 mod resumed;
+mod said;
 mod steps;
 mod topic;
 mod unsettled;
