@@ -7,6 +7,7 @@ mod costs;
 mod debezium;
 mod forget;
 mod said;
+mod states;
 mod steps;
 mod topic;
 mod worker;
