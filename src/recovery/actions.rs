@@ -13,6 +13,7 @@ use mongodb::error::{Error, ErrorKind, WriteFailure};
 use mongodb::options::{Acknowledgment, WriteConcern};
 use mongodb::{Client, Collection};
 use reqwest::{Method, StatusCode};
+use resumeguard_core::recovery::Step;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -49,6 +50,15 @@ pub(super) enum Sent {
     NotNow(String),
     /// Nothing was done, and it must not be sent now: recovery was frozen meanwhile.
     Held,
+}
+
+/// Whoever refuses it has done nothing of it. A command may have stopped a worker all the same, and a server that breaks off a
+/// write may have made it.
+pub(super) fn is_whole(step: &Step) -> bool {
+    !matches!(
+        step,
+        Step::StopWorker | Step::StartWorker | Step::InsertMarker { .. } | Step::RemoveMarker { .. }
+    )
 }
 
 /// Sends to one connector, as long as nobody has frozen recovery.
@@ -319,9 +329,27 @@ impl Writer<'_> {
         // The command takes a double; sizes below 2^53 MB are exact.
         #[expect(clippy::cast_precision_loss, reason = "sizes below 2^53")]
         let command = doc! { "replSetResizeOplog": 1, "size": size_mb as f64, "maxTimeMS": millis(WRITE) };
-        let resize = async move { primary.database("admin").run_command(command).await.map(drop) };
+        let target = primary.clone();
+        let resize = async move { target.database("admin").run_command(command).await.map(drop) };
         let Some(writing) = self.unless_frozen(|| to_its_end(DRIVER, resize)) else { return Sent::Held };
-        written("replSetResizeOplog", writing.await)
+        match written("replSetResizeOplog", writing.await) {
+            Sent::Accepted => has_grown(primary, size_mb).await,
+            otherwise => otherwise,
+        }
+    }
+}
+
+/// What the server says of it is believed, and not that it took the command.
+async fn has_grown(primary: Client, size_mb: u64) -> Sent {
+    match reach::max_size(primary, WRITE).await {
+        Some(bytes) if bytes >= size_mb.saturating_mul(MB) => Sent::Accepted,
+        Some(bytes) => Sent::Uncertain(format!(
+            "replSetResizeOplog was taken, and the oplog may grow to {} MB only",
+            bytes / MB
+        )),
+        None => Sent::Uncertain(
+            "replSetResizeOplog was taken, and how large the oplog may grow cannot be read".to_owned(),
+        ),
     }
 }
 

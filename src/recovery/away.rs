@@ -202,7 +202,7 @@ mod tests {
     }
 
     fn ends(outcome: Outcome) -> Event {
-        Event::Outcome { attempt: AttemptId("a1".into()), outcome }
+        Event::Outcome { attempt: AttemptId("a1".into()), outcome, untouched: false }
     }
 
     #[test]

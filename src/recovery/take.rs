@@ -1,6 +1,6 @@
 //! Taking one step: sent, and waited for until its effect shows.
 
-use super::actions::{BUSY, Sent, Writer};
+use super::actions::{BUSY, Sent, Writer, is_whole};
 use super::away::Away;
 use super::edit::Edit;
 use super::marker::Marker;
@@ -91,8 +91,14 @@ impl Walk<'_> {
                 let outcome = self.effect(attempt, turn, will, world, hands).await;
                 Some(self.with_positions(outcome, attempt, turn, hands, delivered).await)
             }
-            Sent::Needless(says) => Some(Outcome::NotNeeded { says }),
-            Sent::Refused(says) => Some(failed(says)),
+            Sent::Needless(says) => {
+                self.untouched = true;
+                Some(Outcome::NotNeeded { says })
+            }
+            Sent::Refused(says) => {
+                self.untouched = is_whole(&turn.step);
+                Some(failed(says))
+            }
             Sent::Uncertain(line) => {
                 tracing::warn!(connector = %attempt.plan.connector, attempt = %attempt.id, step = turn.step.code(), "{line}: looking at what has come of it");
                 self.uncertain = Some(line);
@@ -262,6 +268,7 @@ impl Walk<'_> {
             Step::ResizeOplog { size_mb } => done(format!("the oplog may grow to {size_mb} MB")),
             Step::Save => done("its offsets and configuration are in the journal"),
             Step::AwaitStored => self.await_stored(attempt).await,
+            Step::Verify if turn.phase == Phase::Back => self.settle(attempt).await,
             Step::Verify => self.verify(attempt).await,
         }
     }

@@ -1,11 +1,11 @@
-//! The two steps that only look: until something newer is stored, and until all is well for a while.
+//! The steps that only look: until something newer is stored, until all is well for a while, and whether what was put back stays.
 
 use super::away::Away;
-use super::take::failed;
+use super::take::{done, failed};
 use super::wait::Wait;
-use super::walk::Walk;
+use super::walk::{SETTLES as COMES, Walk};
 use resumeguard_core::domain::{ConnectorState, TaskState};
-use resumeguard_core::recovery::check::{Seen, stored, verified};
+use resumeguard_core::recovery::check::{Seen, came_after, stored, verified};
 use resumeguard_core::recovery::{Attempt, Outcome, Phase, RawOffset, World};
 use std::time::Duration;
 
@@ -91,6 +91,34 @@ impl Walk<'_> {
                     stable.as_secs(),
                     wait.limit()
                 ));
+            }
+        }
+    }
+
+    /// What was sent and never seen to be done may come after everything was put back: for a moment more it is looked at.
+    pub(super) async fn settle(&mut self, attempt: &Attempt) -> Outcome {
+        let away = Away::new(attempt, Phase::Back);
+        let mut wait = Wait::new(self.executor.clock, COMES, &away);
+        loop {
+            let unread = match self.again(attempt).await {
+                Ok(world) => {
+                    wait.was_read();
+                    if let Some(step) = came_after(attempt, &world) {
+                        let says = format!(
+                            "something came after it was put back: {} is to be done again",
+                            step.code()
+                        );
+                        return Outcome::Again { says };
+                    }
+                    None
+                }
+                Err(says) => Some(says),
+            };
+            if !wait.goes_on().await {
+                return match unread {
+                    Some(says) => failed(says),
+                    None => done(format!("nothing came after it for {}", wait.limit())),
+                };
             }
         }
     }

@@ -21,9 +21,9 @@ pub(super) const AGAIN: Duration = Duration::from_millis(400);
 /// How long an oplog that cannot be read is waited for where a mark depends on it: longer than an election takes.
 const OPLOG: Duration = Duration::from_secs(60);
 
-/// How long a request of unknown outcome may still come into effect before it is sent again. The status of a worker lags its
-/// leader's by a second or two.
-const SETTLES: Duration = Duration::from_secs(15);
+/// How long a request of unknown outcome may still come into effect before it is sent again, and after it was put back. The
+/// status of a worker lags its leader's by a second or two.
+pub(super) const SETTLES: Duration = Duration::from_secs(15);
 
 /// How often one step is asked for when nobody knows whether it was taken.
 const TIMES: u32 = 4;
@@ -61,6 +61,8 @@ pub(super) struct Walk<'a> {
     pub(super) times: u32,
     /// What was answered when the outcome of the last request could not be known.
     pub(super) uncertain: Option<String>,
+    /// What was about to be sent was refused, or was not sent.
+    pub(super) untouched: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -76,6 +78,7 @@ impl<'a> Walk<'a> {
             before_hook_ran: false,
             times: 0,
             uncertain: None,
+            untouched: false,
         }
     }
 
@@ -143,14 +146,7 @@ impl<'a> Walk<'a> {
             let outcome = Outcome::Failed { says: format!("asked for {TIMES} times: {last}") };
             return self.close(&attempt, &turn, outcome, true).await;
         }
-        // It was not taken: what comes next is decided as if it had not been begun, however often that was. What it may have
-        // stored is known all the same.
-        let mut before = attempt;
-        for open in before.taken.iter_mut().rev().take_while(|open| open.outcome.is_none()) {
-            let says = "it was not taken".to_owned();
-            open.outcome = Some((Outcome::NotNeeded { says }, open.at_ms));
-        }
-        self.attend(&before, turn, &seen.0, seen.1, true).await
+        self.attend(&attempt, turn, &seen.0, seen.1, true).await
     }
 
     /// A connector without an offset goes on at the present; who has seen it resume has to say when that was.
@@ -211,6 +207,7 @@ impl<'a> Walk<'a> {
         failpoint::reached(&turn.step, failpoint::AFTER_INTENT);
         // A slow disk leaves time to forbid it, and to freeze.
         if let Some(says) = self.forbidden(attempt, &turn).filter(|_| !begun) {
+            self.untouched = true;
             return self.close(attempt, &turn, Outcome::Failed { says }, true).await;
         }
         if self.frozen().is_some() && !begun {
@@ -251,8 +248,9 @@ impl<'a> Walk<'a> {
         begun: bool,
     ) -> Result<(), JournalError> {
         let (id, Turn { phase, index, round, step }) = (self.id.clone(), turn.clone());
+        let untouched = std::mem::take(&mut self.untouched);
         let event = if begun {
-            Event::Outcome { attempt: id, outcome: outcome.clone() }
+            Event::Outcome { attempt: id, outcome: outcome.clone(), untouched }
         } else {
             Event::Skipped { attempt: id, phase, index, round, step, outcome: outcome.clone() }
         };
@@ -265,6 +263,9 @@ impl<'a> Walk<'a> {
 
     async fn end(&mut self, attempt: &Attempt, ended: Ended) -> Result<Ended, JournalError> {
         let mut says = conclusion(attempt, ended);
+        if let Some(taken) = attempt.unsettled().filter(|_| ended == Ended::NeedsPerson) {
+            says = format!("{says}; {} was sent, and may still come into effect", taken.step.code());
+        }
         if let Some(stands) = self.stands(attempt, ended).await {
             says = format!("{says}; {stands}: resume it once that is mended");
         }

@@ -46,3 +46,4 @@ mod streams;
 mod tokens;
 mod topologies;
 mod traffic;
+mod unit;

@@ -285,6 +285,28 @@ impl Stack {
         &self.workers
     }
 
+    /// Stops the broker; its ports, for [`Self::start_broker`].
+    ///
+    /// # Errors
+    /// When it does not run or is not ours.
+    pub fn stop_broker(&self) -> Result<Vec<u16>> {
+        let roster = &self.owned()?.roster;
+        let ports = roster.process("kafka")?.ports;
+        roster.stop("kafka")?;
+        Ok(ports)
+    }
+
+    /// Starts a stopped broker again, with what it had, at the same addresses.
+    ///
+    /// # Errors
+    /// When it does not come up or is not ours, and for the broker of a secured stack.
+    pub async fn start_broker(&self, ports: &[u16]) -> Result<()> {
+        let Started { roster, parts, secured, .. } = self.owned()?;
+        ensure!(secured.is_none(), "the broker of a secured stack is not started again");
+        let ports = ports.try_into().context("a broker has two ports")?;
+        kafka::broker_on(roster, parts, ports, &[]).await
+    }
+
     /// Stops a worker in an orderly way.
     ///
     /// # Errors

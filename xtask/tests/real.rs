@@ -131,3 +131,13 @@ fn older_and_newer_parts_do_what_was_foretold() {
     assert_eq!(output.status.code(), Some(0), "{said}");
     assert!(said.contains("2 of 2 combinations as foretold"), "{said}");
 }
+
+/// Started while everything is down, the daemon is right as soon as everything is up; the other five orders are `cargo xtask start-order`.
+#[test]
+fn the_order_of_starts_does_not_matter() {
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask")).args(["start-order", "--short"]).output().unwrap();
+    let said =
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    assert!(output.status.success() && said.contains("1 of 1 as they must be"), "{said}");
+    println!("{said}");
+}

@@ -266,7 +266,7 @@ fn secrets(one: &Connector) -> Markup {
         one.tasks.iter().filter_map(|task| Some((task.id, task.trace.as_deref()?))).collect();
     html! {
         @if token.is_some() || !traces.is_empty() {
-            section class="card" { h2 { "For your eyes" }
+            section class="card" { h2 { "Token and traces" }
                 @if let Some(token) = token { details id="token" { summary { "Stored token" } pre tabindex="0" { code { (token) } } } }
                 @for (task, trace) in traces { details id={ "trace-" (task) } { summary { "Trace of task " (task) } pre tabindex="0" { code { (trace) } } } }
             }

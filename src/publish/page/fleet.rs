@@ -185,7 +185,7 @@ fn row(connector: &Connector) -> Markup {
     html! {
         tr id=(id) {
             td { (verdict(&connector.verdict))
-                @if connector.on_restart != "unknown" { div class="dim small" { (on_restart(&connector.on_restart)) } } }
+                @if connector.on_restart != "unknown" { div class="dim small restart" { (on_restart(&connector.on_restart)) } } }
             td {
                 div class="name" { (link(&connector.connect_cluster, &connector.connector)) }
                 div class="dim small" {

@@ -113,6 +113,7 @@
   const disarm = () => {
     if (disarmed) return;
     disarmed = true;
+    main.classList.add("stale");
     for (const verdict of main.querySelectorAll("[data-verdict]")) {
       verdict.className = "pill unknown";
       verdict.textContent = "? unknown";
@@ -144,9 +145,15 @@
   };
 
   const stream = new EventSource(`${location.origin}/api/v1/stream`);
+  let greeted = false;
+  stream.addEventListener("open", () => {
+    greeted = false;
+  });
   stream.addEventListener("pass", (event) => {
-    // The first one tells what the page says already.
-    if (JSON.parse(event.data).at !== main.dataset.at && !document.hidden) refresh();
+    // The first one of a connection may tell what the page says already.
+    const known = !greeted && JSON.parse(event.data).at === main.dataset.at;
+    greeted = true;
+    if (!known && !document.hidden) refresh();
   });
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) refresh();

@@ -77,7 +77,7 @@ fn switch(overview: &Overview, frame: &Frame) -> Markup {
                 @else { (decide_elsewhere(frame, "resumeguard unfreeze --reason …")) }
             },
             None if !off => {
-                @if frame.may_change() { div class="actions" { a class="button" href="/recovery/freeze" { "Freeze all recovery…" } } br; }
+                @if frame.may_change() { div class="actions" { a class="button" href="/recovery/freeze" { "Freeze all recovery…" } } }
                 @else { p class="dim small" { "In an emergency, on the daemon's machine: " code { "resumeguard freeze --reason …" } } }
             }
             None => {}
@@ -203,6 +203,10 @@ fn about(told: &Told) -> Markup {
 fn step(walked: &Walked) -> Markup {
     let (class, sign, word) = match walked.outcome.as_deref() {
         Some("done") => ("did", "✓", "done"),
+        Some("not_needed") => ("did", "✓", "not needed"),
+        Some("over") => ("did", "✓", "the trouble is over"),
+        Some("again") => ("open", "↻", "begun again"),
+        Some("not_sent") => ("open", "–", "not sent"),
         Some("failed") => ("failed", "✕", "failed"),
         Some(other) => ("open", "?", other),
         None => ("open", "…", "under way, or its outcome is not known"),

@@ -24,6 +24,7 @@ fn attempt(number: usize, connector: &str, words: usize) -> Vec<Event> {
         Event::Outcome {
             attempt: attempt.clone(),
             outcome: Outcome::Done { says: says.clone(), reached: None },
+            untouched: false,
         },
         Event::Ended { attempt, ended: Ended::Recovered, says, lost: Lost::Nothing },
     ]

@@ -149,7 +149,7 @@ pub(crate) fn every_event() -> Vec<Event> {
         // The last one is left open.
         if index + 1 < plan.steps.len() {
             let outcome = outcomes[index % outcomes.len()].clone();
-            events.push(Event::Outcome { attempt: attempt.clone(), outcome });
+            events.push(Event::Outcome { attempt: attempt.clone(), outcome, untouched: false });
         }
     }
     let skipped = Outcome::NotNeeded { says: says() };

@@ -94,7 +94,7 @@ fn intent(attempt: &str, phase: Phase, index: usize, step: Step, will: Will) -> 
 }
 
 fn outcome(attempt: &str, outcome: Outcome) -> Event {
-    Event::Outcome { attempt: AttemptId(attempt.into()), outcome }
+    Event::Outcome { attempt: AttemptId(attempt.into()), outcome, untouched: false }
 }
 
 fn done(attempt: &str, says: &str) -> Event {

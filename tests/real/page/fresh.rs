@@ -61,7 +61,7 @@ async fn an_update_takes_nothing_away() {
 /// Nothing is called safe that nobody has looked at for three intervals.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_old_is_not_known() {
-    let served = Served::start(Duration::from_secs(2)).await;
+    let mut served = Served::start(Duration::from_secs(2)).await;
     served.put(&pass(vec![connector("orders", Verdict::Safe, Some(9_999))]));
     let mut window = Window::open().await;
     window.at(&served.url, "/").await;
@@ -81,6 +81,8 @@ async fn what_is_old_is_not_known() {
         .unwrap();
     window.browser.until("document.querySelector('[data-verdict]').innerText === '? unknown'").await.unwrap();
     assert!(window.text("document.getElementById('say').innerText").await.starts_with("Nothing is known"));
+    let restart = "getComputedStyle(document.querySelector('.restart')).visibility";
+    assert_eq!(window.text(restart).await, "hidden", "nor does it say what a restart would do");
     window.picture("disconnected").await;
     window.is_open_to_everybody("disconnected").await;
 }

@@ -21,13 +21,14 @@ pub(super) struct Served {
     pub(super) desk: Desk,
     clock: Clock,
     history: History,
-    server: tokio::task::JoinHandle<()>,
+    /// Its own: connections that are open end with it.
+    server: Option<tokio::runtime::Runtime>,
     _directory: tempfile::TempDir,
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
-        self.server.abort();
+        self.die();
     }
 }
 
@@ -55,9 +56,15 @@ impl Served {
         let board = Board::new(clock, interval);
         let room =
             Room { board: board.clone(), history: Some(history.reader()), desk: desk.clone(), reloads: None };
-        let server = Server::bind(&config.http, clock).await.unwrap();
-        let url = format!("http://{}", server.address().unwrap());
-        let server = tokio::spawn(server.serve(router(room)));
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (tell, told) = tokio::sync::oneshot::channel();
+        runtime.spawn(async move {
+            let server = Server::bind(&config.http, clock).await.unwrap();
+            tell.send(format!("http://{}", server.address().unwrap())).unwrap();
+            server.serve(router(room)).await;
+        });
+        let (url, server) = (told.await.unwrap(), Some(runtime));
         Self { url, board, desk, clock, history, server, _directory: directory }
     }
 
@@ -79,8 +86,10 @@ impl Served {
     }
 
     /// Nobody answers any more.
-    pub(super) fn die(&self) {
-        self.server.abort();
+    pub(super) fn die(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.shutdown_background();
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod races;
 mod rebalance;
 mod room;
 mod salvage;
+mod settled;
 mod standalone;
 mod topic;
 

@@ -158,6 +158,7 @@ struct Command {
     child: tokio::process::Child,
     lines: tokio::io::Lines<tokio::io::BufReader<tokio::process::ChildStdout>>,
     said: Vec<String>,
+    leaks: crate::leaks::Leaks,
 }
 
 impl Command {
@@ -176,7 +177,7 @@ impl Command {
             .stdout(std::process::Stdio::piped());
         let mut child = command.spawn().unwrap();
         let lines = tokio::io::BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, lines, said: Vec::new() }
+        Self { child, lines, said: Vec::new(), leaks: crate::leaks::Leaks::of_file(config) }
     }
 
     /// Until a line begins like this.
@@ -201,7 +202,9 @@ impl Command {
             println!("> {line}");
             self.said.push(line);
         }
-        (self.child.wait().await.unwrap().code(), self.said.join("\n"))
+        let said = self.said.join("\n");
+        self.leaks.none_in("delete-offset-topic", &said);
+        (self.child.wait().await.unwrap().code(), said)
     }
 }
 

@@ -13,6 +13,9 @@ use super::dist;
 /// Where the package finds what is made for it.
 const DIST: &str = "target/dist";
 
+/// Where cargo-deb finds the program.
+const TARGET: &str = "target/packaged";
+
 /// The documented example, and the folder that the unit and the package keep for the service's state.
 const EXAMPLE: (&str, &str) =
     ("\n# directory = \"/var/lib/resumeguard\"\nkeep", "\ndirectory = \"/var/lib/resumeguard\"\nkeep");
@@ -23,6 +26,9 @@ pub(crate) struct Arguments {
     /// The folder that gets it.
     #[arg(long, default_value = "target/debian", value_name = "FOLDER")]
     output: PathBuf,
+    /// A program that is built already; else one is built, as it is released.
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
     /// Have lintian look at it.
     #[arg(long)]
     lintian: bool,
@@ -30,7 +36,7 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let progress = Progress::to_stderr();
-    let package = Packager::ready(&Cache::from_environment()?, &progress).await?;
+    let package = Packager::ready(arguments.binary, &Cache::from_environment()?, &progress).await?;
     let built = package.build(&arguments.output, None).await?;
     if arguments.lintian {
         lint(&built, &progress).await?;
@@ -47,12 +53,17 @@ pub(crate) struct Packager {
 
 impl Packager {
     /// Builds the program as users get it, and writes what is installed beside it.
-    pub(crate) async fn ready(cache: &Cache, progress: &Progress) -> Result<Self> {
+    pub(crate) async fn ready(binary: Option<PathBuf>, cache: &Cache, progress: &Progress) -> Result<Self> {
         ensure_machine(&[&Need::BUILD[..], &[Need::DpkgDev]].concat(), progress).await?;
         let cargo_deb = packager(&cache.tools(), progress).await?;
-        let step = progress.step("build resumeguard as it is released");
-        let binary = build_release(&step).await?;
-        step.done(&format!("{}, {}", binary.display(), megabytes(&binary)?));
+        let binary = match binary {
+            Some(binary) => binary,
+            None => released(progress).await?,
+        };
+        // Where cargo-deb looks, and nobody else builds.
+        let target = workspace()?.join(TARGET);
+        std::fs::create_dir_all(target.join("release"))?;
+        std::fs::copy(&binary, target.join("release/resumeguard"))?;
         let folder = workspace()?.join(DIST);
         if folder.exists() {
             std::fs::remove_dir_all(&folder)?;
@@ -70,14 +81,23 @@ impl Packager {
         let mut command = Command::new(&self.cargo_deb);
         // Started by itself it takes `deb` for its first argument, as cargo gives it.
         command.args(["deb", "--no-build", "--locked", "--quiet", "--output"]).arg(&output);
-        command.args(version.iter().flat_map(|version| ["--deb-version", version]));
+        // One that nobody keeps need not be small.
+        command.args(version.iter().flat_map(|version| ["--fast", "--deb-version", version]));
         command.current_dir(&workspace).env_remove("CARGO_MANIFEST_DIR");
+        command.env("CARGO_TARGET_DIR", workspace.join(TARGET));
         let said = command.stdin(Stdio::null()).kill_on_drop(true).output().await?;
         ensure!(said.status.success(), "cargo-deb: {}", String::from_utf8_lossy(&said.stderr));
         let text = String::from_utf8(said.stdout)?;
         let path = text.lines().last().context("cargo-deb does not say what it has made")?;
         Ok(PathBuf::from(path.trim()))
     }
+}
+
+async fn released(progress: &Progress) -> Result<PathBuf> {
+    let step = progress.step("build resumeguard as it is released");
+    let binary = build_release(&step).await?;
+    step.done(&format!("{}, {}", binary.display(), megabytes(&binary)?));
+    Ok(binary)
 }
 
 /// The configuration file of the package: the documented example, with a history and a journal.
@@ -92,7 +112,7 @@ fn configuration() -> Result<String> {
 }
 
 /// Fails for every error and warning of lintian that is not explained.
-pub(crate) async fn lint(package: &Path, progress: &Progress) -> Result<()> {
+async fn lint(package: &Path, progress: &Progress) -> Result<()> {
     ensure_machine(&[Need::Lintian], progress).await?;
     let step = progress.step("lintian");
     let mut command = Command::new("lintian");

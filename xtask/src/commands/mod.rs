@@ -23,6 +23,7 @@ mod release;
 mod schemathesis;
 mod service;
 mod stack;
+mod start_order;
 mod test;
 mod tools;
 
@@ -56,6 +57,8 @@ pub(crate) enum Command {
     Service(service::Arguments),
     /// Holds the manifests for Kubernetes against its schemas, and against what is known of good pods.
     Manifests(manifests::Arguments),
+    /// Starts the daemon with everything down, brings MongoDB, Kafka and Connect up in every order, and counts passes.
+    StartOrder(start_order::Arguments),
     /// Writes Grafana's dashboards.
     Dashboards(dashboards::Arguments),
     /// Writes the manual pages and the completions of shells that packages install.
@@ -98,6 +101,7 @@ impl Command {
             Self::Deb(arguments) => guarded(deb::run(arguments)).await,
             Self::Service(arguments) => Box::pin(guarded(service::run(arguments))).await,
             Self::Manifests(arguments) => guarded(manifests::run(arguments)).await,
+            Self::StartOrder(arguments) => Box::pin(guarded(start_order::run(arguments))).await,
             Self::Dashboards(arguments) => dashboards::run(&arguments),
             Self::DistFiles(arguments) => guarded(dist::run(arguments)).await,
             Self::Book(arguments) => guarded(book::run(arguments)).await,

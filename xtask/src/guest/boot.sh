@@ -20,6 +20,7 @@ mount -t overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" overlay "$ro
 mount -t proc proc "$root/proc"
 # The kernel is not the guest's to set.
 for path in sys sysrq-trigger; do
+    [ -e "$root/proc/$path" ] || continue
     mount --bind "$root/proc/$path" "$root/proc/$path"
     mount -o remount,bind,ro "$root/proc/$path"
 done
@@ -48,4 +49,4 @@ umount -l /mnt
 mount --make-rshared /
 exec setpriv --bounding-set -sys_module,-sys_time,-sys_boot,-net_admin \
     env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin \
-    /lib/systemd/systemd --log-target=console --show-status=no
+    /lib/systemd/systemd --show-status=no

@@ -23,6 +23,8 @@ const BOOT_LIMIT: Duration = Duration::from_secs(120);
 /// Nothing that is run there takes longer, but for what waits by itself.
 const COMMAND_LIMIT: Duration = Duration::from_secs(300);
 
+const ASK_LIMIT: Duration = Duration::from_secs(5);
+
 const ROLE: &str = "guest";
 
 /// As a person's shell has it, without colours, and without questions.
@@ -104,7 +106,9 @@ impl Guest {
         .map(|init| Self { roster, init })?;
         wait_until("systemd to be up", BOOT_LIMIT, async || {
             ensure!(process.is_alive(), "the guest ended:\n{}", guest.roster.log_end(ROLE));
-            let said = guest.run(&["systemctl", "is-system-running"]).await?;
+            // One that asks too early may wait for an answer that never comes.
+            let asked = guest.run_within(ASK_LIMIT, &["systemctl", "is-system-running"]).await;
+            let Ok(said) = asked else { return Ok(Seen::Not("no answer".to_owned())) };
             Ok(match said.text.trim() {
                 "running" => Seen::Yes(()),
                 "degraded" => {
@@ -125,12 +129,16 @@ impl Guest {
     /// # Errors
     /// When it cannot be run or does not end in time.
     pub async fn run(&self, command: &[&str]) -> Result<Said> {
+        self.run_within(COMMAND_LIMIT, command).await
+    }
+
+    async fn run_within(&self, limit: Duration, command: &[&str]) -> Result<Said> {
         let mut nsenter = Command::new("nsenter");
         nsenter.args(["--target", &self.init.to_string()]);
         // Its network is ours, and it has no user namespace.
         nsenter.args(["--mount", "--pid", "--uts", "--ipc", "--cgroup", "--root", "--wd", "env", "-i"]);
         nsenter.args(ENVIRONMENT).args(command).stdin(Stdio::null()).kill_on_drop(true);
-        let output = tokio::time::timeout(COMMAND_LIMIT, nsenter.output()).await;
+        let output = tokio::time::timeout(limit, nsenter.output()).await;
         let output = output.with_context(|| format!("{} does not end", command.join(" ")))??;
         let text = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
         Ok(Said { code: output.status.code(), text: text.concat() })

@@ -1,7 +1,8 @@
 //! How the server's own answer enters a judgement: it confirms a loss, it speaks where no oplog can be read, and it never
 //! makes a connector `safe` unless a margin was proven.
 
-use super::judge::{Judgement, after_a_refusal, from_an_end};
+use super::judge::Judgement;
+use super::restart::{after_a_refusal, from_an_end};
 use super::thresholds::Thresholds;
 use crate::domain::{
     Basis, ConnectorFacts, ConnectorReport, Facts, FailureClass, FirstEntry, OnRestart, Position, Probe,

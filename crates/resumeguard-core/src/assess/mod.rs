@@ -21,6 +21,7 @@ mod properties;
 #[cfg(test)]
 mod reported;
 mod reread;
+mod restart;
 #[cfg(test)]
 mod restored;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! One execution of a plan: what was done, what comes next, and what would put it back.
 
 use super::entry::Will;
+use super::unsettled::About;
 use super::world::{RawOffset, World};
 use super::{
     Actor, AttemptId, Ended, Expects, Fingerprint, Loses, Lost, Outcome, Phase, Plan, Saved, Step,
@@ -29,7 +30,7 @@ pub struct Taken {
     pub at_ms: i64,
     /// How it ended, and when; `None` while nobody knows.
     pub outcome: Option<(Outcome, i64)>,
-    /// `false` where it ended without being taken: nothing of it can be there.
+    /// `false` where it ended without being taken, or was refused: nothing of it can be there.
     pub acted: bool,
 }
 
@@ -40,13 +41,13 @@ impl Taken {
         Self { phase, index, round, step, will, at_ms, outcome: None, acted: true }
     }
 
-    fn is_done(&self) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         matches!(self.outcome, Some((Outcome::Done { .. }, _)))
     }
 
-    /// It was carried out, or may have been in part.
+    /// It was carried out, or may have been in part. What was sent and then found needless may still come.
     fn may_have_changed(&self) -> bool {
-        self.acted && self.step.changes() && !matches!(self.outcome, Some((Outcome::NotNeeded { .. }, _)))
+        self.acted && self.step.changes()
     }
 }
 
@@ -107,8 +108,18 @@ impl Attempt {
         let Some(last) = self.taken.last() else { return self.forward(0, 0) };
         let Some((outcome, _)) = &last.outcome else { return Next::Resolve(Box::new(last.clone())) };
         if last.phase == Phase::Back {
-            let again = matches!(outcome, Outcome::NotSent { .. });
-            return self.back(if again { last.index } else { last.index.saturating_add(1) });
+            return match outcome {
+                Outcome::NotSent { .. } => self.back(last.index, last.round),
+                // Something has come after it was put back.
+                Outcome::Again { .. } if last.round.saturating_add(1) < ROUNDS => {
+                    self.back(0, last.round.saturating_add(1))
+                }
+                Outcome::Done { .. }
+                | Outcome::NotNeeded { .. }
+                | Outcome::Again { .. }
+                | Outcome::Over { .. }
+                | Outcome::Failed { .. } => self.back(last.index.saturating_add(1), last.round),
+            };
         }
         match outcome {
             Outcome::NotSent { .. } => self.forward(last.index, last.round),
@@ -118,7 +129,7 @@ impl Attempt {
             Outcome::Again { .. } if last.round.saturating_add(1) < ROUNDS => {
                 self.forward(self.repeat_from(), last.round.saturating_add(1))
             }
-            Outcome::Again { .. } | Outcome::Over { .. } | Outcome::Failed { .. } => self.back(0),
+            Outcome::Again { .. } | Outcome::Over { .. } | Outcome::Failed { .. } => self.back(0, 0),
         }
     }
 
@@ -129,17 +140,20 @@ impl Attempt {
         }
     }
 
-    fn back(&self, index: usize) -> Next {
+    fn back(&self, index: usize, round: u32) -> Next {
         match self.put_back().get(index) {
-            Some(step) => Next::Do { phase: Phase::Back, index, round: 0, step: step.clone() },
+            Some(step) => Next::Do { phase: Phase::Back, index, round, step: step.clone() },
             None => Next::End(self.end_of_way_back()),
         }
     }
 
     fn end_of_way_back(&self) -> Ended {
-        let back = self.taken.iter().filter(|taken| taken.phase == Phase::Back);
-        let mut outcomes = back.filter_map(|taken| taken.outcome.as_ref());
-        if outcomes.any(|(outcome, _)| matches!(outcome, Outcome::Failed { .. } | Outcome::Again { .. })) {
+        let back = || self.taken.iter().filter(|taken| taken.phase == Phase::Back);
+        let round = back().map(|taken| taken.round).max();
+        let last = back().filter(|taken| Some(taken.round) == round);
+        let mut outcomes = last.filter_map(|taken| taken.outcome.as_ref());
+        let wrong = |outcome: &Outcome| matches!(outcome, Outcome::Failed { .. } | Outcome::Again { .. });
+        if outcomes.any(|(outcome, _)| wrong(outcome)) || self.unsettled().is_some() {
             return Ended::NeedsPerson;
         }
         let over = self.taken.iter().any(|taken| matches!(taken.outcome, Some((Outcome::Over { .. }, _))));
@@ -194,6 +208,13 @@ impl Attempt {
         }
         if stopped {
             steps.extend(Step::back_to(self.plan.expects.state));
+        } else if !worker && self.changed().any(|taken| taken.step == Step::Resume) {
+            // It stood, and nobody but this attempt has started it.
+            let stands = Step::standing(self.plan.expects.state);
+            steps.extend(stands.filter(|step| !steps.contains(step)));
+        }
+        if !steps.is_empty() && self.leaves_unsettled() {
+            steps.push(Step::Verify);
         }
         steps
     }
@@ -242,7 +263,10 @@ impl Attempt {
         let keys = self.changed().flat_map(|taken| taken.will.config.keys());
         let before = keys.map(|key| (key.clone(), saved.config.get(key).cloned()));
         let now = self.expected_config();
-        before.filter(|(key, value)| now.as_ref().is_some_and(|now| now.get(key) != value.as_ref())).collect()
+        let differs = |key: &String, value: &Option<String>| {
+            now.as_ref().is_some_and(|now| now.get(key) != value.as_ref())
+        };
+        before.filter(|(key, value)| differs(key, value) || self.leaves_unsettled_setting(key)).collect()
     }
 
     /// What the configuration must be by now: as it was saved, with what this attempt has changed.
@@ -296,7 +320,10 @@ impl Attempt {
             let start = matches!(step, Step::StartAtOldest { .. });
             keys || start || (by_settings && matches!(step, Step::Configure { .. }))
         };
-        let Some(moved) = self.changed().find(moves) else { return Lost::Nothing };
+        // What was found needless has moved nothing, whether it was sent or not.
+        let needless = |taken: &&Taken| matches!(taken.outcome, Some((Outcome::NotNeeded { .. }, _)));
+        let mut changed = self.changed().filter(|taken| !needless(taken));
+        let Some(moved) = changed.find(moves) else { return Lost::Nothing };
         // Of another stream's position, or a start at a configured time, two ends are no stretch.
         if self.plan.loses == Loses::Unknown {
             return Lost::Unknown;
@@ -388,12 +415,6 @@ impl Attempt {
         stops && self.plan.expects.state != ConnectorState::Stopped
     }
 
-    /// It has asked for a stop that nobody has seen: it may still come, after whatever Connect shows now. A worker that died holding
-    /// a connector shows RUNNING until it is replaced, and whoever replaces it finds the connector stopped.
-    pub(super) fn stop_may_come(&self) -> bool {
-        self.last_ordered().is_some_and(|taken| taken.step == Step::Stop && !taken.is_done())
-    }
-
     /// It was paused by this attempt, and not resumed since.
     pub(super) fn holds_it_paused(&self) -> bool {
         self.by_topic_unstopped() && matches!(self.last_order(), Some(Step::Pause))
@@ -414,9 +435,31 @@ impl Attempt {
         self.taken.iter().rev().filter(order).find(|taken| taken.may_have_changed())
     }
 
+    /// The last that it has asked for is that it runs.
+    pub(super) fn has_started_it(&self) -> bool {
+        matches!(self.last_order(), Some(Step::Resume | Step::StartWorker))
+    }
+
+    pub(super) fn has_asked_for_a_stop(&self) -> bool {
+        self.taken.iter().any(|taken| taken.acted && taken.step == Step::Stop)
+    }
+
+    /// It has given this setting this value, or may have.
+    pub(super) fn has_set(&self, key: &str, value: Option<&String>) -> bool {
+        let mut sent = self.taken.iter().filter(|taken| taken.acted);
+        sent.any(|taken| taken.will.config.get(key).is_some_and(|set| set.as_ref() == value))
+    }
+
     /// It has asked for it to run, or to be paused, and not to be stopped since.
     pub(super) fn has_told_it_to_start(&self) -> bool {
         matches!(self.last_order(), Some(Step::Resume | Step::Pause | Step::StartWorker))
+    }
+
+    /// It has asked for another order than this, and nobody has seen that one carried out: it may still come, after whatever
+    /// Connect shows now. A worker that died holding a connector shows RUNNING until it is replaced, and whoever replaces it finds
+    /// the connector stopped.
+    pub(super) fn another_order_may_come(&self, step: &Step) -> bool {
+        self.may_come(About::Order).is_some_and(|taken| taken.step != *step)
     }
 
     /// It has removed what was stored under this key, or may have.

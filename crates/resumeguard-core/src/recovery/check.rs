@@ -1,12 +1,14 @@
 //! The world that was read again against the plan, immediately before a step, after one, and where nobody knows whether one
 //! was carried out.
 
-use super::attempt::{Attempt, Taken};
+use super::attempt::Attempt;
+pub use super::resolve::resolve;
 pub use super::seen::{Seen, stored, verified};
 
 use super::entry::Will;
 use super::plan::Fingerprint;
 use super::strategy::PARTITION;
+use super::unsettled::About;
 use super::world::World;
 use super::{Mark, Outcome, Phase, Step, Trigger};
 use crate::domain::{ConnectorState, TaskFacts, TaskState, Timestamp};
@@ -43,11 +45,30 @@ pub fn check(attempt: &Attempt, phase: Phase, step: &Step, world: &World, margin
             Phase::Back => not_needed("the connector is gone: there is nothing to put back"),
         };
     };
+    // Begun already, and not to be seen: decided as if it had not been, and known to be ours once it shows.
+    let begun = attempt.taken.last().is_some_and(|last| last.outcome.is_none() && last.step == *step);
+    let attempt = &attempt.before_what_is_open();
     match phase {
-        Phase::Forward => changed_by_somebody(attempt, world)
-            .map_or_else(|| forward(attempt, step, world, state, margin_seconds), refuse),
+        Phase::Forward => match changed_by_somebody(attempt, world) {
+            Some(says) => refuse(says),
+            // Its task is still shown: ours, and not at its end.
+            None if begun && *step == Step::Stop => go(),
+            None => forward(attempt, step, world, state, margin_seconds),
+        },
         Phase::Back => back(attempt, step, world, state),
     }
+}
+
+/// The first step of the way back that would have to be taken once more: something has come after it was put back.
+#[must_use]
+pub fn came_after(attempt: &Attempt, world: &World) -> Option<Step> {
+    // The others are begun anew with those that show.
+    let shows = |step: &Step| {
+        let begins = matches!(step, Step::AwaitStill | Step::Restart | Step::Verify);
+        !begins && !matches!(step, Step::RemoveMarker { .. })
+    };
+    let again = |step: &Step| matches!(check(attempt, Phase::Back, step, world, 0), Check::Go(_));
+    attempt.put_back().into_iter().filter(shows).find(again)
 }
 
 /// What somebody else has done to the connector since it was looked at.
@@ -118,7 +139,7 @@ fn forward(
     }
 }
 
-fn needs_worker_down(attempt: &Attempt) -> bool {
+pub(super) fn needs_worker_down(attempt: &Attempt) -> bool {
     attempt.plan.steps.contains(&Step::StopWorker)
 }
 
@@ -271,7 +292,7 @@ fn configure(to: &Changes, world: &World) -> Check {
     Check::Go(Will { config: to.clone(), ..Will::default() })
 }
 
-fn is_configured(to: &Changes, world: &World) -> bool {
+pub(super) fn is_configured(to: &Changes, world: &World) -> bool {
     to.iter().all(|(key, value)| world.config.get(key) == value.as_ref())
 }
 
@@ -301,10 +322,21 @@ fn back(attempt: &Attempt, step: &Step, world: &World, state: ConnectorState) ->
         {
             not_needed("it is stopped")
         }
+        // It stood, and this attempt has started it: whoever has paused it since meant that.
+        Step::Stop if stood(attempt, ConnectorState::Stopped) && attempt.has_told_it_to_start() => {
+            if state == ConnectorState::Paused {
+                not_needed("somebody has paused it: left to them")
+            } else {
+                go()
+            }
+        }
         // It was stopped to put an offset back; where none has to be, whoever started it meanwhile is left alone.
         Step::Stop if !holds_ours(attempt, world) => not_needed("what is stored there is none of ours"),
         Step::StopWorker if world.down => not_needed("its worker is down"),
         Step::StopWorker if !holds_ours(attempt, world) => not_needed("what is stored there is none of ours"),
+        Step::StartWorker if !world.down && attempt.another_order_may_come(step) => refuse(
+            "its worker was told to stop and is up: whether it still goes down is not known; see that it runs",
+        ),
         Step::StartWorker if !world.down => not_needed("its worker is up"),
         // Paused to put an offset back, as others are stopped for it.
         Step::Pause | Step::AwaitStill if attempt.by_topic_unstopped() && !holds_ours(attempt, world) => {
@@ -321,8 +353,13 @@ fn back(attempt: &Attempt, step: &Step, world: &World, state: ConnectorState) ->
         Step::Resume if state == ConnectorState::Paused && attempt.plan.expects.state != state => {
             not_needed("somebody has paused it: left to them")
         }
-        Step::Resume | Step::Pause if attempt.stop_may_come() => go(),
+        Step::Pause if state == ConnectorState::Stopped && !attempt.has_asked_for_a_stop() => {
+            not_needed("somebody has stopped it: left to them")
+        }
+        Step::Resume | Step::Pause if attempt.another_order_may_come(step) => go(),
         Step::Resume if runs(world, state) => not_needed("it runs"),
+        // It was paused, and this attempt has started it.
+        Step::Pause if attempt.has_started_it() && state != ConnectorState::Paused => go(),
         Step::Pause if state == ConnectorState::Paused => not_needed("it is paused"),
         Step::Pause | Step::Resume if state != ConnectorState::Stopped && state != ConnectorState::Paused => {
             not_needed("somebody has started it")
@@ -349,12 +386,14 @@ fn back(attempt: &Attempt, step: &Step, world: &World, state: ConnectorState) ->
 fn restore_offset(attempt: &Attempt, partition: &str, world: &World, state: ConnectorState) -> Check {
     let stored = world.text_under(partition);
     let saved = attempt.saved_text(partition);
-    if stored == saved {
+    // What was sent and not seen to be stored may still come: what is sent after it replaces it.
+    let may_come = attempt.may_come(About::Offset(partition)).is_some();
+    if stored == saved && !may_come {
         return not_needed("the saved offset is there");
     }
     let ours = is_ours(attempt, partition, stored);
     let newer = world.under(partition).and_then(super::world::RawOffset::time);
-    if !ours {
+    if !ours && stored != saved {
         return match newer {
             Some(time) if world.holds(time) => not_needed("a newer position was stored: it stays"),
             None if stored.is_none() => refuse("its offset was removed by somebody: it is left to them"),
@@ -371,6 +410,10 @@ fn restore_offset(attempt: &Attempt, partition: &str, world: &World, state: Conn
         Some(text) => Check::Go(Will { text: Some(text.to_owned()), ..Will::default() }),
         None => go(),
     }
+}
+
+fn stood(attempt: &Attempt, so: ConnectorState) -> bool {
+    attempt.plan.expects.state == so
 }
 
 /// This attempt has stored it, or removed what was there.
@@ -394,7 +437,11 @@ fn holds_ours(attempt: &Attempt, world: &World) -> bool {
 fn configure_back(attempt: &Attempt, to: &Changes, world: &World) -> Check {
     let Some(ours) = attempt.expected_config() else { return not_needed("nothing was changed") };
     let still_ours = to.iter().filter(|(key, value)| {
-        world.config.get(*key) == ours.get(*key) && world.config.get(*key) != value.as_ref()
+        let now = world.config.get(*key);
+        if attempt.may_come(About::Setting(key)).is_some() {
+            return now == value.as_ref() || attempt.has_set(key, now);
+        }
+        now == ours.get(*key) && now != value.as_ref()
     });
     let config: Changes = still_ours.map(|(key, value)| (key.clone(), value.clone())).collect();
     if config.is_empty() {
@@ -407,77 +454,6 @@ pub(super) fn runs(world: &World, state: ConnectorState) -> bool {
     state == ConnectorState::Running && world.tasks.iter().any(|task| task.state == TaskState::Running)
 }
 
-fn has_failed(world: &World, state: ConnectorState) -> bool {
+pub(super) fn has_failed(world: &World, state: ConnectorState) -> bool {
     state == ConnectorState::Failed || world.tasks.iter().any(|task| task.state == TaskState::Failed)
-}
-
-/// How a step ended whose outcome nobody wrote down; `None` where it was not carried out and may be taken now.
-#[must_use]
-pub fn resolve(attempt: &Attempt, taken: &Taken, world: &World) -> Option<Outcome> {
-    let done = |says: &str| Some(Outcome::Done { says: says.to_owned(), reached: None });
-    let Some(state) = world.state else {
-        return match taken.phase {
-            Phase::Forward => Some(Outcome::Failed { says: "the connector is gone".to_owned() }),
-            Phase::Back => Some(Outcome::NotNeeded { says: "the connector is gone".to_owned() }),
-        };
-    };
-    match &taken.step {
-        Step::Stop if state == ConnectorState::Stopped && world.tasks.is_empty() => done("it is stopped"),
-        Step::StopWorker if world.down => done("its worker is down"),
-        // It may have run all the time: whether this was asked for is not seen.
-        Step::Resume | Step::Pause if without(attempt, taken).stop_may_come() => None,
-        Step::Resume | Step::StartWorker if runs(world, state) => done("it runs"),
-        Step::Pause if state == ConnectorState::Paused => done("it is paused"),
-        Step::WriteMark { partition, .. } | Step::RestoreOffset { partition } => {
-            let stored = world.text_under(partition);
-            (taken.will.text.is_some() && stored == taken.will.text.as_deref())
-                .then(|| done("what was to be stored is stored"))
-                .flatten()
-        }
-        Step::RestartTasks if !has_failed(world, state) => done("no task stands failed any more"),
-        Step::RemoveOffset { partition } if world.under(partition).is_none() => done("the offset is removed"),
-        // A file is edited at once or not at all, and a tombstone is as good as two.
-        Step::RemoveOffset { .. } if needs_worker_down(attempt) || attempt.is_by_topic() => None,
-        // Whether a removal is still under way cannot be seen: it is asked for once.
-        Step::RemoveOffset { .. } => Some(Outcome::Failed {
-            says: "whether the removal was asked for is not known, and the offset is still there: it is not asked for again".to_owned(),
-        }),
-        Step::Configure { .. } | Step::StartAtOldest { .. } if is_configured(&taken.will.config, world) => {
-            done("it is configured so")
-        }
-        Step::Configure { .. } | Step::StartAtOldest { .. } => {
-            let first = attempt.saved.as_ref().map(|saved| &saved.config);
-            let last = without(attempt, taken).expected_config();
-            let untouched = |key: &String| {
-                let now = world.config.get(key);
-                now == first.and_then(|config| config.get(key))
-                    || last.as_ref().is_some_and(|config| config.get(key) == now)
-            };
-            let somebody = !taken.will.config.keys().all(untouched);
-            somebody.then(|| Outcome::Failed {
-                says: "its configuration was changed by somebody meanwhile".to_owned(),
-            })
-        }
-        Step::Save
-        | Step::Stop
-        | Step::StopWorker
-        | Step::StartWorker
-        | Step::AwaitStill
-        | Step::Restart
-        | Step::Resume
-        | Step::Pause
-        | Step::RestartTasks
-        | Step::InsertMarker { .. }
-        | Step::RemoveMarker { .. }
-        | Step::AwaitStored
-        | Step::Verify
-        | Step::ResizeOplog { .. } => None,
-    }
-}
-
-/// As it stood before this step.
-fn without(attempt: &Attempt, taken: &Taken) -> Attempt {
-    let mut before = attempt.clone();
-    before.taken.retain(|other| other != taken);
-    before
 }

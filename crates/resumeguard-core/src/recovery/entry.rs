@@ -328,6 +328,9 @@ pub enum Event {
         attempt: AttemptId,
         /// How.
         outcome: Outcome,
+        /// It was refused, or turned out to be needless before it was sent: nothing of it can be there.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        untouched: bool,
     },
     /// Nothing more will be done.
     Ended {

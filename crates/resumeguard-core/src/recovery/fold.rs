@@ -106,10 +106,10 @@ impl Ledger {
                 let outcome = Some((outcome.clone(), at_ms));
                 self.took(attempt, Taken { outcome, acted: false, ..taken });
             }
-            Event::Outcome { attempt, outcome } => {
+            Event::Outcome { attempt, outcome, untouched } => {
                 let last = self.open(attempt).and_then(|attempt| attempt.taken.last_mut());
                 if let Some(taken) = last.filter(|taken| taken.outcome.is_none()) {
-                    taken.acted &= !matches!(outcome, Outcome::NotSent { .. });
+                    taken.acted &= !untouched && !matches!(outcome, Outcome::NotSent { .. });
                     taken.outcome = Some((outcome.clone(), at_ms));
                 }
             }

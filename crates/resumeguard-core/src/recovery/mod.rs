@@ -12,6 +12,7 @@ mod fold;
 mod forget;
 mod plan;
 mod policy;
+mod resolve;
 mod round;
 mod seen;
 mod sightings;
@@ -21,6 +22,7 @@ mod strategy;
 #[cfg(test)]
 mod tests;
 mod trigger;
+mod unsettled;
 mod words;
 mod world;
 

@@ -193,6 +193,20 @@ impl Step {
         }
     }
 
+    /// What makes a connector that was started stand as it did; nothing for one that ran, or was to.
+    #[must_use]
+    pub fn standing(state: ConnectorState) -> Option<Self> {
+        match state {
+            ConnectorState::Stopped => Some(Self::Stop),
+            ConnectorState::Paused => Some(Self::Pause),
+            ConnectorState::Running
+            | ConnectorState::Failed
+            | ConnectorState::Unassigned
+            | ConnectorState::Restarting
+            | ConnectorState::Other => None,
+        }
+    }
+
     /// The key under which it changes what is stored, where it does.
     #[must_use]
     pub fn partition(&self) -> Option<&str> {

@@ -6,13 +6,13 @@ mod scene;
 mod trouble;
 mod upgrade;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use xtask::{Cache, Need, Progress, Stack, StackSpec, Stopwatch, Suite, ensure as ensure_machine, sweep};
 
-use super::cargo::build_daemon_with;
+use super::cargo::{build_daemon_with, workspace};
 use super::deb::{self, Packager};
 use scene::Scene;
 
@@ -34,6 +34,15 @@ pub(crate) struct Arguments {
     /// Which Debian; may be repeated. Both where none is named.
     #[arg(long, value_enum)]
     suite: Vec<Debian>,
+    /// A program that is built already; else one is built, as it is released.
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+    /// Install what an earlier run has packaged.
+    #[arg(long)]
+    packaged: bool,
+    /// The same with the feature `failpoints`.
+    #[arg(long, value_name = "FILE")]
+    failpoints: Option<PathBuf>,
     /// Use the stack in this folder instead of starting one.
     #[arg(long, value_name = "FOLDER")]
     stack: Option<PathBuf>,
@@ -45,15 +54,21 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let cache = Cache::from_environment()?;
     sweep(&cache, &progress)?;
     ensure_machine(&Need::BUILD, &progress).await?;
-    let packager = Packager::ready(&cache, &progress).await?;
-    let folder = PathBuf::from("target/debian");
+    let folder = workspace()?.join("target/debian");
+    if !arguments.packaged {
+        let packager = Packager::ready(arguments.binary, &cache, &progress).await?;
+        packager.build(&folder.join("previous"), Some(PREVIOUS)).await?;
+        packager.build(&folder, None).await?;
+    }
     let packages = Packages {
-        previous: packager.build(&folder.join("previous"), Some(PREVIOUS)).await?,
-        current: packager.build(&folder, None).await?,
-        with_failpoints: failpoints(&progress).await?,
+        previous: newest(&folder.join("previous"))?,
+        current: newest(&folder)?,
+        with_failpoints: match arguments.failpoints {
+            Some(binary) => binary,
+            None => failpoints(&progress).await?,
+        },
     };
     progress.line(&format!("{}, {}", packages.current.display(), deb::megabytes(&packages.current)?));
-    deb::lint(&packages.current, &progress).await?;
     let stack = match &arguments.stack {
         Some(folder) => Stack::attach(folder).await?,
         None => Stack::start(StackSpec::unique("service"), &progress).await?,
@@ -72,6 +87,15 @@ struct Packages {
     current: PathBuf,
     /// A program only.
     with_failpoints: PathBuf,
+}
+
+/// The package in a folder that was written last.
+fn newest(folder: &Path) -> Result<PathBuf> {
+    let entries = std::fs::read_dir(folder).with_context(|| format!("no {}", folder.display()))?;
+    let packages = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
+    let packages = packages.filter(|path| path.extension().is_some_and(|extension| extension == "deb"));
+    let newest = packages.max_by_key(|path| path.metadata().and_then(|data| data.modified()).ok());
+    newest.with_context(|| format!("no package in {}", folder.display()))
 }
 
 async fn failpoints(progress: &Progress) -> Result<PathBuf> {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use xtask::{Seen, Stopwatch, Suite, wait_until};
+use xtask::{Stopwatch, Suite};
 
 use super::scene::{CONFIGURATION, LIMIT, Scene, UNIT};
 
@@ -122,11 +122,8 @@ pub(super) async fn stopped_in_mid_recovery(scene: &Scene<'_>) -> Result<()> {
     scene.guest.must(&["resumeguard", "unfreeze", "--reason", "the upgrade is over"]).await?;
     fail(scene).await?;
     scene.until_metric("resumeguard_recovery_in_progress 1").await?;
-    wait_until("the connector to be resumed", LIMIT, async || {
-        let list = scene.guest.must(&["resumeguard", "recovery", "list", "--json"]).await?;
-        Ok(if list.contains("resume") { Seen::Yes(()) } else { Seen::Not(list) })
-    })
-    .await?;
+    // It has been resumed, and is watched: a step that takes as long as `stable_for`.
+    scene.stack.connect()?.wait_until(&scene.connector, LIMIT, |status| status.all("RUNNING")).await?;
     let watch = Stopwatch::start();
     scene.systemctl(&["stop", UNIT]).await?;
     let took = watch.elapsed();
@@ -134,7 +131,12 @@ pub(super) async fn stopped_in_mid_recovery(scene: &Scene<'_>) -> Result<()> {
         let value = scene.property(name).await?;
         scene.holds(value == wanted, &format!("{name} is {value}, not {wanted}")).await?;
     }
-    let journal = scene.guest.must(&["resumeguard", "recovery", "list"]).await?;
+    // Credentials are there while the service is: without it, the journal is asked by its directory alone.
+    fs::write(scene.guest.path("/root/journal.toml"), "[recovery]\ndirectory = \"/var/lib/resumeguard\"\n")?;
+    let offline = ["resumeguard", "--config", "/root/journal.toml", "recovery", "list"];
+    let journal = scene.guest.must(&[&offline[..], &["--json"]].concat()).await?;
+    ensure!(journal.contains("\"ended\": null"), "it was not stopped in mid-recovery:\n{journal}");
+    let journal = scene.guest.must(&offline).await?;
     scene.shown(&format!(
         "stopped in mid-recovery, in {} ms; the journal: {}",
         took.as_millis(),
@@ -144,9 +146,17 @@ pub(super) async fn stopped_in_mid_recovery(scene: &Scene<'_>) -> Result<()> {
     scene.until_metric("resumeguard_recovery_in_progress 0").await?;
     scene.stack.connect()?.wait_until(&scene.connector, LIMIT, |status| status.all("RUNNING")).await?;
     scene.until_verdict("safe").await?;
+    let all = attempts(scene).await?;
+    // That one, and no second.
+    let once = all.matches("\"attempt\":").count() == 1 && all.contains("\"outcome\": \"recovered\"");
+    scene.holds(once, &format!("the same attempt has recovered it:\n{all}")).await?;
     let journal = scene.guest.must(&["resumeguard", "recovery", "list"]).await?;
     scene.shown(&format!("started again it was ended: {}", last(&journal)));
     Ok(())
+}
+
+async fn attempts(scene: &Scene<'_>) -> Result<String> {
+    scene.guest.must(&["resumeguard", "recovery", "list", "--json"]).await
 }
 
 fn last(text: &str) -> &str {

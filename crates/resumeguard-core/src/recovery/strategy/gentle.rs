@@ -36,7 +36,8 @@ pub(super) fn resume(plan: Plan, situation: &Situation<'_>) -> Option<Plan> {
     }
     let mut effects = vec!["somebody has paused or stopped it, and may have had a reason".to_owned()];
     let loses = of_a_restart(situation, &mut effects);
-    Some(Plan { steps: vec![Step::Save, Step::Resume, Step::AwaitStored], loses, effects, ..plan })
+    // Idle, it has nothing newer to store, and is well where its position is inside the window.
+    Some(Plan { steps: vec![Step::Save, Step::Resume, Step::Verify], loses, effects, ..plan })
 }
 
 /// What judgement says a restart would do.

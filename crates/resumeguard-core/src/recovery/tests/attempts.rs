@@ -65,7 +65,10 @@ pub(super) fn walk(plan: Plan, mut answer: impl FnMut(&str, u32) -> Outcome) -> 
                     &mut scene,
                     Event::Intent { attempt: id.clone(), phase, index, round, step: step.clone(), will },
                 );
-                tell(&mut scene, Event::Outcome { attempt: id.clone(), outcome: answer(code, round) });
+                tell(
+                    &mut scene,
+                    Event::Outcome { attempt: id.clone(), outcome: answer(code, round), untouched: false },
+                );
             }
             Next::End(ended) => return (steps, ended),
             Next::Resolve(_) | Next::Nothing => unreachable!("{steps:?}"),
@@ -96,7 +99,7 @@ fn whatever_fails_is_put_back() {
     };
     assert_eq!(at("save"), (vec!["save".into()], Ended::PutBack));
     let (steps, ended) = at("write_mark");
-    assert_eq!(steps.join(" "), "save stop write_mark [stop] [restore_offset] [resume]");
+    assert_eq!(steps.join(" "), "save stop write_mark [stop] [restore_offset] [resume] [verify]");
     assert_eq!(ended, Ended::PutBack);
     let (steps, ended) = at("verify");
     assert_eq!(steps.join(" "), "save stop write_mark resume verify [stop] [restore_offset] [resume]");
@@ -123,7 +126,7 @@ fn what_was_not_taken_is_not_put_back() {
         will: Will::default(),
     };
     tell(&mut scene, intent(0, &Step::Save));
-    tell(&mut scene, Event::Outcome { attempt: id.clone(), outcome: done() });
+    tell(&mut scene, Event::Outcome { attempt: id.clone(), outcome: done(), untouched: false });
     // Somebody else has stopped it: it is left to them.
     let refused = |outcome| Event::Skipped {
         attempt: id.clone(),
@@ -140,7 +143,7 @@ fn what_was_not_taken_is_not_put_back() {
     let mut scene = Scene::lost();
     open(&mut scene, Scene::lost().plan());
     tell(&mut scene, intent(0, &Step::Stop));
-    tell(&mut scene, Event::Outcome { attempt: id.clone(), outcome: failed_step() });
+    tell(&mut scene, Event::Outcome { attempt: id.clone(), outcome: failed_step(), untouched: false });
     let resumes = |next| matches!(next, Next::Do { phase: Phase::Back, step: Step::Resume, .. });
     assert!(resumes(scene.ledger.attempt(&id).unwrap().next()), "one that was asked for is");
 }
@@ -211,13 +214,13 @@ fn a_step_without_an_outcome_is_looked_at_first() {
         matches!(scene.ledger.attempt(&id).unwrap().next(), Next::Resolve(taken) if taken.step == Step::Stop)
     );
     assert!(scene.ledger.attempt(&id).unwrap().leaves_it_stopped());
-    tell(&mut scene, Event::Outcome { attempt: id.clone(), outcome: done() });
+    tell(&mut scene, Event::Outcome { attempt: id.clone(), outcome: done(), untouched: false });
     assert!(matches!(scene.ledger.attempt(&id).unwrap().next(), Next::Do { index: 2, .. }));
     // A second outcome, or one after the end, changes nothing.
-    tell(&mut scene, Event::Outcome { attempt: id.clone(), outcome: failed_step() });
+    tell(&mut scene, Event::Outcome { attempt: id.clone(), outcome: failed_step(), untouched: false });
     assert!(matches!(scene.ledger.attempt(&id).unwrap().next(), Next::Do { index: 2, .. }));
     end(&mut scene, &id, Ended::Recovered);
-    tell(&mut scene, Event::Outcome { attempt: id.clone(), outcome: failed_step() });
+    tell(&mut scene, Event::Outcome { attempt: id.clone(), outcome: failed_step(), untouched: false });
     assert_eq!(scene.ledger.attempt(&id).unwrap().next(), Next::Nothing);
 }
 

@@ -57,7 +57,7 @@ fn journal(happened: &[Happened]) -> Vec<Entry> {
         let ended = [Ended::Recovered, Ended::NotNeeded, Ended::PutBack, Ended::NeedsPerson];
         if let Some(ended) = ended.get(what % 5) {
             let outcome = Outcome::Done { says: String::new(), reached: None };
-            push(&mut entries, at_ms, Event::Outcome { attempt: attempt.clone(), outcome });
+            push(&mut entries, at_ms, Event::Outcome { attempt: attempt.clone(), outcome, untouched: false });
             let lost = if *what > 8 { Lost::Nothing } else { Lost::Unknown };
             push(&mut entries, at_ms, Event::Ended { attempt, ended: *ended, says: String::new(), lost });
         }

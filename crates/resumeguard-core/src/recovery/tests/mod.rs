@@ -6,10 +6,12 @@ mod caution;
 mod costs;
 mod debezium;
 mod forget;
+mod resumed;
 mod said;
 mod states;
 mod steps;
 mod topic;
+mod unsettled;
 mod worker;
 
 use super::*;

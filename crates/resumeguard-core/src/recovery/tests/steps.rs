@@ -49,7 +49,7 @@ pub(super) fn attempt(scene: &mut Scene, plan: Plan) -> AttemptId {
 
 pub(super) fn took(scene: &mut Scene, id: &AttemptId, step: Step, will: Will, outcome: Option<Outcome>) {
     let intent = Event::Intent { attempt: id.clone(), phase: Phase::Forward, index: 0, round: 0, step, will };
-    let outcome = outcome.map(|outcome| Event::Outcome { attempt: id.clone(), outcome });
+    let outcome = outcome.map(|outcome| Event::Outcome { attempt: id.clone(), outcome, untouched: false });
     for event in [Some(intent), outcome].into_iter().flatten() {
         scene.ledger.apply(&Entry { seq: 1, at_ms: 0, event });
     }
@@ -167,7 +167,7 @@ fn what_was_told_to_stop_and_never_seen_stopped_is_told_to_run_again() {
     let runs = World { tasks: vec![task(TaskState::Running, None)], ..world(&scene) };
     let emptied = World { tasks: Vec::new(), ..world(&scene) };
     let attempt = scene.ledger.attempt(&id).unwrap();
-    assert_eq!(attempt.put_back(), [Step::Resume]);
+    assert_eq!(attempt.put_back(), [Step::Resume, Step::Verify]);
     for world in [&runs, &emptied] {
         for step in [Step::Resume, Step::Pause] {
             assert_eq!(check(attempt, Phase::Back, &step, world, 0), Check::Go(Will::default()));
@@ -244,7 +244,7 @@ fn a_step_of_unknown_outcome_is_read_from_the_world() {
         scene.ledger.apply(&Entry {
             seq: 1,
             at_ms: 0,
-            event: Event::Outcome { attempt: id.clone(), outcome: done().unwrap() },
+            event: Event::Outcome { attempt: id.clone(), outcome: done().unwrap(), untouched: false },
         });
     }
     let (yes, no) = (Some("done"), None);
@@ -433,7 +433,7 @@ fn what_was_not_sent_comes_again_and_a_persons_stop_stays_theirs() {
         step: Step::Stop,
         will: Will::default(),
     };
-    let outcome = |outcome| Event::Outcome { attempt: id.clone(), outcome };
+    let outcome = |outcome| Event::Outcome { attempt: id.clone(), outcome, untouched: false };
     let not_sent = Outcome::NotSent { says: "frozen".into() };
     for event in [save, outcome(done().unwrap()), stop, outcome(not_sent)] {
         scene.ledger.apply(&Entry { seq: 1, at_ms: 0, event });
@@ -481,7 +481,7 @@ fn an_attempt_can_be_undone_later_by_what_it_saved() {
     // If that fails, what was there before the restore goes back.
     took(&mut scene, &second, restore.clone(), will, Some(Outcome::Failed { says: String::new() }));
     let back = scene.ledger.attempt(&second).unwrap().put_back();
-    assert_eq!(back, [Step::Stop, restore]);
+    assert_eq!(back, [Step::Stop, restore, Step::Verify]);
 
     let as_saved = world(&scene);
     assert!(

@@ -133,7 +133,7 @@ fn a_failure_puts_the_file_back_and_has_the_worker_started() {
         .0
         .join(" ")
     };
-    assert_eq!(failing("stop_worker"), "save stop_worker [start_worker]");
+    assert_eq!(failing("stop_worker"), "save stop_worker [start_worker] [verify]");
     let back = "[stop_worker] [restore_offset] [start_worker]";
     assert_eq!(failing("remove_offset"), format!("save stop_worker remove_offset {back}"));
     assert_eq!(failing("verify"), format!("save stop_worker remove_offset start_worker verify {back}"));
