@@ -8,6 +8,7 @@ mod debezium;
 mod forget;
 mod resumed;
 mod said;
+mod states;
 mod steps;
 mod topic;
 mod unsettled;
