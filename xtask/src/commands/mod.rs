@@ -13,6 +13,7 @@ mod demo;
 mod dist;
 mod forecast;
 mod fuzz;
+mod image;
 mod interrupt;
 mod kill_matrix;
 mod manifests;
@@ -59,6 +60,8 @@ pub(crate) enum Command {
     Manifests(manifests::Arguments),
     /// Starts the daemon with everything down, brings MongoDB, Kafka and Connect up in every order, and counts passes.
     StartOrder(start_order::Arguments),
+    /// Runs every step of the Dockerfile on bases that are made here, and the image's program.
+    Image(image::Arguments),
     /// Writes Grafana's dashboards.
     Dashboards(dashboards::Arguments),
     /// Writes the manual pages and the completions of shells that packages install.
@@ -102,6 +105,7 @@ impl Command {
             Self::Service(arguments) => Box::pin(guarded(service::run(arguments))).await,
             Self::Manifests(arguments) => guarded(manifests::run(arguments)).await,
             Self::StartOrder(arguments) => Box::pin(guarded(start_order::run(arguments))).await,
+            Self::Image(arguments) => guarded(image::run(arguments)).await,
             Self::Dashboards(arguments) => dashboards::run(&arguments),
             Self::DistFiles(arguments) => guarded(dist::run(arguments)).await,
             Self::Book(arguments) => guarded(book::run(arguments)).await,

@@ -65,6 +65,14 @@ impl Suite {
     }
 }
 
+/// The root that guests of that Debian write over: to be read only.
+///
+/// # Errors
+/// When it cannot be had.
+pub async fn debian(cache: &Cache, suite: Suite, progress: &Progress) -> Result<PathBuf> {
+    root::obtain(cache, suite, progress).await
+}
+
 /// How a program ended there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {

@@ -41,7 +41,8 @@ impl<'a> Scene<'a> {
         let guest = Guest::boot(cache, suite, progress).await?;
         let [port] = free_ports()?;
         let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).no_proxy().build()?;
-        let connector = format!("service-{}", suite.name());
+        // What an earlier one on the same stack has stored is nobody's any more.
+        let connector = format!("service-{}-{}", suite.name(), std::process::id());
         let scene = Self { guest, stack, suite, connector, port, http, progress };
         scene.connected().await?;
         Ok(scene)
@@ -51,8 +52,6 @@ impl<'a> Scene<'a> {
     async fn connected(&self) -> Result<()> {
         let (connect, name) = (self.stack.connect()?, &self.connector);
         let namespace = self.namespace();
-        // One that was left behind by an earlier run on the same stack has its position.
-        connect.delete(name).await.ok();
         connect.put_config(name, &source_config(self.stack.mongod().uri(), &namespace, &json!({}))).await?;
         connect.wait_until(name, LIMIT, |status| status.all("RUNNING")).await?;
         wait_until("a first position", LIMIT, async || {
