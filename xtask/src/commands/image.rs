@@ -51,8 +51,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     };
     let builder = Builder { folder: workspace.join("target/image") };
     builder.clear().await?;
-    builder.distroless().await?;
-    builder.compiler(&cache, &binary, &progress).await?;
+    let debian = xtask::debian(&cache, xtask::Suite::Bookworm, &progress).await?;
+    builder.distroless(&debian).await?;
+    builder.compiler(&debian, &binary).await?;
     let build = ["build", "--format", "docker", "--isolation", "chroot", "--pull-never", "--tag", IMAGE];
     builder.buildah(&[&build[..], &["--file", "Dockerfile", "."]].concat()).await?;
     let outcome = builder.serves(&progress).await;
@@ -95,7 +96,7 @@ impl Builder {
         self.buildah(&["commit", "--quiet", "--rm", &container, image]).await.map(drop)
     }
 
-    async fn distroless(&self) -> Result<()> {
+    async fn distroless(&self, debian: &Path) -> Result<()> {
         let (root, packages) = (self.folder.join("base"), self.folder.join("packages"));
         fs::create_dir_all(&packages)?;
         said(Command::new("apt-get").args(["download", "--quiet"]).args(DISTROLESS).current_dir(&packages))
@@ -106,12 +107,13 @@ impl Builder {
         for folder in ["etc/ssl/certs", "home/nonroot", "tmp"] {
             fs::create_dir_all(root.join(folder))?;
         }
+        let authorities = "etc/ssl/certs/ca-certificates.crt";
+        fs::copy(debian.join(authorities), root.join(authorities))?;
         fs::write(root.join("etc/passwd"), USERS)?;
         self.committed(&root, BASE).await
     }
 
-    async fn compiler(&self, cache: &Cache, binary: &Path, progress: &Progress) -> Result<()> {
-        let debian = xtask::debian(cache, xtask::Suite::Bookworm, progress).await?;
+    async fn compiler(&self, debian: &Path, binary: &Path) -> Result<()> {
         let over = self.folder.join("compiler");
         fs::create_dir_all(over.join("usr/local/bin"))?;
         fs::copy(binary, over.join("built"))?;
@@ -119,7 +121,7 @@ impl Builder {
         fs::write(&cargo, CARGO)?;
         fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755))?;
         let container = self.buildah(&["from", "scratch"]).await?;
-        for folder in [&debian, &over] {
+        for folder in [debian, &over] {
             let folder = folder.to_str().context("the folder's name is no UTF-8")?;
             self.buildah(&["add", "--quiet", &container, folder, "/"]).await?;
         }
@@ -137,7 +139,7 @@ impl Builder {
         let within = ["run", "--isolation", "chroot", &container, "/usr/bin/resumeguard"];
         let mut command =
             self.command(&[&within[..], &["run", "--connect", "http://127.0.0.1:9"]].concat())?;
-        let mut daemon = command.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn()?;
+        let mut daemon = command.stdin(Stdio::null()).kill_on_drop(true).spawn()?;
         let page = wait_until("the image to serve /metrics", LIMIT, async || {
             let page = reqwest::get(format!("http://127.0.0.1:{port}/metrics")).await;
             Ok(match page {
