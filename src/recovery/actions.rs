@@ -332,10 +332,8 @@ impl Writer<'_> {
         let target = primary.clone();
         let resize = async move { target.database("admin").run_command(command).await.map(drop) };
         let Some(writing) = self.unless_frozen(|| to_its_end(DRIVER, resize)) else { return Sent::Held };
-        match written("replSetResizeOplog", writing.await) {
-            Sent::Accepted => has_grown(primary, size_mb).await,
-            otherwise => otherwise,
-        }
+        let sent = written("replSetResizeOplog", writing.await);
+        if sent == Sent::Accepted { has_grown(primary, size_mb).await } else { sent }
     }
 }
 
