@@ -13,6 +13,7 @@ use mongodb::error::{Error, ErrorKind, WriteFailure};
 use mongodb::options::{Acknowledgment, WriteConcern};
 use mongodb::{Client, Collection};
 use reqwest::{Method, StatusCode};
+use resumeguard_core::recovery::Step;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -49,6 +50,15 @@ pub(super) enum Sent {
     NotNow(String),
     /// Nothing was done, and it must not be sent now: recovery was frozen meanwhile.
     Held,
+}
+
+/// Whoever refuses it has done nothing of it. A command may have stopped a worker all the same, and a server that breaks off a
+/// write may have made it.
+pub(super) fn is_whole(step: &Step) -> bool {
+    !matches!(
+        step,
+        Step::StopWorker | Step::StartWorker | Step::InsertMarker { .. } | Step::RemoveMarker { .. }
+    )
 }
 
 /// Sends to one connector, as long as nobody has frozen recovery.
@@ -322,10 +332,8 @@ impl Writer<'_> {
         let target = primary.clone();
         let resize = async move { target.database("admin").run_command(command).await.map(drop) };
         let Some(writing) = self.unless_frozen(|| to_its_end(DRIVER, resize)) else { return Sent::Held };
-        match written("replSetResizeOplog", writing.await) {
-            Sent::Accepted => has_grown(primary, size_mb).await,
-            otherwise => otherwise,
-        }
+        let sent = written("replSetResizeOplog", writing.await);
+        if sent == Sent::Accepted { has_grown(primary, size_mb).await } else { sent }
     }
 }
 

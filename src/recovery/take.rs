@@ -1,6 +1,6 @@
 //! Taking one step: sent, and waited for until its effect shows.
 
-use super::actions::{BUSY, Sent, Writer};
+use super::actions::{BUSY, Sent, Writer, is_whole};
 use super::away::Away;
 use super::edit::Edit;
 use super::marker::Marker;
@@ -460,15 +460,6 @@ fn starts(step: &Step) -> bool {
             | Step::RestartTasks
             | Step::Configure { .. }
             | Step::StartAtOldest { .. }
-    )
-}
-
-/// Whoever refuses it has done nothing of it. A command may have stopped a worker all the same, and a server that breaks off a
-/// write may have made it.
-fn is_whole(step: &Step) -> bool {
-    !matches!(
-        step,
-        Step::StopWorker | Step::StartWorker | Step::InsertMarker { .. } | Step::RemoveMarker { .. }
     )
 }
 

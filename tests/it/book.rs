@@ -16,8 +16,8 @@ const ELSEWHERE: [(&str, usize, &str); 4] = [
     ("guide/install.md", 2, "packages and containers: the package's own tests run them"),
     (
         "guide/sources.md",
-        1,
-        "rights on a topic: tests/real/kafka_security.rs grants the same over the protocol",
+        2,
+        "rights on a topic: tests/real/kafka_security.rs grants the same over the protocol; the whole topic: tests/real/recovery/old_topic.rs",
     ),
     ("guide/alerts.md", 1, "a web server of the reader's own"),
     ("guide/upgrading.md", 1, "apt and systemd: the package's own tests run them"),

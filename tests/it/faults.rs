@@ -96,7 +96,7 @@ async fn calls_that_hang_do_not_starve_the_others() {
 async fn no_connector_at_all_is_no_trouble() {
     let fake = FakeConnect::start(Answer::Json("{}".into()), Answer::Html).await;
     let run = status(&fake.url).await;
-    assert_eq!((run.code, run.stdout.as_str()), (0, "no MongoDB source connector was found\n"), "{run:?}");
+    assert_eq!((run.code, run.stdout.as_str()), (0, "No MongoDB source connector was found.\n"), "{run:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

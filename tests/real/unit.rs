@@ -10,7 +10,7 @@ async fn the_unit_is_understood_and_exposes_little() {
     xtask::ensure(&[xtask::Need::SystemdAnalyze], &xtask::Progress::silent()).await.unwrap();
     let unit = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/resumeguard.service");
     let text = std::fs::read_to_string(unit).unwrap();
-    // Where it is installed there is no program here, which would be found fault with.
+    // It is not started: there are no words of it to look for leaks in. Where it is installed there is no program here, which would be found fault with.
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path().join("resumeguard.service");
     std::fs::write(&here, text.replace("/usr/bin/resumeguard", env!("CARGO_BIN_EXE_resumeguard"))).unwrap();

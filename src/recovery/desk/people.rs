@@ -62,10 +62,8 @@ impl Desk {
         if !sentences.is_empty() {
             return Err(Refused::Blocked(sentences));
         }
-        let lost = |blocker: &Blocker| match blocker {
-            Blocker::MassFailure { lost } => Some(*lost),
-            _ => None,
-        };
+        let lost =
+            |blocker: &Blocker| if let Blocker::MassFailure { lost } = blocker { Some(*lost) } else { None };
         let (mass_failure, Plan { id, connector, .. }) = (blockers.iter().find_map(lost), plan);
         self.append(Event::Approved { plan: id, connector, by, reason, mass_failure }).await
     }

@@ -245,7 +245,8 @@ async fn no_secret_comes_out_of_a_daemon_that_has_one_of_each_kind() {
     let fake = FakeConnect::start(Answer::Json(listing), stored).await;
     let directory = tempfile::tempdir().unwrap();
     let users = directory.path().join("users");
-    std::fs::write(&users, format!("ada:{}:change\n", bcrypt::hash("different-otter", 4).unwrap())).unwrap();
+    std::fs::write(&users, format!("ada:{}:change\n", bcrypt::hash("analytical-engine", 4).unwrap()))
+        .unwrap();
     let more = format!(
         "token = \"0123456789abcdef\"\nusers_file = {users:?}\n[http.users.bob]\npassword_hash = \"{}\"\n\
          [connect.other]\nurl = \"http://127.0.0.1:9\"\nusername = \"u\"\npassword = \"connect-pw\"\n\
@@ -256,13 +257,13 @@ async fn no_secret_comes_out_of_a_daemon_that_has_one_of_each_kind() {
     daemon.until(has_a_plan).await;
     let client = reqwest::Client::new();
     let url = format!("http://{}/api/v1/recovery/freeze", daemon.address);
-    for password in ["different-otter", "indifferent-otter"] {
+    for password in ["analytical-engine", "indifference"] {
         let request = client
             .post(&url)
             .basic_auth("ada", Some(password))
             .json(&serde_json::json!({ "reason": "rain" }));
         let status = request.send().await.unwrap().status().as_u16();
-        assert_eq!(status, if password == "different-otter" { 200 } else { 401 });
+        assert_eq!(status, if password == "analytical-engine" { 200 } else { 401 });
     }
     let shown = client
         .get(url.replace("recovery/freeze", "status"))
@@ -271,7 +272,7 @@ async fn no_secret_comes_out_of_a_daemon_that_has_one_of_each_kind() {
         .await
         .unwrap();
     assert!(shown.text().await.unwrap().contains("826B03B3E1"), "whoever may sees it");
-    for password in ["different-otter", "builder-pw"] {
+    for password in ["analytical-engine", "builder-pw"] {
         daemon.leaks.key("password", password);
     }
     let log = daemon.log.lock().unwrap().clone();

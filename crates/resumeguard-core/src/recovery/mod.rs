@@ -12,6 +12,7 @@ mod fold;
 mod forget;
 mod plan;
 mod policy;
+mod resolve;
 mod round;
 mod seen;
 mod sightings;

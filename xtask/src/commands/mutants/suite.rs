@@ -157,11 +157,7 @@ impl Suite {
         function: Option<u32>,
         likely: Option<&str>,
     ) -> Result<(Verdict, Option<String>)> {
-        let reaches = |test: &&Test| match (&test.reached, function) {
-            (Some(reached), Some(function)) => reached.contains(&function),
-            _ => true,
-        };
-        let mut tests: Vec<&Test> = self.tests.iter().filter(reaches).collect();
+        let mut tests: Vec<&Test> = self.reaching(function).collect();
         for thorough in [false, true] {
             tests.retain(|test| !thorough || test.has_more_cases());
             for batch in batches(&tests, likely, thorough) {
@@ -173,6 +169,18 @@ impl Suite {
             }
         }
         Ok((Verdict::Missed, None))
+    }
+
+    /// What it costs at most to judge a mutant in that function, but for further random cases.
+    pub(super) fn price(&self, function: u32) -> Duration {
+        self.reaching(Some(function)).map(|test| test.quick).sum()
+    }
+
+    fn reaching(&self, function: Option<u32>) -> impl Iterator<Item = &Test> {
+        self.tests.iter().filter(move |test| match (&test.reached, function) {
+            (Some(reached), Some(function)) => reached.contains(&function),
+            _ => true,
+        })
     }
 
     async fn call(&self, batch: &Batch, mutant: u32, thorough: bool) -> Result<End> {

@@ -135,7 +135,9 @@ impl<'a> Survey<'a> {
 
     /// Tries what is behind the switch.
     async fn switched(&mut self, suite: &Arc<Suite>, copies: &[Copy]) -> Result<()> {
-        let open: Vec<Copy> = copies.iter().filter(|copy| self.is_open(copy.id)).cloned().collect();
+        let mut open: Vec<Copy> = copies.iter().filter(|copy| self.is_open(copy.id)).cloned().collect();
+        // Of a run that is interrupted most is known.
+        open.sort_by_key(|copy| suite.price(copy.function));
         let step = self.progress.bar("switched mutants", open.len() as u64);
         let with_hints: Vec<_> = open
             .into_iter()

@@ -46,3 +46,11 @@ fn the_place_of_a_loss_is_told_as_a_time_of_the_oplog() {
     assert!(skipped.summary.contains(&format!("{AT},1")), "{}", skipped.summary);
     assert!(skipped.summary.contains(&format!("{},1", AT + 700)), "{}", skipped.summary);
 }
+
+/// Debezium may take a new snapshot where its position is gone, and then not everything since is lost.
+#[test]
+fn a_restart_of_debezium_may_have_lost_less() {
+    let class = [("connector.class", DEBEZIUM_SOURCE)];
+    restarted(&class, after(AT)).found(&[(Outcome::MaybeLost, AT, AT + 700)]);
+    restarted(&[], after(AT)).found(&[(Outcome::Lost(LossCause::Altered), AT, AT + 700)]);
+}

@@ -7,6 +7,8 @@ mod costs;
 mod debezium;
 mod forget;
 mod resumed;
+mod said;
+mod states;
 mod steps;
 mod topic;
 mod unsettled;

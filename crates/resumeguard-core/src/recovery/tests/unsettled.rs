@@ -225,3 +225,24 @@ fn an_oplog_that_may_have_grown_is_told() {
     took(&mut scene, &id, Step::ResizeOplog { size_mb: 990 }, Will::default(), failed_step());
     assert_eq!(scene.ledger.attempt(&id).unwrap().next(), Next::End(Ended::NeedsPerson));
 }
+
+/// Of one whose offset is put back in Connect's topic, only a restart has it begin anew: that its task fails as before is no reason
+/// for another.
+#[test]
+fn a_task_that_fails_as_it_did_before_is_nothing_that_came_after() {
+    let mut scene = Scene::lost();
+    scene.details.connect.version = Some("3.4.1".into());
+    scene.details.connect.topic = crate::recovery::WritesTopic::WhenNeeded;
+    let plan = scene.by(Strategy::ResetOffsets);
+    let id = attempt(&mut scene, plan);
+    took(&mut scene, &id, Step::RemoveOffset { partition: NS.into() }, Will::default(), failed_step());
+    let steps = scene.ledger.attempt(&id).unwrap().put_back();
+    assert!(steps.contains(&Step::Restart) && steps.ends_with(&[Step::Verify]), "{steps:?}");
+    for step in steps {
+        put_back(&mut scene, &id, step, 0, done());
+    }
+    let attempt = scene.ledger.attempt(&id).unwrap();
+    assert_eq!(came_after(attempt, &world(&scene)), None);
+    let tombstoned = World { offsets: vec![], ..world(&scene) };
+    assert_eq!(came_after(attempt, &tombstoned), Some(Step::Pause));
+}

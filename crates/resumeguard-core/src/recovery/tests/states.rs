@@ -1,0 +1,64 @@
+//! What each state of a connector says about the next step, and about one whose outcome nobody wrote down.
+
+use super::attempts::open;
+use super::steps::{attempt, ends, took, world};
+use super::*;
+use crate::recovery::check::{Check, check, resolve};
+
+/// The connector in a state, with one task in another.
+fn seen(scene: &Scene, state: ConnectorState, task_state: TaskState) -> World {
+    World { state: Some(state), tasks: vec![task(task_state, None)], ..world(scene) }
+}
+
+#[test]
+fn what_has_come_about_already_is_not_done() {
+    use ConnectorState::{Failed, Paused, Running, Stopped};
+    let mut scene = Scene::lost();
+    let plan = scene.plan();
+    let id = attempt(&mut scene, plan);
+    let attempt = scene.ledger.attempt(&id).unwrap();
+    let look = |step, state, task| check(attempt, Phase::Forward, &step, &seen(&scene, state, task), 0);
+    let go = Check::Go(Will::default());
+    ends(look(Step::Resume, Running, TaskState::Running), "not_needed", "it runs");
+    ends(look(Step::Resume, Paused, TaskState::Paused), "failed", "somebody has paused it");
+    assert_eq!(look(Step::Resume, Stopped, TaskState::Paused), go);
+    assert_eq!(look(Step::Resume, Running, TaskState::Failed), go, "no task of it runs");
+    ends(look(Step::Pause, Paused, TaskState::Paused), "not_needed", "it is paused");
+    assert_eq!(look(Step::Pause, Running, TaskState::Running), go);
+    ends(look(Step::RestartTasks, Running, TaskState::Running), "over", "no task stands failed");
+    assert_eq!(look(Step::RestartTasks, Running, TaskState::Failed), go);
+    assert_eq!(look(Step::RestartTasks, Failed, TaskState::Running), go, "the connector itself has failed");
+}
+
+#[test]
+fn a_connector_that_was_paused_before_may_be_resumed() {
+    let mut scene = Scene::lost();
+    let mut plan = scene.plan();
+    plan.expects.state = ConnectorState::Paused;
+    let id = open(&mut scene, plan);
+    let attempt = scene.ledger.attempt(&id).unwrap();
+    let paused = seen(&scene, ConnectorState::Paused, TaskState::Paused);
+    assert_eq!(check(attempt, Phase::Forward, &Step::Resume, &paused, 0), Check::Go(Will::default()));
+}
+
+#[test]
+fn an_outcome_that_nobody_wrote_down_is_read_off_the_world() {
+    use ConnectorState::{Paused, Running, Stopped};
+    let outcome = |step: Step, state, task_state| {
+        let mut scene = Scene::lost();
+        let plan = scene.plan();
+        let id = attempt(&mut scene, plan);
+        took(&mut scene, &id, step, Will::default(), None);
+        let attempt = scene.ledger.attempt(&id).unwrap();
+        let found = resolve(attempt, attempt.taken.last().unwrap(), &seen(&scene, state, task_state));
+        found.map(|outcome| outcome.code())
+    };
+    assert_eq!(outcome(Step::Pause, Paused, TaskState::Paused), Some("done"));
+    assert_eq!(outcome(Step::Pause, Running, TaskState::Running), None);
+    assert_eq!(outcome(Step::Resume, Running, TaskState::Running), Some("done"));
+    assert_eq!(outcome(Step::Resume, Stopped, TaskState::Running), None);
+    assert_eq!(outcome(Step::RestartTasks, Running, TaskState::Failed), None);
+    assert_eq!(outcome(Step::RestartTasks, Running, TaskState::Running), Some("done"));
+    // Its tasks are not gone yet.
+    assert_eq!(outcome(Step::Stop, Stopped, TaskState::Running), None);
+}
