@@ -66,12 +66,12 @@ What is logged, as \fBresumeguard=debug\fR.
 pub(super) fn completions(shell: Shell) -> Result<Outcome, Failure> {
     let mut written = Vec::new();
     clap_complete::generate(shell, &mut command(), NAME, &mut written);
-    status::print(&String::from_utf8_lossy(&written))
+    status::print_exactly(&String::from_utf8_lossy(&written))
 }
 
 /// Prints the manual page of the program, or writes the pages of everything.
 pub(super) fn manual(directory: Option<&Path>) -> Result<Outcome, Failure> {
-    let Some(directory) = directory else { return status::print(&page(command(), NAME)) };
+    let Some(directory) = directory else { return status::print_exactly(&page(command(), NAME)) };
     for (name, text) in pages() {
         let file = directory.join(format!("{name}.1"));
         std::fs::write(&file, text).map_err(|error| {

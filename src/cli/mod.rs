@@ -247,12 +247,12 @@ fn dispatch(cli: &Cli) -> Result<Outcome, Failure> {
     let clock = Clock::start();
     match &cli.command {
         Command::Decode { tokens, json } => decode::run(tokens, *json),
-        Command::Config(ConfigCommand::Example) => status::print(config::EXAMPLE),
+        Command::Config(ConfigCommand::Example) => status::print_exactly(config::EXAMPLE),
         Command::Config(ConfigCommand::Print) => {
             let (raw, _) = cli.load(&[])?;
             let text =
                 toml::to_string_pretty(&raw).map_err(|error| Failure::new(Outcome::Configuration, error))?;
-            status::print(&text)
+            status::print_exactly(&text)
         }
         Command::Run(connect) => {
             let (_, config) = cli.watched(connect)?;

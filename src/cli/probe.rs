@@ -79,7 +79,7 @@ pub(super) async fn run(config: &Config, which: &Which, clock: Clock) -> Result<
     let report = Report::new(seen, judged, asked, probe.answer);
     if which.json {
         let text = serde_json::to_string(&report).map_err(|error| Failure::new(Outcome::Unknown, error))?;
-        status::print(&(text + "\n"))?;
+        status::print_exactly(&(text + "\n"))?;
     } else {
         status::print(&report.text())?;
     }

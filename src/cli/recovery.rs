@@ -35,6 +35,9 @@ pub(super) enum RecoveryCommand {
     Approve {
         /// The plan's id; it stands for exactly the steps that were shown.
         plan: String,
+        /// Where many have lost their position at once: you know of so many.
+        #[arg(long, value_name = "NUMBER")]
+        mass_failure: Option<usize>,
         #[command(flatten)]
         common: Common,
     },
@@ -151,8 +154,8 @@ pub(super) async fn run(cli: &Cli, command: &RecoveryCommand, clock: Clock) -> R
         }
         RecoveryCommand::List { json, state } => list(cli, *json, state, clock).await,
         RecoveryCommand::Show { attempt, json, state } => show(cli, attempt, *json, state, clock).await,
-        RecoveryCommand::Approve { plan, common } => {
-            let wanted = Wanted { plan: Some(plan.clone()), ..common.wanted() };
+        RecoveryCommand::Approve { plan, mass_failure, common } => {
+            let wanted = Wanted { plan: Some(plan.clone()), mass_failure: *mass_failure, ..common.wanted() };
             change(cli, Verb::Approve, wanted, common, clock).await?;
             status::print(&format!(
                 "{plan} is approved; it begins after the next pass if nothing else blocks it\n"
@@ -338,5 +341,5 @@ async fn reader(cli: &Cli, state: &State, clock: Clock) -> Result<Option<Counter
 
 fn print_json(value: &impl serde::Serialize) -> Result<Outcome, Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Failure::new(Outcome::Unknown, error))?;
-    status::print(&(text + "\n"))
+    status::print_exactly(&(text + "\n"))
 }

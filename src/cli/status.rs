@@ -1,6 +1,7 @@
 //! `status`.
 
 use super::{Failure, Outcome};
+use crate::publish::has_failed;
 use crate::publish::status::{Connector, Status};
 use crate::publish::terminal::{self, Terminal};
 use std::io::{IsTerminal as _, Write};
@@ -38,7 +39,7 @@ pub(super) fn report(status: &Status, json: bool, color: Color) -> Result<Outcom
     if json {
         let text =
             serde_json::to_string_pretty(status).map_err(|error| Failure::new(Outcome::Unknown, error))?;
-        print(&(text + "\n"))?;
+        print_exactly(&(text + "\n"))?;
     } else {
         print(&terminal::fleet(status, seen_by(color)))?;
     }
@@ -61,12 +62,13 @@ fn outcome(status: &Status) -> Outcome {
     }
 }
 
-fn has_failed(connector: &Connector) -> bool {
-    connector.state.as_deref() == Some("FAILED") || connector.tasks.iter().any(|task| task.state == "FAILED")
+/// Prints to standard output what a person reads: whatever somebody else has named, it steers no terminal.
+pub(super) fn print(text: &str) -> Result<Outcome, Failure> {
+    print_exactly(&terminal::harmless(text))
 }
 
-/// Prints to standard output; a reader that has gone away is no error.
-pub(super) fn print(text: &str) -> Result<Outcome, Failure> {
+/// Prints to standard output what a program reads; a reader that has gone away is no error.
+pub(super) fn print_exactly(text: &str) -> Result<Outcome, Failure> {
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         Ok(()) => Ok(Outcome::Done),
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Outcome::Done),

@@ -43,6 +43,10 @@ pub struct Wanted {
     /// `restore`: which attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<String>,
+    /// `approve`, where many have lost their position at once: how many its blocker `mass_failure` tells of. Whoever has not seen
+    /// so many does not approve it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mass_failure: Option<usize>,
 }
 
 /// What can be wanted.
@@ -125,6 +129,9 @@ impl Verb {
         if self == Self::Run {
             schema["properties"]["strategy"] = json!({ "type": "string", "enum": strategies, "description": "How; what policy chooses where it is left out." });
         }
+        if self == Self::Approve {
+            schema["properties"]["mass_failure"] = json!({ "type": "integer", "minimum": 0, "description": "Where the plan's blocker mass_failure tells of positions lost at once: of so many you know." });
+        }
         schema
     }
 
@@ -152,7 +159,7 @@ pub async fn carry_out(desk: &Desk, verb: Verb, wanted: Wanted, by: Actor) -> Re
     tracing::info!(verb = verb.code(), %by, reason, plan = plan_id, connector = about, attempt, "a person decides on recovery");
     let mut done = Done { frozen: None, attempt: None };
     match verb {
-        Verb::Approve => desk.approve(&plan(&wanted)?, by, reason).await?,
+        Verb::Approve => desk.approve(&plan(&wanted)?, by, reason, wanted.mass_failure).await?,
         Verb::Discard => desk.discard(&plan(&wanted)?, by, reason).await?,
         Verb::Acknowledge => desk.acknowledge(&connector(desk, &wanted)?, by, reason).await?,
         Verb::Run => {

@@ -3,8 +3,8 @@
 use super::status::{Connector, Status};
 use super::words::duration;
 
-/// The verdicts, worst first.
-pub(super) const VERDICTS: [&str; 5] = ["lost", "critical", "at_risk", "unknown", "safe"];
+/// The verdicts, worst first: as `Verdict::rank` has them.
+pub(super) const VERDICTS: [&str; 5] = ["lost", "critical", "unknown", "at_risk", "safe"];
 
 /// A part of the sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,22 +44,45 @@ pub(super) fn clauses(status: &Status) -> Vec<Clause> {
         1 => say("lost", "1 connector has lost its place".to_owned(), String::new()),
         many => say("lost", format!("{many} connectors have lost their place"), String::new()),
     }
-    for (verdict, word) in [("critical", "critical"), ("at_risk", "at risk")] {
+    // Its position may be whole, and nothing comes of it.
+    let failed = status.connectors.iter().filter(|one| one.verdict != "lost" && has_failed(one)).count();
+    if failed > 0 {
+        let have = if failed == 1 { "has" } else { "have" };
+        say("critical", format!("{failed} {have} failed"), String::new());
+    }
+    let dead =
+        status.connectors.iter().filter(|one| one.findings.iter().any(|found| found.rule == DEAD)).count();
+    if dead > 0 {
+        let run = if dead == 1 { "runs and reads" } else { "run and read" };
+        say("critical", format!("{dead} {run} nothing"), String::new());
+    }
+    for (verdict, word) in [("critical", "critical"), ("unknown", "unknown"), ("at_risk", "at risk")] {
         let number = number(status, verdict);
         if number > 0 {
             let first = if number > 1 { " for the first" } else { "" };
-            let rest = soonest(status, verdict).map(|left| format!(", {} left{first}", duration(left)));
+            let left = soonest(status, verdict).filter(|_| verdict != "unknown");
+            let rest = left.map(|left| format!(", {} left{first}", duration(left)));
             say(verdict, format!("{number} {} {word}", is(number)), rest.unwrap_or_default());
         }
     }
-    let unknown = number(status, "unknown");
-    if unknown > 0 {
-        say("unknown", format!("{unknown} {} unknown", is(unknown)), String::new());
+    // It may run connectors that nobody has seen.
+    let unread = status.sources.iter().filter(|source| source.source == "connect" && !source.up).count();
+    if unread > 0 && !status.connectors.is_empty() {
+        let clusters = if unread == 1 { "Connect cluster" } else { "Connect clusters" };
+        say("unknown", format!("{unread} {clusters} cannot be read"), String::new());
     }
     if clauses.is_empty() {
         clauses.push(Clause { verdict: "", says: well(status), rest: String::new() });
     }
     clauses
+}
+
+/// The rule of a connector that is RUNNING without an open change stream.
+const DEAD: &str = "RG006";
+
+/// Connect says FAILED, of it or of a task.
+pub(crate) fn has_failed(one: &Connector) -> bool {
+    one.state.as_deref() == Some("FAILED") || one.tasks.iter().any(|task| task.state == "FAILED")
 }
 
 fn well(status: &Status) -> String {

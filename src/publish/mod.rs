@@ -15,6 +15,7 @@ pub mod table;
 pub mod terminal;
 mod words;
 
+pub(crate) use headline::has_failed;
 pub use log::VerdictLog;
 pub(crate) use words::time;
 

@@ -154,11 +154,34 @@ fn row(connector: &Connector, wide: bool, bars: bool) -> Vec<String> {
 
 /// A name as it can be shown: what steers terminals, or turns their lines around, is left out.
 fn printable(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
+}
+
+fn steers(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The same of a whole text, with its lines and the colours that stand in it by [`fleet`].
+#[must_use]
+pub fn harmless(text: &str) -> String {
+    const COLOURS: [&str; 7] = ["1;31m", "31m", "33m", "35m", "32m", "2m", "0m"];
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let ours = rest.strip_prefix("\u{1b}[").and_then(|sequence| {
+            let code = COLOURS.iter().find(|code| sequence.starts_with(**code))?;
+            Some("\u{1b}[".len() + code.len())
+        });
+        let length = ours.unwrap_or(c.len_utf8());
+        let (these, others) = rest.split_at(length);
+        if ours.is_some() || c == '\n' || c == '\t' || !steers(c) {
+            out.push_str(these);
+        } else {
+            out.push('\u{fffd}');
+        }
+        rest = others;
+    }
+    out
 }
 
 fn lost_in(connector: &Connector) -> String {
@@ -334,6 +357,17 @@ mod tests {
         assert_eq!(place(-1, 100, width), GONE - 1);
         assert_eq!(place(i64::MIN, 100, width), 0);
         assert_eq!((bar(0.0), bar(0.5), bar(2.0)), ("░░░░░░░░".into(), "████░░░░".into(), "████████".into()));
+    }
+
+    #[test]
+    fn nothing_that_somebody_else_wrote_steers_a_terminal() {
+        let hostile = "orders\u{1b}]0;owned\u{7}\u{1b}[2J\u{1b}[8m\r\u{202e}x\n";
+        assert_eq!(
+            harmless(hostile),
+            "orders\u{fffd}]0;owned\u{fffd}\u{fffd}[2J\u{fffd}[8m\u{fffd}\u{fffd}x\n"
+        );
+        let lost = Terminal { columns: None, color: true }.toned("lost", "lost");
+        assert_eq!(harmless(&lost), lost, "our own colours stay");
     }
 
     #[test]

@@ -165,7 +165,7 @@ fn labels<'a>(placed: &[(f64, &'a Connector)]) -> Vec<Label<'a>> {
     let mut labels = Vec::new();
     for (x, connector) in placed.iter().filter(|(_, connector)| connector.verdict != "safe").take(NAMED) {
         let left = match connector.headroom_seconds {
-            Some(seconds) if seconds < 0 => format!("{} too late", span(seconds.saturating_neg())),
+            Some(seconds) if seconds < 0 => format!("lost by {}", span(seconds.saturating_neg())),
             _ => left(connector).map(|left| format!("{left} left")).unwrap_or_default(),
         };
         let name: String = connector.connector.chars().take(28).collect();

@@ -18,6 +18,7 @@ struct Point {
 
 /// Two lines over one time: the headroom, and the window of its oplog.
 pub(super) fn draw(story: &Story) -> Markup {
+    let silence = silence(&story.samples);
     let headroom: Vec<Option<Point>> =
         story.samples.iter().map(|sample| point(&sample.at, sample.headroom_seconds)).collect();
     let member = story.oplogs.first().map(|oplog| oplog.member.as_str());
@@ -33,12 +34,12 @@ pub(super) fn draw(story: &Story) -> Markup {
             div class="y" aria-hidden="true" { span { (span(frame.top)) } span { (span(frame.bottom.midpoint(frame.top))) } span { (span(frame.bottom)) } }
             svg viewBox="0 0 1000 200" preserveAspectRatio="none" role="img" aria-label=(spoken(&story.samples)) {
                 @for y in [0.0, HEIGHT / 2.0, HEIGHT] { path class="grid" d=(format!("M0 {y}H{WIDTH}")) {} }
-                path class="win" d=(frame.line(&windows)) {}
+                path class="win" d=(frame.line(&windows, silence)) {}
                 @if frame.bottom < 0 { path class="zero" d=(format!("M0 {:.1}H{WIDTH}", frame.y(0))) {} }
-                path class="head" d=(frame.line(&headroom)) {}
+                path class="head" d=(frame.line(&headroom, silence)) {}
             }
             svg class="strip" viewBox="0 0 1000 8" preserveAspectRatio="none" aria-hidden="true" {
-                @for (word, from, to) in runs(&story.samples) {
+                @for (word, from, to) in runs(&story.samples, silence) {
                     @if let (Some(from), Some(to)) = (seconds(from), seconds(to)) {
                         rect class={ "fill " (word) } x=(format!("{:.1}", frame.x(from))) width=(format!("{:.1}", (frame.x(to) - frame.x(from)).max(2.0))) height="8" {}
                     }
@@ -91,15 +92,17 @@ impl Axes {
         (self.top - value) as f64 / (self.top - self.bottom) as f64 * HEIGHT
     }
 
-    /// What is not known is a gap.
-    fn line(&self, points: &[Option<Point>]) -> String {
+    /// What is not known is a gap, and so is a time in which nobody looked.
+    fn line(&self, points: &[Option<Point>], silence: i64) -> String {
         let mut path = String::new();
         let mut drawing = false;
+        let mut last = None;
         for point in points {
             let Some(point) = point else {
                 drawing = false;
                 continue;
             };
+            drawing &= last.replace(point.at).is_none_or(|last| point.at - last <= silence);
             let (x, y) = (self.x(point.at), self.y(point.value));
             // Writing to a text cannot fail.
             let _written = write!(path, "{}{x:.1} {y:.1}", if drawing { 'L' } else { 'M' });
@@ -113,11 +116,24 @@ impl Axes {
     }
 }
 
-/// Stretches of the same verdict, each up to the beginning of the next.
-fn runs(samples: &[Sample]) -> Vec<(&str, &str, &str)> {
+/// So many times the usual distance between two samples without one is a time in which nobody looked.
+const MISSED: i64 = 4;
+
+/// Longer than this between two samples, nobody looked.
+fn silence(samples: &[Sample]) -> i64 {
+    let times: Vec<i64> = samples.iter().filter_map(|sample| seconds(&sample.at)).collect();
+    let mut steps: Vec<i64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    steps.sort_unstable();
+    steps.get(steps.len() / 2).map_or(i64::MAX, |usual| usual.saturating_mul(MISSED).max(MISSED))
+}
+
+/// Stretches of the same verdict, each up to the beginning of the next, or of a time in which nobody looked.
+fn runs(samples: &[Sample], silence: i64) -> Vec<(&str, &str, &str)> {
     let mut runs: Vec<(&str, &str, &str)> = Vec::new();
     for sample in samples {
-        if let Some(last) = runs.last_mut() {
+        let apart = |since: &str| Some(seconds(&sample.at)? - seconds(since)?);
+        let seen = |last: &&mut (&str, &str, &str)| apart(last.2).is_none_or(|apart| apart <= silence);
+        if let Some(last) = runs.last_mut().filter(seen) {
             last.2 = &sample.at;
             if last.0 == sample.verdict {
                 continue;
@@ -181,9 +197,11 @@ mod tests {
         let points: Vec<_> =
             samples.iter().map(|sample| point(&sample.at, sample.headroom_seconds)).collect();
         let axes = Axes::of(&samples, points.iter().flatten()).unwrap();
-        assert_eq!(axes.line(&points), "M0.0 0.0h0.1M1000.0 200.0h0.1");
-        let runs: Vec<_> =
-            runs(&samples).into_iter().map(|(word, from, to)| (word, seconds(from), seconds(to))).collect();
+        assert_eq!(axes.line(&points, 60), "M0.0 0.0h0.1M1000.0 200.0h0.1");
+        let runs: Vec<_> = runs(&samples, 60)
+            .into_iter()
+            .map(|(word, from, to)| (word, seconds(from), seconds(to)))
+            .collect();
         assert_eq!(
             runs,
             [("safe", Some(0), Some(50)), ("unknown", Some(50), Some(100)), ("lost", Some(100), Some(100))]
@@ -193,6 +211,21 @@ mod tests {
                 .into_string()
                 .contains("Nothing was kept")
         );
+    }
+
+    #[test]
+    fn a_time_in_which_nobody_looked_is_a_gap() {
+        let ats = [0, 10, 20, 30, 90, 100];
+        let samples: Vec<Sample> = ats.iter().map(|at| sample(*at, "safe", Some(100))).collect();
+        let silence = silence(&samples);
+        assert_eq!(silence, 40);
+        let runs: Vec<_> =
+            runs(&samples, silence).into_iter().map(|(_, from, to)| (seconds(from), seconds(to))).collect();
+        assert_eq!(runs, [(Some(0), Some(30)), (Some(90), Some(100))]);
+        let points: Vec<_> =
+            samples.iter().map(|sample| point(&sample.at, sample.headroom_seconds)).collect();
+        let axes = Axes::of(&samples, points.iter().flatten()).unwrap();
+        assert_eq!(axes.line(&points, silence).matches('M').count(), 2);
     }
 
     fn story() -> Story {

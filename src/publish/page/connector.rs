@@ -139,7 +139,7 @@ fn sentence_of(one: &Connector) -> Markup {
     let left = bands::left(one);
     html! {
         @match (one.verdict.as_str(), behind, left) {
-            ("lost", Some(behind), _) => { span class="lost" { "Its place left the oplog " (behind) " ago" } "; after a restart " (on_restart(&one.on_restart)) "." }
+            ("lost", Some(behind), _) => { span class="lost" { "Its place is lost by " (behind) " of oplog" } "; after a restart " (on_restart(&one.on_restart)) "." }
             ("lost", None, _) => { span class="lost" { "Its place is lost" } "; after a restart " (on_restart(&one.on_restart)) "." }
             ("unknown", ..) => { span class="unknown" { "Whether it would survive a restart is not known." } }
             ("critical" | "at_risk", _, Some(left)) => { span class=(one.verdict) { (left) " left" } " until its place is lost; now, after a restart " (on_restart(&one.on_restart)) "." }

@@ -15,6 +15,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use maud::{Markup, html};
+use resumeguard_core::recovery::PlanId;
 use serde::Deserialize;
 
 /// Those that a form asks for. `run` needs a strategy to be chosen: by command or API.
@@ -43,6 +44,8 @@ pub(super) struct About {
     plan: Option<String>,
     connector: Option<String>,
     attempt: Option<String>,
+    /// How many positions were lost at once when it was asked.
+    mass_failure: Option<String>,
     reason: String,
 }
 
@@ -85,6 +88,10 @@ async fn confirm(State(desk): State<Desk>, verb: Verb, frame: Frame, about: Abou
         };
         return readable::drawn(&frame, refusal).await;
     }
+    // As many as are told of on this page, and no more: whatever the address says.
+    let plan = about.plan.as_ref().filter(|_| verb == Verb::Approve);
+    let lost = plan.and_then(|plan| desk.mass_failure(&PlanId(plan.clone())));
+    let about = About { mass_failure: lost.map(|lost| lost.to_string()), ..about };
     match consequence(&desk, verb, &about) {
         Ok((heading, follows)) => {
             let body = form(verb, &about, &heading, &follows);
@@ -107,7 +114,7 @@ fn form(verb: Verb, about: &About, heading: &str, follows: &Markup) -> Markup {
             h1 { (heading) }
             (follows)
             form method="post" action={ "/recovery/" (verb.code()) } {
-                @for (name, value) in [("plan", &about.plan), ("connector", &about.connector), ("attempt", &about.attempt)] {
+                @for (name, value) in [("plan", &about.plan), ("connector", &about.connector), ("attempt", &about.attempt), ("mass_failure", &about.mass_failure)] {
                     @if let Some(value) = value { input type="hidden" name=(name) value=(value); }
                 }
                 label for="reason" { "Why? It is written into the journal, beside your name." }
@@ -212,12 +219,13 @@ async fn decide(
             "refused: it does not say which page the form stands on; programs send JSON to /api/v1/recovery";
         return problem(StatusCode::FORBIDDEN, detail);
     }
-    let About { plan, connector, attempt, reason } = match form {
+    let About { plan, connector, attempt, mass_failure, reason } = match form {
         Ok(Form(about)) => about,
         Err(rejection) => return problem(rejection.status(), &rejection.body_text()),
     };
     let to = landing(verb, plan.as_deref());
-    let wanted = Wanted { reason, plan, connector, strategy: None, attempt };
+    let mass_failure = mass_failure.and_then(|number| number.parse().ok());
+    let wanted = Wanted { reason, plan, connector, strategy: None, attempt, mass_failure };
     match carry_out(&desk, verb, wanted, by).await {
         Ok(done) => {
             see(&done.attempt.map_or(to, |attempt| format!("/recovery/attempts/{}", encoded(&attempt))))

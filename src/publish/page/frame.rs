@@ -121,6 +121,11 @@ impl Frame {
         Self { live: Live::Closely, ..self }
     }
 
+    /// A pass has ended lately enough to be believed.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.pass.is_some()
+    }
+
     /// Whether whoever looks may decide.
     pub(super) fn may_change(&self) -> bool {
         self.visitor.may(Right::Change)

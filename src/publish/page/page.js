@@ -126,9 +126,13 @@
   const tick = () => {
     const old = age();
     for (const place of document.querySelectorAll("[data-ago]")) place.textContent = duration(old);
-    const stale = main.dataset.age !== undefined && old > number("staleAfter", 45);
+    // Without an age the daemon itself had nothing that was fresh.
+    const known = main.dataset.age !== undefined;
+    const stale = !known || old > number("staleAfter", 45);
     if (stale) disarm();
-    const says = failed
+    const says = !failed && !known
+      ? "No pass has ended lately; what is below may no longer hold."
+      : failed
       ? `The daemon does not answer; what is below was judged ${duration(old)} ago${stale ? " and may no longer hold" : ""}.`
       : stale ? `No pass has ended for ${duration(old)}; what is below may no longer hold.` : "";
     const line = news.firstElementChild;
@@ -144,21 +148,36 @@
     if (!document.hidden && since(asked) >= number("every", 15)) refresh();
   };
 
-  const stream = new EventSource(`${location.origin}/api/v1/stream`);
-  let greeted = false;
-  stream.addEventListener("open", () => {
-    greeted = false;
-  });
-  stream.addEventListener("pass", (event) => {
-    // The first one of a connection may tell what the page says already.
-    const known = !greeted && JSON.parse(event.data).at === main.dataset.at;
-    greeted = true;
-    if (!known && !document.hidden) refresh();
-  });
+  // A browser has six connections to a host, over all its tabs: one that nobody looks at holds none.
+  let stream;
+  const hush = () => {
+    if (stream) stream.close();
+    stream = undefined;
+  };
+  const listen = () => {
+    if (stream || document.hidden) return;
+    stream = new EventSource(`${location.origin}/api/v1/stream`);
+    let greeted = false;
+    stream.addEventListener("open", () => {
+      greeted = false;
+    });
+    stream.addEventListener("pass", (event) => {
+      // The first one of a connection may tell what the page says already.
+      const known = !greeted && JSON.parse(event.data).at === main.dataset.at;
+      greeted = true;
+      if (!known && !document.hidden) refresh();
+    });
+  };
+  listen();
   document.addEventListener("visibilitychange", () => {
-    if (!document.hidden) refresh();
+    if (document.hidden) {
+      hush();
+    } else {
+      listen();
+      refresh();
+    }
   });
-  addEventListener("pagehide", () => stream.close());
+  addEventListener("pagehide", hush);
   addEventListener("pageshow", (event) => {
     if (event.persisted) location.reload();
   });

@@ -37,7 +37,8 @@ pub(super) async fn page(
         (state(&overview))
         (switch(&overview, &frame))
         h2 { (count(overview.plans.len(), "plan", "plans")) }
-        @if overview.plans.is_empty() { p class="dim" { "No connector is in trouble that a plan is made for." } }
+        @if !frame.is_fresh() { div class="notice warn" { p { b { "Not known" } ": no pass has ended lately. What is below was planned when one last did, and begins nothing before the next one." } } }
+        @if overview.plans.is_empty() { p class="dim" { (no_plans(&overview.mode, frame.is_fresh())) } }
         @for planned in overview.plans.get(range).unwrap_or_default() { (card(planned, &frame)) }
         @if pages > 1 { nav class="pager" aria-label="Pages" {
             span { @if page > 1 { a class="button" rel="prev" href=(with_query("/recovery", &[("page", &(page - 1).to_string())])) { "‹ Before" } } }
@@ -51,6 +52,15 @@ pub(super) async fn page(
         None => "Recovery",
     };
     answer(&frame, title, body)
+}
+
+/// Why there is no plan.
+fn no_plans(mode: &str, fresh: bool) -> &'static str {
+    match mode {
+        "" | "off" => "In mode off none is made, whatever trouble there is.",
+        _ if fresh => "No connector is in trouble that a plan is made for.",
+        _ => "Whether one is needed is not known.",
+    }
 }
 
 fn state(overview: &Overview) -> Markup {

@@ -16,7 +16,7 @@ pub fn overview(overview: &Overview, only: impl Fn(&PlannedFor) -> bool) -> Stri
         format!("under way: {id} at {cluster}/{connector} by {}", attempt.strategy)
     }));
     let mut shown = overview.plans.iter().filter(|planned| only(planned)).peekable();
-    if shown.peek().is_none() {
+    if shown.peek().is_none() && overview.mode != "off" {
         lines.push("no connector is in trouble that a plan would be made for".to_owned());
     }
     let text = lines.join("\n") + "\n";

@@ -44,12 +44,30 @@ pub enum Refused {
     },
 }
 
+fn lost_at_once(blocker: &Blocker) -> Option<(usize, &Blocker)> {
+    if let Blocker::MassFailure { lost } = blocker { Some((*lost, blocker)) } else { None }
+}
+
 impl Desk {
-    /// A person lets a plan be carried out. It begins after the next pass, if nothing else blocks it then.
+    /// How many positions were lost at once, where that keeps this plan back.
+    #[must_use]
+    pub fn mass_failure(&self, plan: &PlanId) -> Option<usize> {
+        let (_, blockers) = self.find(plan).ok()?;
+        blockers.iter().find_map(lost_at_once).map(|(lost, _)| lost)
+    }
+
+    /// A person lets a plan be carried out. It begins after the next pass, if nothing else blocks it then. `seen`: of how many
+    /// positions that were lost at once they know.
     ///
     /// # Errors
-    /// Where there is no such plan, or modes or the journal do not allow it.
-    pub async fn approve(&self, plan: &PlanId, by: Actor, reason: String) -> Result<(), Refused> {
+    /// Where there is no such plan, modes or the journal do not allow it, or more are lost than they know of.
+    pub async fn approve(
+        &self,
+        plan: &PlanId,
+        by: Actor,
+        reason: String,
+        seen: Option<usize>,
+    ) -> Result<(), Refused> {
         let (plan, blockers) = self.find(plan)?;
         let never = |blocker: &&Blocker| {
             matches!(
@@ -62,9 +80,13 @@ impl Desk {
         if !sentences.is_empty() {
             return Err(Refused::Blocked(sentences));
         }
-        let lost =
-            |blocker: &Blocker| if let Blocker::MassFailure { lost } = blocker { Some(*lost) } else { None };
-        let (mass_failure, Plan { id, connector, .. }) = (blockers.iter().find_map(lost), plan);
+        let mass_failure = blockers.iter().find_map(lost_at_once);
+        if mass_failure.is_some_and(|(lost, _)| seen.is_none_or(|seen| seen < lost)) {
+            let sentences = mass_failure.map(|(_, blocker)| blocker.sentence(&plan));
+            return Err(Refused::Blocked(sentences.into_iter().collect()));
+        }
+        let mass_failure = mass_failure.map(|(lost, _)| lost);
+        let Plan { id, connector, .. } = plan;
         self.append(Event::Approved { plan: id, connector, by, reason, mass_failure }).await
     }
 

@@ -46,7 +46,7 @@ async fn no_connector_six_and_a_thousand() {
         (
             "six",
             six(),
-            "1 connector has lost its place; 1 is critical, 36m left; 1 is at risk, 1h 24m left; 1 is unknown.",
+            "1 connector has lost its place; 1 is critical, 36m left; 1 is unknown; 1 is at risk, 1h 24m left.",
             "1 lost, 1 critical, 1 at risk, 1 unknown",
         ),
         (
@@ -110,7 +110,7 @@ async fn every_other_page() {
     window.origins.push(served.url.clone());
     for (name, path, shows) in [
         ("connector", "/connectors/east/orders", "36m left until its place is lost"),
-        ("connector-lost", "/connectors/east/billing", "Its place left the oplog 1h 50m ago"),
+        ("connector-lost", "/connectors/east/billing", "Its place is lost by 1h 50m of oplog"),
         ("recovery", "/recovery", "Mode approve"),
         ("findings", "/findings", "lost while running"),
         ("finding", "/findings/RG001", "Do not restart it"),

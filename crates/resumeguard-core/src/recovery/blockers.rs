@@ -206,7 +206,7 @@ impl Blocker {
             Self::Cooldown { seconds } => format!("the last attempt was made less than a cooldown ago, {seconds} s are left; resumeguard recovery acknowledge {connector} --reason … ends it"),
             Self::Latched { failures } => format!("{failures} attempts failed; look at resumeguard recovery list, then: resumeguard recovery acknowledge {connector} --reason …"),
             Self::Busy => "another recovery is under way in this Connect cluster; it is next".to_owned(),
-            Self::MassFailure { lost } => format!("{lost} connectors of this Connect cluster lost their position at once: look for the common cause; a person may still approve: resumeguard recovery approve {id} --reason …"),
+            Self::MassFailure { lost } => format!("{lost} connectors of this Connect cluster lost their position at once: look for the common cause; a person may still approve: resumeguard recovery approve {id} --mass-failure {lost} --reason …"),
             Self::ManagedByUnset => format!("who keeps these connectors as they are? set connect.{}.managed_by = \"none\", \"strimzi\" or \"gitops\"", connector.connect_cluster),
             Self::Managed { by } => format!("{} would put back what is changed; do it there, by the steps that are shown", by.code()),
             Self::Unaddressable => "Connect's REST interface cannot address this name; rename the connector".to_owned(),
