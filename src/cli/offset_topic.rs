@@ -242,9 +242,12 @@ impl<'a> Guide<'a> {
     /// Until no worker lives, and for a while.
     async fn until_down(&mut self) -> Result<(), Failure> {
         let begun = self.clock.uptime();
-        let (mut since, mut told) = (None, None::<Duration>);
+        let (mut since, mut told, mut noted) = (None, None::<Duration>, false);
         loop {
-            let standing = self.whole.standing(self.steps.has("group_seen")).await;
+            let standing = self.whole.standing().await;
+            if self.whole.has_seen_members() && !std::mem::replace(&mut noted, true) {
+                self.note("group_seen", &self.which.group)?;
+            }
             let now = self.clock.uptime();
             let says = match standing {
                 Standing::Down if since.is_some_and(|since| now.saturating_sub(since) >= STILL) => {
@@ -255,12 +258,10 @@ impl<'a> Guide<'a> {
                     None
                 }
                 Standing::Up(line) => {
-                    if !self.steps.has("group_seen") && line.contains("members of the group") {
-                        self.note("group_seen", &self.which.group)?;
-                    }
                     since = None;
                     Some(format!("STOP EVERY WORKER of {} now: {line}", self.which.connect_cluster))
                 }
+                Standing::Another(line) => return Err(Failure::new(Outcome::Usage, line)),
                 Standing::Unknown(line) => {
                     since = None;
                     Some(format!(
@@ -284,9 +285,9 @@ impl<'a> Guide<'a> {
 
     /// The last look before something is changed.
     async fn is_down_now(&self) -> Result<(), Failure> {
-        match self.whole.standing(self.steps.has("group_seen")).await {
+        match self.whole.standing().await {
             Standing::Down => Ok(()),
-            Standing::Up(line) | Standing::Unknown(line) => {
+            Standing::Up(line) | Standing::Unknown(line) | Standing::Another(line) => {
                 Err(refused(format!("nothing was changed: {line}")))
             }
         }

@@ -2,6 +2,7 @@
 //! the workers that are started then. A person does it, guided by a command; what is stored is kept in a file before.
 
 mod backup;
+mod group;
 mod steps;
 
 pub use backup::{Backup, Head};
@@ -12,6 +13,7 @@ use crate::config::{ConnectCluster, KafkaTopic};
 use crate::sources::connect::{Client, ConnectError};
 use crate::sources::kafka::{Ends, WholeRecord, ends, read_whole};
 use backup::{Kept, Writing, connectors, keep};
+use group::{Group, objection};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::KafkaError;
@@ -20,6 +22,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::types::RDKafkaErrorCode;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How long brokers may take for one answer.
@@ -41,6 +44,8 @@ pub enum Standing {
     Up(String),
     /// It cannot be told.
     Unknown(String),
+    /// The group that was named is none of workers: no waiting helps.
+    Another(String),
 }
 
 /// One Connect cluster's offsets topic, and whoever uses it.
@@ -50,6 +55,8 @@ pub struct WholeTopic {
     url: String,
     topic: KafkaTopic,
     group: String,
+    /// That group was shown with members once, to this.
+    seen: AtomicBool,
     clock: Clock,
 }
 
@@ -65,7 +72,7 @@ impl WholeTopic {
         })?;
         let connect = Client::new(cluster).map_err(|error| error.to_string())?;
         let url = connect.base().to_string();
-        Ok(Self { connect, url, topic, group: group.to_owned(), clock })
+        Ok(Self { connect, url, topic, group: group.to_owned(), seen: AtomicBool::new(false), clock })
     }
 
     /// Its name.
@@ -74,25 +81,18 @@ impl WholeTopic {
         &self.topic.topic
     }
 
-    /// How the workers stand. A group that Kafka does not show tells nothing by itself, since it shows none to who may not see it:
-    /// `seen` says that it was shown with members once.
-    pub async fn standing(&self, seen: bool) -> Standing {
-        match self.members().await {
+    /// How the workers stand. A group that Kafka does not show tells nothing by itself, since it shows none to who may not see it: it
+    /// counts only where it was shown with members before, to this very value.
+    pub async fn standing(&self) -> Standing {
+        let shown = match self.shown().await {
             Err(line) => return Standing::Unknown(line),
-            Ok(Some(members)) if !members.is_empty() => {
-                return Standing::Up(format!(
-                    "{} of its workers are members of the group `{}`",
-                    members.len(),
-                    self.group
-                ));
+            Ok(shown) => shown,
+        };
+        if let Some(standing) = objection(&self.group, shown.as_ref(), self.has_seen_members()) {
+            if matches!(standing, Standing::Up(_)) {
+                self.seen.store(true, Ordering::SeqCst);
             }
-            Ok(None) if !seen => {
-                return Standing::Unknown(format!(
-                    "Kafka shows no group `{}`: is that the workers' group.id, and may its group be described (Describe on the group)?",
-                    self.group
-                ));
-            }
-            Ok(Some(_) | None) => {}
+            return standing;
         }
         match self.connect.version(ANSWERS).await {
             Ok(_) => Standing::Up(format!("Kafka Connect answers at {}", self.url)),
@@ -109,15 +109,19 @@ impl WholeTopic {
         }
     }
 
-    /// Client names of the group's members; `None` where Kafka shows no such group.
-    async fn members(&self) -> Result<Option<Vec<String>>, String> {
+    /// Whether the group was shown with members since this was made.
+    #[must_use]
+    pub fn has_seen_members(&self) -> bool {
+        self.seen.load(Ordering::SeqCst)
+    }
+
+    /// The group; `None` where Kafka shows no such group.
+    async fn shown(&self) -> Result<Option<Group>, String> {
         let (admin, group) = (self.admin()?, self.group.clone());
         let listing = tokio::task::spawn_blocking(move || {
             let listed = admin.inner().fetch_group_list(Some(&group), ANSWERS)?;
             let of_it = listed.groups().iter().find(|listed| listed.name() == group);
-            let members = of_it
-                .map(|group| group.members().iter().map(|member| member.client_id().to_owned()).collect());
-            Ok::<Option<Vec<String>>, KafkaError>(members)
+            Ok::<Option<Group>, KafkaError>(of_it.map(Group::of))
         });
         let listed = listing.await.map_err(|error| error.to_string())?;
         listed
