@@ -11,7 +11,7 @@ pub use steps::{Line, Steps};
 use crate::clock::Clock;
 use crate::config::{ConnectCluster, KafkaTopic};
 use crate::sources::connect::{Client, ConnectError};
-use crate::sources::kafka::{Ends, WholeRecord, ends, read_whole};
+use crate::sources::kafka::{Ends, WholeRecord, ends, read_settled, read_whole, settled_ends};
 use backup::{Kept, Writing, connectors, keep};
 use group::{Group, objection};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
@@ -142,17 +142,20 @@ impl WholeTopic {
     /// # Errors
     /// One line with what to do.
     pub async fn connectors(&self) -> Result<BTreeSet<String>, String> {
-        Ok(connectors(&self.kept().await?))
+        // While workers live there is always a transaction that is open for a moment.
+        Ok(connectors(&self.kept(false).await?))
     }
 
-    async fn kept(&self) -> Result<Kept, String> {
+    /// What is stored; `settled` waits until no transaction is open.
+    async fn kept(&self, settled: bool) -> Result<Kept, String> {
         let topic = self.topic.clone();
         let reading = move || {
             let mut kept = Kept::new();
-            read_whole(&topic, |record| {
+            let each = |record| {
                 keep(&mut kept, record);
                 Ok(())
-            })?;
+            };
+            if settled { read_settled(&topic, each) } else { read_whole(&topic, each) }?;
             Ok(kept)
         };
         tokio::task::spawn_blocking(reading).await.map_err(|error| error.to_string())?
@@ -176,7 +179,7 @@ impl WholeTopic {
         Ok(i32::try_from(found.max(1)).unwrap_or(1))
     }
 
-    /// Writes everything that is in it to a file, which is there when this returns, or is not.
+    /// Writes everything that is in it to a file, which is there when this returns, or is not. Waits until no transaction is open in it.
     ///
     /// # Errors
     /// One line with what to do.
@@ -184,19 +187,21 @@ impl WholeTopic {
         let (topic, path): (KafkaTopic, PathBuf) = (self.topic.clone(), path.to_owned());
         let writing = move || {
             let mut writing = Writing::begin(&path, &head)?;
-            let ends = read_whole(&topic, |record| writing.record(&record))?;
+            let ends = read_settled(&topic, |record| writing.record(&record))?;
             writing.end(&ends)
         };
         tokio::task::spawn_blocking(writing).await.map_err(|error| error.to_string())?
     }
 
-    /// Whether the topic is the one that was backed up, and nothing was written to it since.
+    /// Whether the topic is the one that was backed up, and nothing was written to it since: neither is anything in a transaction that is open.
     ///
     /// # Errors
     /// Where it has gone on, or cannot be read, one line.
     pub async fn is_as_backed_up(&self, backup: &Backup) -> Result<(), String> {
-        let now =
-            self.ends().await?.ok_or_else(|| format!("there is no topic `{}` any more", self.name()))?;
+        let topic = self.topic.clone();
+        let now = tokio::task::spawn_blocking(move || settled_ends(&topic)).await;
+        let now = now.map_err(|error| error.to_string())??;
+        let now = now.ok_or_else(|| format!("there is no topic `{}` any more", self.name()))?;
         let same = now.len() == backup.ends.len()
             && now.iter().all(|(id, (_, end))| backup.ends.get(id).is_some_and(|(_, then)| then == end));
         if same {
@@ -266,7 +271,7 @@ impl WholeTopic {
                 backup.ends.len()
             ));
         }
-        let records = differing(&backup.kept, &self.kept().await?);
+        let records = differing(&backup.kept, &self.kept(true).await?);
         let producer = self.producer()?;
         for some in records.chunks(AT_ONCE) {
             let sending = some.iter().map(|record| send(&producer, self.name(), record));
@@ -276,7 +281,7 @@ impl WholeTopic {
                 })?;
             }
         }
-        let left = differing(&backup.kept, &self.kept().await?);
+        let left = differing(&backup.kept, &self.kept(true).await?);
         if left.is_empty() {
             Ok(records.len())
         } else {

@@ -311,7 +311,7 @@ pub(super) fn partitions(consumer: &BaseConsumer<Listener>, topic: &str) -> Resu
     Ok(ids)
 }
 
-/// Where the partitions begin or end. Transactions that are open count as not written.
+/// Where the partitions begin or end; to who reads what is committed, an open transaction is the end.
 pub(super) fn offsets(
     consumer: &BaseConsumer<Listener>,
     topic: &str,
@@ -341,14 +341,24 @@ fn asker(topic: &KafkaTopic, listener: &Listener) -> Result<BaseConsumer<Listene
     client.set_log_level(RDKafkaLogLevel::Debug).create_with_context(listener.clone())
 }
 
+/// Takes no record of a transaction before it has ended.
 pub(super) fn reader(topic: &KafkaTopic, listener: &Listener) -> Result<BaseConsumer<Listener>, KafkaError> {
+    reader_of(topic, listener, "read_committed")
+}
+
+/// `isolation` is `isolation.level`: what [`offsets`] calls the end depends on it.
+pub(super) fn reader_of(
+    topic: &KafkaTopic,
+    listener: &Listener,
+    isolation: &str,
+) -> Result<BaseConsumer<Listener>, KafkaError> {
     let mut client = topic.kafka.client();
     client
         // Required by the library; nothing joins it and nothing is committed.
         .set("group.id", "resumeguard")
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
-        .set("isolation.level", "read_committed")
+        .set("isolation.level", isolation)
         .set("allow.auto.create.topics", "false")
         // An offset that is not there any more means another topic: never go on at its end.
         .set("auto.offset.reset", "error")
