@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::config::{ConnectCluster, KafkaTopic};
 use crate::sources::connect::{Client, ConnectError};
 use crate::sources::kafka::{Ends, WholeRecord, ends, read_settled, read_whole, settled_ends};
-use backup::{Kept, Writing, connectors, keep};
+use backup::{Kept, Writing, connectors, keep, stored};
 use group::{Group, objection};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -156,7 +156,7 @@ impl WholeTopic {
                 Ok(())
             };
             if settled { read_settled(&topic, each) } else { read_whole(&topic, each) }?;
-            Ok(kept)
+            Ok(stored(kept))
         };
         tokio::task::spawn_blocking(reading).await.map_err(|error| error.to_string())?
     }
