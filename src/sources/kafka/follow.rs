@@ -17,6 +17,10 @@ use std::time::Duration;
 
 /// How long one look at the topic may take before the thread sees whether something was asked.
 const POLL: Duration = Duration::from_millis(25);
+/// How long the asker's log is read after each question.
+const LOG: Duration = Duration::from_millis(10);
+/// So many errors may stand between its lines.
+const ERRORS: usize = 16;
 /// How long the brokers have to describe the topic.
 const METADATA: Duration = Duration::from_secs(5);
 /// Before reading begins anew.
@@ -164,9 +168,8 @@ impl<'a, F: Fold> Reader<'a, F> {
 
     fn aim(&mut self) -> Result<(), Trouble> {
         let seeing = |error| Trouble::Kafka(Where::Describe, error);
-        // It has no records; what else it has to say is said by its log.
-        while self.asker.poll(Duration::ZERO).is_some() {}
         let ids = partitions(&self.asker, self.topic).map_err(seeing)?;
+        self.hear_the_log();
         if self.listener.take_anew() {
             return Err(Trouble::Changed("was made anew"));
         }
@@ -182,6 +185,16 @@ impl<'a, F: Fold> Reader<'a, F> {
             progress.target = end;
         }
         Ok(())
+    }
+
+    /// The asker has no records; what else it has to say is said by its log, and the last answer to a question stands there by now. A poll
+    /// that may not wait ends after one line, which counts as none; one that may goes on with the next until its time is over.
+    fn hear_the_log(&self) {
+        for _ in 0..ERRORS {
+            if self.asker.poll(LOG).is_none() {
+                return;
+            }
+        }
     }
 
     fn poll(&mut self) -> Result<(), Trouble> {
