@@ -5,12 +5,12 @@ use super::{Cli, Connect, Failure, Outcome, status};
 use crate::clock::Clock;
 use crate::config::{Config, ConnectCluster};
 use crate::control::myself;
-use crate::recovery::whole::{Backup, Head, Line, Standing, Steps, WholeTopic};
+use crate::recovery::whole::{Backup, Head, Line, Standing, Steps, WholeTopic, before_restore};
 use crate::sources::connect::{Client, Listed};
 use resumeguard_core::domain::{ConnectorState, Settings, StartupMode, TaskState};
 use resumeguard_core::recovery::{ManagedBy, Mode};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Between two looks at the workers.
@@ -91,9 +91,10 @@ pub(super) async fn delete(cli: &Cli, which: &Which, clock: Clock) -> Result<Out
     guide.confirmed("deletes that topic")?;
     guide.until_down().await?;
     let backup = guide.backed_up(backup).await?;
-    guide.may_go_on().await?;
     guide.whole.is_as_backed_up(&backup).await.map_err(refused)?;
     guide.is_down_now().await?;
+    // Last, since all of this takes its time: somebody may have frozen recovery since.
+    guide.may_go_on().await?;
     guide.note("delete", &which.reason)?;
     guide.whole.delete().await.map_err(refused)?;
     guide.note("deleted", guide.whole.name().to_owned().as_str())?;
@@ -109,7 +110,7 @@ pub(super) async fn restore(cli: &Cli, which: &Which, clock: Clock) -> Result<Ou
     guide.is_of_this(&backup)?;
     let names = backup.connectors();
     say(&format!(
-        "every connector of {} goes on from what it had stored when {} was backed up; what that topic holds now is lost: {}",
+        "every connector of {} goes on from what it had stored when {} was backed up; what that topic holds now is kept in another file and counts no more: {}",
         which.connect_cluster,
         guide.whole.name(),
         names.iter().cloned().collect::<Vec<_>>().join(", ")
@@ -117,9 +118,11 @@ pub(super) async fn restore(cli: &Cli, which: &Which, clock: Clock) -> Result<Ou
     guide.confirmed("writes into that topic")?;
     guide.until_down().await?;
     guide.may_go_on().await?;
+    guide.kept_before_restore().await?;
     guide.is_down_now().await?;
     guide.note("restore", &which.reason)?;
-    let written = guide.whole.write_back(&backup).await.map_err(refused)?;
+    let may = async || guide.may_go_on().await.map_err(|failure| failure.line);
+    let written = guide.whole.write_back(&backup, may).await.map_err(refused)?;
     guide.note("restored", &format!("{written} records"))?;
     say(&format!("{written} records were written: {} is what it was", guide.whole.name()))?;
     guide.until_well(&names, "restored").await
@@ -242,9 +245,12 @@ impl<'a> Guide<'a> {
     /// Until no worker lives, and for a while.
     async fn until_down(&mut self) -> Result<(), Failure> {
         let begun = self.clock.uptime();
-        let (mut since, mut told) = (None, None::<Duration>);
+        let (mut since, mut told, mut noted) = (None, None::<Duration>, false);
         loop {
-            let standing = self.whole.standing(self.steps.has("group_seen")).await;
+            let standing = self.whole.standing().await;
+            if self.whole.has_seen_members() && !std::mem::replace(&mut noted, true) {
+                self.note("group_seen", &self.which.group)?;
+            }
             let now = self.clock.uptime();
             let says = match standing {
                 Standing::Down if since.is_some_and(|since| now.saturating_sub(since) >= STILL) => {
@@ -255,12 +261,10 @@ impl<'a> Guide<'a> {
                     None
                 }
                 Standing::Up(line) => {
-                    if !self.steps.has("group_seen") && line.contains("members of the group") {
-                        self.note("group_seen", &self.which.group)?;
-                    }
                     since = None;
                     Some(format!("STOP EVERY WORKER of {} now: {line}", self.which.connect_cluster))
                 }
+                Standing::Another(line) => return Err(Failure::new(Outcome::Usage, line)),
                 Standing::Unknown(line) => {
                     since = None;
                     Some(format!(
@@ -284,9 +288,9 @@ impl<'a> Guide<'a> {
 
     /// The last look before something is changed.
     async fn is_down_now(&self) -> Result<(), Failure> {
-        match self.whole.standing(self.steps.has("group_seen")).await {
+        match self.whole.standing().await {
             Standing::Down => Ok(()),
-            Standing::Up(line) | Standing::Unknown(line) => {
+            Standing::Up(line) | Standing::Unknown(line) | Standing::Another(line) => {
                 Err(refused(format!("nothing was changed: {line}")))
             }
         }
@@ -297,15 +301,27 @@ impl<'a> Guide<'a> {
         if let Some(backup) = before {
             return Ok(backup);
         }
+        self.back_up(&self.which.backup, "backed_up").await
+    }
+
+    /// What the topic holds now is lost when another backup is written back: it is kept beside that one.
+    async fn kept_before_restore(&mut self) -> Result<(), Failure> {
+        if self.whole.ends().await.map_err(unreachable)?.is_none() {
+            return Ok(());
+        }
+        let path = before_restore(&self.which.backup).map_err(refused)?;
+        self.back_up(&path, "kept_before_restore").await.map(drop)
+    }
+
+    async fn back_up(&mut self, path: &Path, step: &str) -> Result<Backup, Failure> {
         let at_ms = i64::try_from(self.clock.since_1970().as_millis()).unwrap_or(i64::MAX);
         let copies = self.whole.replication().await.map_err(unreachable)?;
         let head =
             Head::new(&self.cluster.name, self.whole.name(), copies, at_ms, &self.by, &self.which.reason);
-        let path = &self.which.backup;
         let records = self.whole.back_up(path, head).await.map_err(refused)?;
         // What is on the disk counts, not what was meant.
         let backup = Backup::read(path).map_err(refused)?.ok_or_else(|| refused("the backup vanished"))?;
-        self.note("backed_up", &format!("{records} records in {}", path.display()))?;
+        self.note(step, &format!("{records} records in {}", path.display()))?;
         say(&format!(
             "{records} records of {} connectors are in {} (0600)",
             backup.connectors().len(),
@@ -334,24 +350,25 @@ impl<'a> Guide<'a> {
                 self.whole.name()
             ))?,
         }
-        let ill = self.until_running(listed).await?;
-        let others: Vec<&str> =
-            names.iter().map(String::as_str).filter(|name| !ill.1.contains(*name)).collect();
+        let (ill, looked_at) = self.until_running(listed).await?;
+        let (others, outcome) = verdict(names, &looked_at, ill.len());
+        let says = format!("after it was {after}: {} of {} do not run", ill.len(), looked_at.len());
+        self.note("verified", &format!("{says}, {} were not looked at", others.len()))?;
+        for line in &ill {
+            say(line)?;
+        }
+        if looked_at.is_empty() {
+            say("Kafka Connect lists no MongoDB source connector: whether any connector runs is not known")?;
+        } else if ill.is_empty() {
+            say("every connector that was looked at runs, or was paused or stopped by somebody")?;
+        }
         if !others.is_empty() {
             say(&format!(
-                "not looked at, since Connect lists no such MongoDB source connector: {}",
+                "not looked at, since Connect lists no such MongoDB source connector; look at them yourself: {}",
                 others.join(", ")
             ))?;
         }
-        self.note("verified", &format!("after it was {after}: {} do not run", ill.0.len()))?;
-        if ill.0.is_empty() {
-            say("every connector runs")?;
-            return Ok(Outcome::Done);
-        }
-        for line in &ill.0 {
-            say(line)?;
-        }
-        Ok(Outcome::Negative)
+        Ok(outcome)
     }
 
     async fn until_up(&self) -> Result<Vec<Listed>, Failure> {
@@ -396,6 +413,21 @@ impl<'a> Guide<'a> {
     }
 }
 
+/// Which of those that had something stored were not looked at, and the answer to whether all of them run.
+fn verdict<'n>(
+    names: &'n BTreeSet<String>,
+    looked_at: &BTreeSet<String>,
+    ill: usize,
+) -> (Vec<&'n str>, Outcome) {
+    let others: Vec<&str> = names.difference(looked_at).map(String::as_str).collect();
+    let outcome = match ill {
+        0 if others.is_empty() && !looked_at.is_empty() => Outcome::Done,
+        0 => Outcome::Unknown,
+        _ => Outcome::Negative,
+    };
+    (others, outcome)
+}
+
 /// What a connector does without an offset.
 fn cost(is_listed: bool, listed: Option<&Listed>) -> String {
     let Some(listed) = listed else {
@@ -427,4 +459,21 @@ fn illness(listed: &Listed) -> Option<String> {
     (!runs).then(|| {
         format!("  {} is {}, its tasks are [{}]", listed.name, listed.state.code(), states.join(", "))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_run_only_where_all_were_looked_at() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+        let (both, one, none) = (names(&["a", "b"]), names(&["a"]), names(&[]));
+        assert!(matches!(verdict(&both, &both, 0), (others, Outcome::Done) if others.is_empty()));
+        assert!(matches!(verdict(&one, &both, 0), (others, Outcome::Done) if others.is_empty()));
+        assert!(matches!(verdict(&both, &one, 0), (others, Outcome::Unknown) if others == ["b"]));
+        assert!(matches!(verdict(&none, &none, 0), (_, Outcome::Unknown)));
+        assert!(matches!(verdict(&both, &none, 0), (others, Outcome::Unknown) if others == ["a", "b"]));
+        assert!(matches!(verdict(&both, &one, 1), (_, Outcome::Negative)));
+    }
 }

@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 
 /// The form that this version writes, and the only one that it reads.
 const FORM: u32 = 1;
+/// So many times a backup is written back before somebody tidies up.
+const MOST: u32 = 1_000;
 
 /// What the file is of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,7 +111,7 @@ impl Line {
     }
 }
 
-/// Where a key stands, and what is kept of it: the last record under it.
+/// What is kept of each key: the last record under it. While reading, a deletion as well, for its time.
 pub(super) type Kept = BTreeMap<Vec<u8>, WholeRecord>;
 
 /// A backup as it is written: under another name until it is whole.
@@ -177,6 +179,29 @@ fn hexadecimal(sum: Sha256) -> String {
     })
 }
 
+/// Where what a topic holds before this backup is written back is kept: `BACKUP.before-restore`, with a number where there is one already.
+///
+/// # Errors
+/// Where that cannot be told, one line.
+pub fn before_restore(backup: &Path) -> Result<PathBuf, String> {
+    let named = |end: &str| {
+        let mut path = backup.as_os_str().to_owned();
+        path.push(end);
+        PathBuf::from(path)
+    };
+    for number in 1..=MOST {
+        let path =
+            if number == 1 { named(".before-restore") } else { named(&format!(".before-restore.{number}")) };
+        // A link that leads nowhere has the name as well.
+        match std::fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(path),
+            Ok(_) => {}
+            Err(error) => return Err(format!("{}: {error}", path.display())),
+        }
+    }
+    Err(format!("there are {MOST} files {}.before-restore.* already: move them away", backup.display()))
+}
+
 /// A backup that was read whole, and is what was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backup {
@@ -221,7 +246,7 @@ impl Backup {
             let line = line.map_err(|error| no(&error.to_string()))?;
             if let Ok(end) = serde_json::from_str::<End>(&line) {
                 return match end.records == records && end.sha256 == hexadecimal(sum) {
-                    true => Ok(Some(Self { head, ends: end.partitions, records, kept })),
+                    true => Ok(Some(Self { head, ends: end.partitions, records, kept: stored(kept) })),
                     false => Err(no("it was altered since it was written")),
                 };
             }
@@ -235,7 +260,8 @@ impl Backup {
     }
 }
 
-/// The last value of a key counts, of two partitions the newer one; without a value, or JSON's `null`, it is deleted.
+/// The last record of a key counts, of two partitions the newer one. A deletion stays until [`stored`]: it may be read before an older value
+/// that lies in another partition, as it does where partitions were added.
 pub(super) fn keep(kept: &mut Kept, record: WholeRecord) {
     let Some(key) = record.key.clone() else { return };
     if let Some(before) = kept.get(&key)
@@ -244,11 +270,13 @@ pub(super) fn keep(kept: &mut Kept, record: WholeRecord) {
     {
         return;
     }
-    if record.value.as_deref().is_none_or(|value| value == b"null") {
-        kept.remove(&key);
-    } else {
-        kept.insert(key, record);
-    }
+    kept.insert(key, record);
+}
+
+/// Without the keys whose last record has no value, or JSON's `null`: they are deleted.
+pub(super) fn stored(mut kept: Kept) -> Kept {
+    kept.retain(|_, record| record.value.as_deref().is_some_and(|value| value != b"null"));
+    kept
 }
 
 pub(super) fn connectors(kept: &Kept) -> BTreeSet<String> {
@@ -307,6 +335,34 @@ mod tests {
         assert!(expected.iter().all(|one| kept.contains(one)), "headers, bytes and all: {kept:?}");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_was_kept_before_a_restore_is_never_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let backup = folder.path().join("backup");
+        for name in ["backup.before-restore", "backup.before-restore.2", "backup.before-restore.3"] {
+            let path = before_restore(&backup).unwrap();
+            assert_eq!(path, folder.path().join(name));
+            written(&path);
+        }
+    }
+
+    #[test]
+    fn a_deletion_that_is_read_before_an_older_value_of_another_partition_stays_one() {
+        let at = |partition, at, value| WholeRecord { partition, at: Some(at), ..record(0, "k", value) };
+        let left = |records: Vec<WholeRecord>| {
+            let mut kept = Kept::new();
+            records.into_iter().for_each(|record| keep(&mut kept, record));
+            stored(kept).into_values().map(|record| record.value.unwrap()).collect::<Vec<_>>()
+        };
+        for deleted in [None, Some("null")] {
+            assert!(left(vec![at(1, 9, deleted), at(0, 5, Some("old"))]).is_empty());
+            assert!(left(vec![at(0, 5, Some("old")), at(1, 9, deleted)]).is_empty());
+            assert_eq!(left(vec![at(1, 5, deleted), at(0, 9, Some("new"))]), [b"new"]);
+            // In one partition the order counts, whatever its clocks say.
+            assert_eq!(left(vec![at(0, 9, deleted), at(0, 5, Some("new"))]), [b"new"]);
+        }
     }
 
     #[test]

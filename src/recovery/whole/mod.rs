@@ -2,16 +2,18 @@
 //! the workers that are started then. A person does it, guided by a command; what is stored is kept in a file before.
 
 mod backup;
+mod group;
 mod steps;
 
-pub use backup::{Backup, Head};
+pub use backup::{Backup, Head, before_restore};
 pub use steps::{Line, Steps};
 
 use crate::clock::Clock;
 use crate::config::{ConnectCluster, KafkaTopic};
 use crate::sources::connect::{Client, ConnectError};
-use crate::sources::kafka::{Ends, WholeRecord, ends, read_whole};
-use backup::{Kept, Writing, connectors, keep};
+use crate::sources::kafka::{Ends, WholeRecord, ends, read_settled, read_whole, settled_ends};
+use backup::{Kept, Writing, connectors, keep, stored};
+use group::{Group, objection};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::KafkaError;
@@ -20,6 +22,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::types::RDKafkaErrorCode;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How long brokers may take for one answer.
@@ -41,6 +44,8 @@ pub enum Standing {
     Up(String),
     /// It cannot be told.
     Unknown(String),
+    /// The group that was named is none of workers: no waiting helps.
+    Another(String),
 }
 
 /// One Connect cluster's offsets topic, and whoever uses it.
@@ -50,6 +55,8 @@ pub struct WholeTopic {
     url: String,
     topic: KafkaTopic,
     group: String,
+    /// That group was shown with members once, to this.
+    seen: AtomicBool,
     clock: Clock,
 }
 
@@ -65,7 +72,7 @@ impl WholeTopic {
         })?;
         let connect = Client::new(cluster).map_err(|error| error.to_string())?;
         let url = connect.base().to_string();
-        Ok(Self { connect, url, topic, group: group.to_owned(), clock })
+        Ok(Self { connect, url, topic, group: group.to_owned(), seen: AtomicBool::new(false), clock })
     }
 
     /// Its name.
@@ -74,25 +81,18 @@ impl WholeTopic {
         &self.topic.topic
     }
 
-    /// How the workers stand. A group that Kafka does not show tells nothing by itself, since it shows none to who may not see it:
-    /// `seen` says that it was shown with members once.
-    pub async fn standing(&self, seen: bool) -> Standing {
-        match self.members().await {
+    /// How the workers stand. A group that Kafka does not show tells nothing by itself, since it shows none to who may not see it: it
+    /// counts only where it was shown with members before, to this very value.
+    pub async fn standing(&self) -> Standing {
+        let shown = match self.shown().await {
             Err(line) => return Standing::Unknown(line),
-            Ok(Some(members)) if !members.is_empty() => {
-                return Standing::Up(format!(
-                    "{} of its workers are members of the group `{}`",
-                    members.len(),
-                    self.group
-                ));
+            Ok(shown) => shown,
+        };
+        if let Some(standing) = objection(&self.group, shown.as_ref(), self.has_seen_members()) {
+            if matches!(standing, Standing::Up(_)) {
+                self.seen.store(true, Ordering::SeqCst);
             }
-            Ok(None) if !seen => {
-                return Standing::Unknown(format!(
-                    "Kafka shows no group `{}`: is that the workers' group.id, and may its group be described (Describe on the group)?",
-                    self.group
-                ));
-            }
-            Ok(Some(_) | None) => {}
+            return standing;
         }
         match self.connect.version(ANSWERS).await {
             Ok(_) => Standing::Up(format!("Kafka Connect answers at {}", self.url)),
@@ -109,15 +109,19 @@ impl WholeTopic {
         }
     }
 
-    /// Client names of the group's members; `None` where Kafka shows no such group.
-    async fn members(&self) -> Result<Option<Vec<String>>, String> {
+    /// Whether the group was shown with members since this was made.
+    #[must_use]
+    pub fn has_seen_members(&self) -> bool {
+        self.seen.load(Ordering::SeqCst)
+    }
+
+    /// The group; `None` where Kafka shows no such group.
+    async fn shown(&self) -> Result<Option<Group>, String> {
         let (admin, group) = (self.admin()?, self.group.clone());
         let listing = tokio::task::spawn_blocking(move || {
             let listed = admin.inner().fetch_group_list(Some(&group), ANSWERS)?;
             let of_it = listed.groups().iter().find(|listed| listed.name() == group);
-            let members = of_it
-                .map(|group| group.members().iter().map(|member| member.client_id().to_owned()).collect());
-            Ok::<Option<Vec<String>>, KafkaError>(members)
+            Ok::<Option<Group>, KafkaError>(of_it.map(Group::of))
         });
         let listed = listing.await.map_err(|error| error.to_string())?;
         listed
@@ -138,18 +142,21 @@ impl WholeTopic {
     /// # Errors
     /// One line with what to do.
     pub async fn connectors(&self) -> Result<BTreeSet<String>, String> {
-        Ok(connectors(&self.kept().await?))
+        // With exactly-once delivery, living workers always have one open for a moment: it is not waited for here.
+        Ok(connectors(&self.kept(false).await?))
     }
 
-    async fn kept(&self) -> Result<Kept, String> {
+    /// What is stored; `settled` waits until no transaction is open.
+    async fn kept(&self, settled: bool) -> Result<Kept, String> {
         let topic = self.topic.clone();
         let reading = move || {
             let mut kept = Kept::new();
-            read_whole(&topic, |record| {
+            let each = |record| {
                 keep(&mut kept, record);
                 Ok(())
-            })?;
-            Ok(kept)
+            };
+            if settled { read_settled(&topic, each) } else { read_whole(&topic, each) }?;
+            Ok(stored(kept))
         };
         tokio::task::spawn_blocking(reading).await.map_err(|error| error.to_string())?
     }
@@ -172,7 +179,7 @@ impl WholeTopic {
         Ok(i32::try_from(found.max(1)).unwrap_or(1))
     }
 
-    /// Writes everything that is in it to a file, which is there when this returns, or is not.
+    /// Writes everything that is in it to a file, which is there when this returns, or is not. Waits until no transaction is open in it.
     ///
     /// # Errors
     /// One line with what to do.
@@ -180,19 +187,21 @@ impl WholeTopic {
         let (topic, path): (KafkaTopic, PathBuf) = (self.topic.clone(), path.to_owned());
         let writing = move || {
             let mut writing = Writing::begin(&path, &head)?;
-            let ends = read_whole(&topic, |record| writing.record(&record))?;
+            let ends = read_settled(&topic, |record| writing.record(&record))?;
             writing.end(&ends)
         };
         tokio::task::spawn_blocking(writing).await.map_err(|error| error.to_string())?
     }
 
-    /// Whether the topic is the one that was backed up, and nothing was written to it since.
+    /// Whether the topic is the one that was backed up, and nothing was written to it since: neither is anything in a transaction that is open.
     ///
     /// # Errors
     /// Where it has gone on, or cannot be read, one line.
     pub async fn is_as_backed_up(&self, backup: &Backup) -> Result<(), String> {
-        let now =
-            self.ends().await?.ok_or_else(|| format!("there is no topic `{}` any more", self.name()))?;
+        let topic = self.topic.clone();
+        let now = tokio::task::spawn_blocking(move || settled_ends(&topic)).await;
+        let now = now.map_err(|error| error.to_string())??;
+        let now = now.ok_or_else(|| format!("there is no topic `{}` any more", self.name()))?;
         let same = now.len() == backup.ends.len()
             && now.iter().all(|(id, (_, end))| backup.ends.get(id).is_some_and(|(_, then)| then == end));
         if same {
@@ -246,14 +255,21 @@ impl WholeTopic {
     }
 
     /// Writes a backup back: what is stored under its keys, and nothing under any other. The topic is made where there is none. Returns
-    /// how many records were written.
+    /// how many records were written. `may` is asked right before the topic is made and before some of the records are written.
     ///
     /// # Errors
-    /// One line with what to do; it can be done again.
-    pub async fn write_back(&self, backup: &Backup) -> Result<usize, String> {
+    /// One line with what to do, or what `may` says; it can be done again.
+    pub async fn write_back(
+        &self,
+        backup: &Backup,
+        may: impl AsyncFn() -> Result<(), String>,
+    ) -> Result<usize, String> {
         let now = match self.ends().await? {
             Some(ends) => ends,
-            None => self.create(backup).await?,
+            None => {
+                may().await?;
+                self.create(backup).await?
+            }
         };
         if now.len() != backup.ends.len() {
             return Err(format!(
@@ -262,9 +278,16 @@ impl WholeTopic {
                 backup.ends.len()
             ));
         }
-        let records = differing(&backup.kept, &self.kept().await?);
+        let records = differing(&backup.kept, &self.kept(true).await?);
         let producer = self.producer()?;
-        for some in records.chunks(AT_ONCE) {
+        for (written, some) in records.chunks(AT_ONCE).enumerate() {
+            may().await.map_err(|line| {
+                format!(
+                    "{line}; {} of {} records were written, the rest was not",
+                    written * AT_ONCE,
+                    records.len()
+                )
+            })?;
             let sending = some.iter().map(|record| send(&producer, self.name(), record));
             for sent in futures_util::future::join_all(sending).await {
                 sent.map_err(|error| {
@@ -272,7 +295,7 @@ impl WholeTopic {
                 })?;
             }
         }
-        let left = differing(&backup.kept, &self.kept().await?);
+        let left = differing(&backup.kept, &self.kept(true).await?);
         if left.is_empty() {
             Ok(records.len())
         } else {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ pub struct Line {
     pub at_ms: i64,
     /// Who.
     pub by: String,
-    /// What: `group_seen`, `backed_up`, `delete`, `deleted`, `restore`, `restored`, `verified`.
+    /// What: `group_seen`, `backed_up`, `delete`, `deleted`, `kept_before_restore`, `restore`, `restored`, `verified`.
     pub step: String,
     /// Why, or what came of it.
     pub says: String,
@@ -36,13 +36,13 @@ impl Steps {
         path.push(".steps");
         let path = PathBuf::from(path);
         let no = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(no(&error)),
         };
-        // A line that a crash cut off was about nothing that was done.
-        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        // A line that a crash cut off, maybe amid a character, was about nothing that was done.
+        let whole = std::str::from_utf8(&bytes[..whole_lines(&bytes)]).map_err(|error| no(&error))?;
         let lines = whole.lines().map(|line| serde_json::from_str(line).map_err(|error| no(&error)));
         let lines = lines.collect::<Result<_, String>>()?;
         Ok(Self { path, lines })
@@ -56,9 +56,20 @@ impl Steps {
         let no = |error: std::io::Error| format!("{}: {error}", self.path.display());
         let mut bytes = serde_json::to_vec(&line).map_err(|error| error.to_string())?;
         bytes.push(b'\n');
-        // After what a crash has cut off, on a line of its own: that one is left out.
-        let mut file =
-            OpenOptions::new().create(true).append(true).mode(0o600).open(&self.path).map_err(no)?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .read(true)
+            .append(true)
+            .mode(0o600)
+            .open(&self.path)
+            .map_err(no)?;
+        // What a crash, or a disk that was full, has cut off would make one line with this, and the file unreadable.
+        let mut there = Vec::new();
+        file.read_to_end(&mut there).map_err(no)?;
+        let whole = whole_lines(&there);
+        if whole < there.len() {
+            file.set_len(whole as u64).map_err(no)?;
+        }
         file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(no)?;
         self.lines.push(line);
         Ok(())
@@ -71,9 +82,34 @@ impl Steps {
     }
 }
 
+/// How many bytes are lines that were written to their end.
+fn whole_lines(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_follows_a_torn_line_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (backup, path) = (folder.path().join("b"), folder.path().join("b.steps"));
+        let line = |step: &str| Line { at_ms: 1, by: "uid 0".into(), step: step.into(), says: "é".into() };
+        let mut steps = Steps::of(&backup).unwrap();
+        steps.append(line("delete")).unwrap();
+        let first = std::fs::read(&path).unwrap();
+        steps.append(line("deleted")).unwrap();
+        let both = std::fs::read(&path).unwrap();
+        for cut in 0..both.len() {
+            std::fs::write(&path, &both[..cut]).unwrap();
+            let mut torn = Steps::of(&backup).unwrap();
+            assert_eq!((torn.has("delete"), torn.has("deleted")), (cut >= first.len(), false), "{cut}");
+            torn.append(line("restore")).unwrap();
+            let again = Steps::of(&backup).unwrap();
+            assert_eq!((again.has("delete"), again.has("restore")), (cut >= first.len(), true), "{cut}");
+        }
+    }
 
     #[test]
     fn what_was_written_is_read_again() {

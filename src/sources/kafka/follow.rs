@@ -17,6 +17,10 @@ use std::time::Duration;
 
 /// How long one look at the topic may take before the thread sees whether something was asked.
 const POLL: Duration = Duration::from_millis(25);
+/// How long the asker's log is read after each question.
+const LOG: Duration = Duration::from_millis(10);
+/// So many errors may stand between its lines.
+const ERRORS: usize = 16;
 /// How long the brokers have to describe the topic.
 const METADATA: Duration = Duration::from_secs(5);
 /// Before reading begins anew.
@@ -164,9 +168,8 @@ impl<'a, F: Fold> Reader<'a, F> {
 
     fn aim(&mut self) -> Result<(), Trouble> {
         let seeing = |error| Trouble::Kafka(Where::Describe, error);
-        // It has no records; what else it has to say is said by its log.
-        while self.asker.poll(Duration::ZERO).is_some() {}
         let ids = partitions(&self.asker, self.topic).map_err(seeing)?;
+        self.hear_the_log();
         if self.listener.take_anew() {
             return Err(Trouble::Changed("was made anew"));
         }
@@ -182,6 +185,16 @@ impl<'a, F: Fold> Reader<'a, F> {
             progress.target = end;
         }
         Ok(())
+    }
+
+    /// The asker has no records; what else it has to say is said by its log, and the last answer to a question stands there by now. A poll
+    /// that may not wait ends after one line, which counts as none; one that may goes on with the next until its time is over.
+    fn hear_the_log(&self) {
+        for _ in 0..ERRORS {
+            if self.asker.poll(LOG).is_none() {
+                return;
+            }
+        }
     }
 
     fn poll(&mut self) -> Result<(), Trouble> {
@@ -311,7 +324,7 @@ pub(super) fn partitions(consumer: &BaseConsumer<Listener>, topic: &str) -> Resu
     Ok(ids)
 }
 
-/// Where the partitions begin or end. Transactions that are open count as not written.
+/// Where the partitions begin or end; to who reads what is committed, an open transaction is the end.
 pub(super) fn offsets(
     consumer: &BaseConsumer<Listener>,
     topic: &str,
@@ -341,14 +354,24 @@ fn asker(topic: &KafkaTopic, listener: &Listener) -> Result<BaseConsumer<Listene
     client.set_log_level(RDKafkaLogLevel::Debug).create_with_context(listener.clone())
 }
 
+/// Takes no record of a transaction before it has ended.
 pub(super) fn reader(topic: &KafkaTopic, listener: &Listener) -> Result<BaseConsumer<Listener>, KafkaError> {
+    reader_of(topic, listener, "read_committed")
+}
+
+/// `isolation` is `isolation.level`: what [`offsets`] calls the end depends on it.
+pub(super) fn reader_of(
+    topic: &KafkaTopic,
+    listener: &Listener,
+    isolation: &str,
+) -> Result<BaseConsumer<Listener>, KafkaError> {
     let mut client = topic.kafka.client();
     client
         // Required by the library; nothing joins it and nothing is committed.
         .set("group.id", "resumeguard")
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
-        .set("isolation.level", "read_committed")
+        .set("isolation.level", isolation)
         .set("allow.auto.create.topics", "false")
         // An offset that is not there any more means another topic: never go on at its end.
         .set("auto.offset.reset", "error")

@@ -13,4 +13,4 @@ pub(crate) use stored::{Kept, StoredKeys, parse_key};
 pub(crate) use tail::{Behind, Held, Tail};
 #[cfg(test)]
 pub(crate) use tail::{Fold, Record};
-pub(crate) use whole::{Ends, WholeRecord, ends, read_whole};
+pub(crate) use whole::{Ends, WholeRecord, ends, read_settled, read_whole, settled_ends};

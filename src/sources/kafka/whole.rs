@@ -1,6 +1,6 @@
 //! A topic read once from its beginning to where it ends, record by record: for a backup of it.
 
-use super::follow::{offsets, partitions, reader};
+use super::follow::{offsets, partitions, reader, reader_of};
 use super::listener::Listener;
 use super::words::{Where, is_transient, words};
 use crate::config::KafkaTopic;
@@ -9,12 +9,17 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers, Message};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 const POLL: Duration = Duration::from_millis(200);
 /// So many looks in a row may tell nothing at all: a minute.
 const SILENT: u32 = 300;
+/// Between two looks at whether a transaction is still open.
+const AGAIN: Duration = Duration::from_secs(1);
+/// So many looks it may stay open. A dead worker's is ended by the brokers: after `transaction.timeout.ms`, a minute by default, for which
+/// they look every ten seconds.
+const OPEN: u32 = 90;
 
 /// One record, with everything that can be written again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,12 +65,73 @@ fn ends_by(consumer: &BaseConsumer<Listener>, topic: &KafkaTopic) -> Result<Ends
     Ok(begins.into_iter().map(|(id, begin)| (id, (begin, ends.get(&id).copied().unwrap_or(begin)))).collect())
 }
 
-/// Reads all of a topic, as far as it goes when this is called. Blocks.
+/// The same once no transaction is open in it: before, the end is only where the first open one begins, and what is committed later would
+/// come as a surprise. Blocks.
+///
+/// # Errors
+/// One line with what to do; also where one stays open.
+pub(crate) fn settled_ends(topic: &KafkaTopic) -> Result<Option<Ends>, String> {
+    let listener = Listener::default();
+    let said = |error: &KafkaError| {
+        words(&topic.topic, "offset.storage.topic", Where::Describe, error, listener.said())
+    };
+    let stable = reader(topic, &listener).map_err(|error| said(&error))?;
+    let high = reader_of(topic, &listener, "read_uncommitted").map_err(|error| said(&error))?;
+    let mut open = Vec::new();
+    for _ in 0..OPEN {
+        // In this order: where what is written ends where what is stable ended before, nothing lies between.
+        let looked = ends_by(&stable, topic).and_then(|ends| Ok((ends, ends_by(&high, topic)?)));
+        match looked {
+            Ok((stable, high)) => {
+                open = unlike(&stable, &high);
+                if open.is_empty() {
+                    return Ok(Some(stable));
+                }
+            }
+            Err(error) if is_absent(&error) => return Ok(None),
+            Err(error) => return Err(said(&error)),
+        }
+        std::thread::sleep(AGAIN);
+    }
+    Err(format!(
+        "a transaction stays open in the partitions {open:?} of the topic `{}`, so what it holds is not known: wait until the brokers have ended it (transaction.timeout.ms of the worker that began it), or end it with kafka-transactions.sh abort",
+        topic.topic
+    ))
+}
+
+/// Partitions whose end is another.
+fn unlike(stable: &Ends, high: &Ends) -> Vec<i32> {
+    let ids: BTreeSet<i32> = stable.keys().chain(high.keys()).copied().collect();
+    let end = |of: &Ends, id: &i32| of.get(id).map(|(_, end)| *end);
+    ids.into_iter().filter(|id| end(stable, id) != end(high, id)).collect()
+}
+
+/// Reads all of a topic, as far as it goes when this is called; up to the first transaction that is open. Blocks.
 ///
 /// # Errors
 /// One line with what to do, or what `each` says.
 pub(crate) fn read_whole(
     topic: &KafkaTopic,
+    each: impl FnMut(WholeRecord) -> Result<(), String>,
+) -> Result<Ends, String> {
+    read(topic, None, each)
+}
+
+/// The same once no transaction is open in it: then nothing is missing. Blocks.
+///
+/// # Errors
+/// One line with what to do, or what `each` says.
+pub(crate) fn read_settled(
+    topic: &KafkaTopic,
+    each: impl FnMut(WholeRecord) -> Result<(), String>,
+) -> Result<Ends, String> {
+    let ends = settled_ends(topic)?.ok_or_else(|| format!("there is no topic `{}` any more", topic.topic))?;
+    read(topic, Some(ends), each)
+}
+
+fn read(
+    topic: &KafkaTopic,
+    ends: Option<Ends>,
     mut each: impl FnMut(WholeRecord) -> Result<(), String>,
 ) -> Result<Ends, String> {
     let listener = Listener::default();
@@ -74,7 +140,7 @@ pub(crate) fn read_whole(
     };
     let describe = |error: KafkaError| said(Where::Describe, &error);
     let consumer = reader(topic, &listener).map_err(describe)?;
-    let ends = ends_by(&consumer, topic).map_err(describe)?;
+    let ends = ends.map_or_else(|| ends_by(&consumer, topic), Ok).map_err(describe)?;
     let mut assigned = TopicPartitionList::new();
     for (id, (begin, _)) in &ends {
         assigned.add_partition_offset(&topic.topic, *id, Offset::Offset(*begin)).map_err(describe)?;
@@ -136,5 +202,19 @@ fn whole(record: &rdkafka::message::BorrowedMessage<'_>) -> WholeRecord {
         key: record.key().map(<[u8]>::to_vec),
         value: record.payload().map(<[u8]>::to_vec),
         headers: headers.map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_is_open_where_more_is_written_than_is_stable() {
+        let stable = Ends::from([(0, (0, 5)), (1, (2, 7)), (2, (0, 0))]);
+        assert!(unlike(&stable, &stable).is_empty());
+        // Where it begins tells nothing: compaction goes on.
+        assert!(unlike(&stable, &Ends::from([(0, (3, 5)), (1, (2, 7)), (2, (0, 0))])).is_empty());
+        assert_eq!(unlike(&stable, &Ends::from([(0, (0, 5)), (1, (2, 8)), (3, (0, 0))])), [1, 2, 3]);
     }
 }
