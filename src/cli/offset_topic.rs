@@ -416,7 +416,7 @@ impl<'a> Guide<'a> {
 /// Which of those that had something stored were not looked at, and the answer to whether all of them run.
 fn verdict<'n>(
     names: &'n BTreeSet<String>,
-    looked_at: &BTreeSet<String>,
+    looked_at: &'n BTreeSet<String>,
     ill: usize,
 ) -> (Vec<&'n str>, Outcome) {
     let others: Vec<&str> = names.difference(looked_at).map(String::as_str).collect();
