@@ -335,24 +335,25 @@ impl<'a> Guide<'a> {
                 self.whole.name()
             ))?,
         }
-        let ill = self.until_running(listed).await?;
-        let others: Vec<&str> =
-            names.iter().map(String::as_str).filter(|name| !ill.1.contains(*name)).collect();
+        let (ill, looked_at) = self.until_running(listed).await?;
+        let (others, outcome) = verdict(names, &looked_at, ill.len());
+        let says = format!("after it was {after}: {} of {} do not run", ill.len(), looked_at.len());
+        self.note("verified", &format!("{says}, {} were not looked at", others.len()))?;
+        for line in &ill {
+            say(line)?;
+        }
+        if looked_at.is_empty() {
+            say("Kafka Connect lists no MongoDB source connector: whether any connector runs is not known")?;
+        } else if ill.is_empty() {
+            say("every connector that was looked at runs, or was paused or stopped by somebody")?;
+        }
         if !others.is_empty() {
             say(&format!(
-                "not looked at, since Connect lists no such MongoDB source connector: {}",
+                "not looked at, since Connect lists no such MongoDB source connector; look at them yourself: {}",
                 others.join(", ")
             ))?;
         }
-        self.note("verified", &format!("after it was {after}: {} do not run", ill.0.len()))?;
-        if ill.0.is_empty() {
-            say("every connector runs")?;
-            return Ok(Outcome::Done);
-        }
-        for line in &ill.0 {
-            say(line)?;
-        }
-        Ok(Outcome::Negative)
+        Ok(outcome)
     }
 
     async fn until_up(&self) -> Result<Vec<Listed>, Failure> {
@@ -397,6 +398,22 @@ impl<'a> Guide<'a> {
     }
 }
 
+/// Which of those that had something stored were not looked at, and the answer to whether all of them run.
+fn verdict<'n>(
+    names: &'n BTreeSet<String>,
+    looked_at: &BTreeSet<String>,
+    ill: usize,
+) -> (Vec<&'n str>, Outcome) {
+    let others: Vec<&str> =
+        names.iter().filter(|name| !looked_at.contains(*name)).map(String::as_str).collect();
+    let outcome = match ill {
+        0 if others.is_empty() && !looked_at.is_empty() => Outcome::Done,
+        0 => Outcome::Unknown,
+        _ => Outcome::Negative,
+    };
+    (others, outcome)
+}
+
 /// What a connector does without an offset.
 fn cost(is_listed: bool, listed: Option<&Listed>) -> String {
     let Some(listed) = listed else {
@@ -428,4 +445,21 @@ fn illness(listed: &Listed) -> Option<String> {
     (!runs).then(|| {
         format!("  {} is {}, its tasks are [{}]", listed.name, listed.state.code(), states.join(", "))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_run_only_where_all_were_looked_at() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+        let (both, one, none) = (names(&["a", "b"]), names(&["a"]), names(&[]));
+        assert!(matches!(verdict(&both, &both, 0), (others, Outcome::Done) if others.is_empty()));
+        assert!(matches!(verdict(&one, &both, 0), (others, Outcome::Done) if others.is_empty()));
+        assert!(matches!(verdict(&both, &one, 0), (others, Outcome::Unknown) if others == ["b"]));
+        assert!(matches!(verdict(&none, &none, 0), (_, Outcome::Unknown)));
+        assert!(matches!(verdict(&both, &none, 0), (others, Outcome::Unknown) if others == ["a", "b"]));
+        assert!(matches!(verdict(&both, &one, 1), (_, Outcome::Negative)));
+    }
 }
