@@ -91,9 +91,10 @@ pub(super) async fn delete(cli: &Cli, which: &Which, clock: Clock) -> Result<Out
     guide.confirmed("deletes that topic")?;
     guide.until_down().await?;
     let backup = guide.backed_up(backup).await?;
-    guide.may_go_on().await?;
     guide.whole.is_as_backed_up(&backup).await.map_err(refused)?;
     guide.is_down_now().await?;
+    // Last, since all of this takes its time: somebody may have frozen recovery since.
+    guide.may_go_on().await?;
     guide.note("delete", &which.reason)?;
     guide.whole.delete().await.map_err(refused)?;
     guide.note("deleted", guide.whole.name().to_owned().as_str())?;
@@ -119,7 +120,8 @@ pub(super) async fn restore(cli: &Cli, which: &Which, clock: Clock) -> Result<Ou
     guide.may_go_on().await?;
     guide.is_down_now().await?;
     guide.note("restore", &which.reason)?;
-    let written = guide.whole.write_back(&backup).await.map_err(refused)?;
+    let may = async || guide.may_go_on().await.map_err(|failure| failure.line);
+    let written = guide.whole.write_back(&backup, may).await.map_err(refused)?;
     guide.note("restored", &format!("{written} records"))?;
     say(&format!("{written} records were written: {} is what it was", guide.whole.name()))?;
     guide.until_well(&names, "restored").await

@@ -101,7 +101,7 @@ pub(super) enum RecoveryCommand {
     /// Says what it costs each connector by name; with --confirm, waits until every worker is down (their group has no members, nobody
     /// answers), keeps the topic in a file, deletes it, says when to start the workers, and waits until their connectors run. Broken
     /// off, the same command goes on. Needs Delete on the topic and Describe on the group. Exit status: 0 every connector runs,
-    /// 1 refused, or some do not run, 69 the workers were not down or up in time.
+    /// 1 refused, or some do not run, 3 some were not listed, so nobody knows whether they run, 69 the workers were not down or up in time.
     #[command(
         after_help = "Example:\n  resumeguard recovery delete-offset-topic main --group connect --backup /var/backups/offsets.jsonl --reason 'pager 4711' --confirm connect-offsets"
     )]

@@ -255,14 +255,21 @@ impl WholeTopic {
     }
 
     /// Writes a backup back: what is stored under its keys, and nothing under any other. The topic is made where there is none. Returns
-    /// how many records were written.
+    /// how many records were written. `may` is asked right before the topic is made and before some of the records are written.
     ///
     /// # Errors
-    /// One line with what to do; it can be done again.
-    pub async fn write_back(&self, backup: &Backup) -> Result<usize, String> {
+    /// One line with what to do, or what `may` says; it can be done again.
+    pub async fn write_back(
+        &self,
+        backup: &Backup,
+        may: impl AsyncFn() -> Result<(), String>,
+    ) -> Result<usize, String> {
         let now = match self.ends().await? {
             Some(ends) => ends,
-            None => self.create(backup).await?,
+            None => {
+                may().await?;
+                self.create(backup).await?
+            }
         };
         if now.len() != backup.ends.len() {
             return Err(format!(
@@ -273,7 +280,14 @@ impl WholeTopic {
         }
         let records = differing(&backup.kept, &self.kept(true).await?);
         let producer = self.producer()?;
-        for some in records.chunks(AT_ONCE) {
+        for (written, some) in records.chunks(AT_ONCE).enumerate() {
+            may().await.map_err(|line| {
+                format!(
+                    "{line}; {} of {} records were written, the rest was not",
+                    written * AT_ONCE,
+                    records.len()
+                )
+            })?;
             let sending = some.iter().map(|record| send(&producer, self.name(), record));
             for sent in futures_util::future::join_all(sending).await {
                 sent.map_err(|error| {
