@@ -5,12 +5,12 @@ use super::{Cli, Connect, Failure, Outcome, status};
 use crate::clock::Clock;
 use crate::config::{Config, ConnectCluster};
 use crate::control::myself;
-use crate::recovery::whole::{Backup, Head, Line, Standing, Steps, WholeTopic};
+use crate::recovery::whole::{Backup, Head, Line, Standing, Steps, WholeTopic, before_restore};
 use crate::sources::connect::{Client, Listed};
 use resumeguard_core::domain::{ConnectorState, Settings, StartupMode, TaskState};
 use resumeguard_core::recovery::{ManagedBy, Mode};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Between two looks at the workers.
@@ -110,7 +110,7 @@ pub(super) async fn restore(cli: &Cli, which: &Which, clock: Clock) -> Result<Ou
     guide.is_of_this(&backup)?;
     let names = backup.connectors();
     say(&format!(
-        "every connector of {} goes on from what it had stored when {} was backed up; what that topic holds now is lost: {}",
+        "every connector of {} goes on from what it had stored when {} was backed up; what that topic holds now is kept in another file and counts no more: {}",
         which.connect_cluster,
         guide.whole.name(),
         names.iter().cloned().collect::<Vec<_>>().join(", ")
@@ -118,6 +118,7 @@ pub(super) async fn restore(cli: &Cli, which: &Which, clock: Clock) -> Result<Ou
     guide.confirmed("writes into that topic")?;
     guide.until_down().await?;
     guide.may_go_on().await?;
+    guide.kept_before_restore().await?;
     guide.is_down_now().await?;
     guide.note("restore", &which.reason)?;
     let may = async || guide.may_go_on().await.map_err(|failure| failure.line);
@@ -300,15 +301,27 @@ impl<'a> Guide<'a> {
         if let Some(backup) = before {
             return Ok(backup);
         }
+        self.back_up(&self.which.backup, "backed_up").await
+    }
+
+    /// What the topic holds now is lost when another backup is written back: it is kept beside that one.
+    async fn kept_before_restore(&mut self) -> Result<(), Failure> {
+        if self.whole.ends().await.map_err(unreachable)?.is_none() {
+            return Ok(());
+        }
+        let path = before_restore(&self.which.backup).map_err(refused)?;
+        self.back_up(&path, "kept_before_restore").await.map(drop)
+    }
+
+    async fn back_up(&mut self, path: &Path, step: &str) -> Result<Backup, Failure> {
         let at_ms = i64::try_from(self.clock.since_1970().as_millis()).unwrap_or(i64::MAX);
         let copies = self.whole.replication().await.map_err(unreachable)?;
         let head =
             Head::new(&self.cluster.name, self.whole.name(), copies, at_ms, &self.by, &self.which.reason);
-        let path = &self.which.backup;
         let records = self.whole.back_up(path, head).await.map_err(refused)?;
         // What is on the disk counts, not what was meant.
         let backup = Backup::read(path).map_err(refused)?.ok_or_else(|| refused("the backup vanished"))?;
-        self.note("backed_up", &format!("{records} records in {}", path.display()))?;
+        self.note(step, &format!("{records} records in {}", path.display()))?;
         say(&format!(
             "{records} records of {} connectors are in {} (0600)",
             backup.connectors().len(),

@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 
 /// The form that this version writes, and the only one that it reads.
 const FORM: u32 = 1;
+/// So many times a backup is written back before somebody tidies up.
+const MOST: u32 = 1_000;
 
 /// What the file is of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,6 +179,29 @@ fn hexadecimal(sum: Sha256) -> String {
     })
 }
 
+/// Where what a topic holds before this backup is written back is kept: `BACKUP.before-restore`, with a number where there is one already.
+///
+/// # Errors
+/// Where that cannot be told, one line.
+pub fn before_restore(backup: &Path) -> Result<PathBuf, String> {
+    let named = |end: &str| {
+        let mut path = backup.as_os_str().to_owned();
+        path.push(end);
+        PathBuf::from(path)
+    };
+    for number in 1..=MOST {
+        let path =
+            if number == 1 { named(".before-restore") } else { named(&format!(".before-restore.{number}")) };
+        // A link that leads nowhere has the name as well.
+        match std::fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(path),
+            Ok(_) => {}
+            Err(error) => return Err(format!("{}: {error}", path.display())),
+        }
+    }
+    Err(format!("there are {MOST} files {}.before-restore.* already: move them away", backup.display()))
+}
+
 /// A backup that was read whole, and is what was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backup {
@@ -310,6 +335,17 @@ mod tests {
         assert!(expected.iter().all(|one| kept.contains(one)), "headers, bytes and all: {kept:?}");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_was_kept_before_a_restore_is_never_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let backup = folder.path().join("backup");
+        for name in ["backup.before-restore", "backup.before-restore.2", "backup.before-restore.3"] {
+            let path = before_restore(&backup).unwrap();
+            assert_eq!(path, folder.path().join(name));
+            written(&path);
+        }
     }
 
     #[test]

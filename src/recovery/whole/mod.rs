@@ -5,7 +5,7 @@ mod backup;
 mod group;
 mod steps;
 
-pub use backup::{Backup, Head};
+pub use backup::{Backup, Head, before_restore};
 pub use steps::{Line, Steps};
 
 use crate::clock::Clock;
@@ -142,7 +142,7 @@ impl WholeTopic {
     /// # Errors
     /// One line with what to do.
     pub async fn connectors(&self) -> Result<BTreeSet<String>, String> {
-        // While workers live there is always a transaction that is open for a moment.
+        // With exactly-once delivery, living workers always have one open for a moment: it is not waited for here.
         Ok(connectors(&self.kept(false).await?))
     }
 

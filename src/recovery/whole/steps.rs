@@ -13,7 +13,7 @@ pub struct Line {
     pub at_ms: i64,
     /// Who.
     pub by: String,
-    /// What: `group_seen`, `backed_up`, `delete`, `deleted`, `restore`, `restored`, `verified`.
+    /// What: `group_seen`, `backed_up`, `delete`, `deleted`, `kept_before_restore`, `restore`, `restored`, `verified`.
     pub step: String,
     /// Why, or what came of it.
     pub says: String,

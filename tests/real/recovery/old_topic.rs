@@ -282,6 +282,8 @@ async fn the_whole_topic(stack: &Stack, mut all: [(Writer<'_>, Topic); 2]) {
     stack.stop_worker(0).unwrap();
     command.until("START THE WORKERS").await;
     assert_eq!(live(bootstrap, &names), stood, "byte for byte, and in its partitions");
+    let kept = folder.path().join("offsets.jsonl.before-restore");
+    assert!(std::fs::read_to_string(kept).unwrap().lines().count() > 2, "what was stored since is not gone");
     stack.start_worker(0).await.unwrap();
     let (code, said) = command.code().await;
     assert_eq!(code, Some(0), "{said}");
