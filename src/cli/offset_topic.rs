@@ -416,10 +416,11 @@ impl<'a> Guide<'a> {
 /// Which of those that had something stored were not looked at, and the answer to whether all of them run.
 fn verdict<'n>(
     names: &'n BTreeSet<String>,
-    looked_at: &'n BTreeSet<String>,
+    looked_at: &BTreeSet<String>,
     ill: usize,
 ) -> (Vec<&'n str>, Outcome) {
-    let others: Vec<&str> = names.difference(looked_at).map(String::as_str).collect();
+    let others: Vec<&str> =
+        names.iter().filter(|name| !looked_at.contains(*name)).map(String::as_str).collect();
     let outcome = match ill {
         0 if others.is_empty() && !looked_at.is_empty() => Outcome::Done,
         0 => Outcome::Unknown,
