@@ -80,7 +80,7 @@ const LOW: &str = "[recovery.policies.low]\nconnectors = [\"*\"]\non = [\"low_he
 /// Nothing happens in its namespace: there is nothing newer to be stored, and nothing to wait for.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_connector_that_is_resumed_is_well() {
-    let (shared, name) = (Shared::take().await, fresh("idle"));
+    let (shared, name) = (Shared::take().await, fresh("idle-resumed"));
     let connect = shared.connect();
     shared.connector(&name, nothing()).await;
     connect.wait_until_stored(&name, LONG, |_| true).await.unwrap();
@@ -95,7 +95,7 @@ async fn an_idle_connector_that_is_resumed_is_well() {
 /// Its position rolls away between the plan and the request: it fails with 286, and is paused as it was.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connector_that_fails_once_it_is_resumed_is_paused_again() {
-    let (shared, name) = (Shared::take().await, fresh("paused"));
+    let (shared, name) = (Shared::take().await, fresh("paused-resumed"));
     let connect = shared.connect();
     shared.connector(&name, nothing()).await;
     connect.wait_until_stored(&name, LONG, |_| true).await.unwrap();
