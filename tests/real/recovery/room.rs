@@ -33,7 +33,7 @@ async fn never_by_policy(bench: &mut Bench, name: &str, strategy: Strategy) -> P
 /// A person approves; the next pass begins it.
 async fn approved(bench: &mut Bench, plan: &Plan) -> Attempt {
     let by = Actor::Person("it".to_owned());
-    bench.desk.approve(&plan.id, by, "there is room".to_owned()).await.unwrap();
+    bench.desk.approve(&plan.id, by, "there is room".to_owned(), None).await.unwrap();
     let id = xtask::wait_until("the approved attempt", LONG, async || {
         bench.pass().await;
         bench.desk.act();
