@@ -156,7 +156,7 @@ async fn any_name_has_its_page() {
     ];
     let served = Served::start(SLOW).await;
     let named = |name: &&str| ConnectorReport {
-        id: ConnectorId::new("east", *name),
+        id: ConnectorId::new("east", name),
         ..connector("x", Verdict::Lost, Some(-60))
     };
     served.put(&pass(names.iter().map(named).collect()));

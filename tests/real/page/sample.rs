@@ -172,7 +172,7 @@ pub(super) fn connector(name: &str, verdict: Verdict, headroom: Option<i64>) -> 
         on_restart: match verdict {
             Verdict::Lost => OnRestart::Fails,
             Verdict::Unknown(_) => OnRestart::Unknown,
-            _ => OnRestart::Resumes,
+            Verdict::Safe | Verdict::AtRisk | Verdict::Critical => OnRestart::Resumes,
         },
         offsets_from: Some(OffsetsFrom::Topic),
         position,
