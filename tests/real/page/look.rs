@@ -47,13 +47,13 @@ async fn no_connector_six_and_a_thousand() {
             "six",
             six(),
             "1 connector has lost its place; 1 is critical, 36m left; 1 is unknown; 1 is at risk, 1h 24m left.",
-            "1 lost, 1 critical, 1 at risk, 1 unknown",
+            "1 lost, 1 critical, 1 unknown, 1 at risk",
         ),
         (
             "thousand",
             thousand(),
-            "1 connector has lost its place; 1 is critical, 36m left; 61 are at risk,",
-            "1 lost, 1 critical, 61 at risk, 30 unknown",
+            "1 connector has lost its place; 1 is critical, 36m left; 30 are unknown; 61 are at risk,",
+            "1 lost, 1 critical, 30 unknown, 61 at risk",
         ),
     ] {
         let many = connectors.len() > 100;
