@@ -163,6 +163,13 @@ fn what_rolls_away_is_tried_three_times() {
         _ => done(),
     });
     assert_eq!((steps.iter().filter(|step| *step == "write_mark").count(), ended), (3, Ended::PutBack));
+    // Where nothing is saved, it is the first step that is repeated.
+    let plan = Plan { steps: vec![Step::ResizeOplog { size_mb: 990 }], ..Scene::lost().plan() };
+    let (steps, ended) = walk(plan, |_, round| match round {
+        0 => Outcome::Again { says: String::new() },
+        _ => done(),
+    });
+    assert_eq!((steps.join(" ").as_str(), ended), ("resize_oplog resize_oplog", Ended::Recovered));
 }
 
 #[test]
