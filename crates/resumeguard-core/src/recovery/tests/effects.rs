@@ -94,6 +94,7 @@ fn a_reset_in_the_offsets_topic_says_what_is_written_and_how_long_it_stands() {
     let stands = "stands still for longer than an offset flush";
     says(&scene.by(Strategy::ResetOffsets), &["a tombstone is written", stands, NOTHING_STORED]);
     scene.connector().state = Ok(ConnectorState::Paused);
+    scene.connector().tasks = vec![task(TaskState::Paused, None)];
     says(&scene.by(Strategy::ResetOffsets), &["a tombstone is written", NOTHING_STORED]);
 }
 
@@ -112,6 +113,7 @@ fn what_loses_nothing_says_so() {
     says(&nudge, &[MARKER]);
     says(&extend, &["replSetResizeOplog: 1, size: Double(2048)", "other members keep their size"]);
     scene.connector().state = Ok(ConnectorState::Paused);
+    scene.connector().tasks = vec![task(TaskState::Paused, None)];
     let resume = scene.by(Strategy::Resume);
     says(&resume, &["somebody has paused or stopped it"]);
     assert_eq!([nudge.loses, extend.loses, resume.loses], [Loses::Nothing; 3]);

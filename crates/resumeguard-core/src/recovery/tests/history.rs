@@ -161,12 +161,22 @@ fn the_least_that_is_evidence_is_enough() {
     let mut stale = Scene::lost();
     stale.connector().offset = Err(Why::Stale);
     assert!(stale.planned().unwrap().blockers.contains(&Blocker::StaleFacts));
-    // The same trouble with another token is another trouble.
-    let (id, trigger) = (stale.id(), Trigger::HistoryLost);
-    let seen = |token: &str| [(id.clone(), trigger, Some(Fingerprint::of_text(token)))];
-    let first = Sightings::default().after(seen("one"));
-    assert_eq!((first.passes(&id), first.after(seen("one")).passes(&id)), (1, 2));
-    assert_eq!(first.after(seen("other")).passes(&id), 1);
+}
+
+#[test]
+fn the_same_trouble_with_another_token_is_another_trouble() {
+    let scene = Scene::lost();
+    let (snapshot, _) = assess(&Memory::default(), &scene.facts, &Thresholds::default(), now(0));
+    let (policies, ledger, now_ms) = (&scene.policies, &scene.ledger, scene.now_ms);
+    let around = Around { policies, ledger, no_journal: None, frozen: None, now_ms };
+    let passes = |stored: [&str; 2]| {
+        let pass = |before: Sightings, stored: &str| {
+            let details = Details { stored: Some(stored.to_owned()), ..scene.details.clone() };
+            round(&snapshot, &scene.facts, |_| Some(details.clone()), &before, &around).1
+        };
+        stored.into_iter().fold(Sightings::default(), pass).passes(&scene.id())
+    };
+    assert_eq!((passes(["one", "one"]), passes(["one", "other"])), (2, 1));
 }
 
 #[test]

@@ -103,6 +103,7 @@ fn nothing_is_put_back_over_what_cannot_be_read_or_was_removed() {
 fn one_that_was_paused_is_paused_again_unless_somebody_has_started_it() {
     let mut scene = Scene::running();
     scene.connector().state = Ok(ConnectorState::Paused);
+    scene.connector().tasks = vec![task(TaskState::Paused, None)];
     let id = begun(&mut scene, None);
     let look = |scene: &Scene, step: &Step, world: &World| {
         check(scene.ledger.attempt(&id).unwrap(), Phase::Back, step, world, 0)
