@@ -253,7 +253,8 @@ impl Continuity {
                 next.time
             }
             Some(next) if next.time > stand.position && owned => stand.accounted(),
-            Some(next) if next.time > gap.begins && waited < look.pass.flush => {
+            // A mark at the very moment at which the new one begins is its own.
+            Some(next) if next.time >= gap.begins && waited < look.pass.flush => {
                 gap.from.get_or_insert(stand.accounted());
                 return None;
             }

@@ -193,6 +193,18 @@ mod tests {
         assert_eq!(after("3.0.8.Final", &[], garbage()), OnRestart::Stalls);
     }
 
+    /// Its own connector would ask again for ever.
+    #[test]
+    fn a_token_that_the_server_cannot_read_ends_as_a_refused_one() {
+        let refused = |version: &str| {
+            let tasks = failed(Some(50_811), FailureClass::TokenMalformed);
+            let connector = ConnectorFacts { tasks, ..of(Some(version), &[], token(FIRST + 60_000, 0)) };
+            one(&facts(connector, replica_set())).on_restart
+        };
+        assert_eq!([refused("3.2.0.Final"), refused("3.0.8.Final")], [OnRestart::Fails, OnRestart::Stalls]);
+        assert_eq!(refused("2.5.4.Final"), OnRestart::Resnapshots);
+    }
+
     #[test]
     fn the_trace_of_a_refused_start_has_no_code() {
         let trace = "io.debezium.DebeziumException: The connector is trying to read change stream starting at {sec=1}, but this is no longer available on the server. Reconfigure the connector to use a snapshot mode when needed.";

@@ -355,8 +355,8 @@ fn inside_the_window(
         let budget = asked.then(|| binding.budget(position)).flatten();
         let by_budget =
             budget.map(|left| thresholds.by_budget(&connector.id, as_f64(left), memory.verdict()));
-        let worse = by_budget.filter(|verdict| verdict.rank() < by_margin.rank());
-        (worse.unwrap_or(by_margin), OnRestart::Resumes)
+        let worst = std::iter::once(by_margin).chain(by_budget).min_by_key(|verdict| verdict.rank());
+        (worst.unwrap_or(by_margin), OnRestart::Resumes)
     };
     numbers(binding, position, verdict, on_restart).standing_on(basis)
 }

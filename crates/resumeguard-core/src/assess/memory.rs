@@ -295,8 +295,7 @@ impl ConnectorMemory {
         let scope = self.scope_after(connector);
         if self.scope.is_some() && scope != self.scope {
             let (advance, stillness) = Default::default();
-            let fresh =
-                Self { scope, advance, stillness, rewound_from: None, rewound_at: None, ..self.clone() };
+            let fresh = Self { scope, advance, stillness, rewound_from: None, ..self.clone() };
             return fresh.after(connector, judgement, pass);
         }
         let Pass { facts, living, now, .. } = *pass;

@@ -7,6 +7,8 @@ mod asked;
 mod collection;
 mod continuity;
 mod debezium;
+#[cfg(test)]
+mod edges;
 mod evidence;
 mod findings;
 pub mod forecast;

@@ -123,6 +123,17 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_named_is_left_out_alone() {
+        let (_, _, mut json) = written();
+        json["connectors"].as_array_mut().unwrap().push(serde_json::json!([5, {}]));
+        json["connectors"].as_array_mut().unwrap().push(serde_json::json!([6, {}]));
+        assert_eq!(Memory::reread(&json.to_string()).unwrap().1, 2);
+        json["gone"] = serde_json::json!(["x", "y", "z"]);
+        let (read, left_out) = Memory::reread(&json.to_string()).unwrap();
+        assert_eq!((read.connectors.len(), left_out), (1, 5));
+    }
+
+    #[test]
     fn what_is_no_memory_is_an_error() {
         for text in ["torn", "{\"connectors\": 5}", "[1]", ""] {
             assert!(Memory::reread(text).is_err(), "{text}");

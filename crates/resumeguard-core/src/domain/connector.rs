@@ -272,6 +272,16 @@ mod tests {
     }
 
     #[test]
+    fn where_debezium_begins_is_hidden_by_another_mode_or_a_time() {
+        let hidden = |more: &[(&str, &str)]| {
+            let class = [("connector.class", super::super::DEBEZIUM_SOURCE)];
+            settings(&[&class, more].concat()).hidden.startup
+        };
+        assert!(!hidden(&[]) && !hidden(&[("snapshot.mode", "no_data")]));
+        assert!(hidden(&[("snapshot.mode", "custom")]) && hidden(&[("capture.start.op.time", "7")]));
+    }
+
+    #[test]
     fn copy_existing_counts_only_without_a_startup_mode() {
         assert_eq!(settings(&[("copy.existing", "true")]).startup_mode, StartupMode::CopyExisting);
         let explicit = settings(&[("copy.existing", "true"), ("startup.mode", "latest")]);

@@ -242,3 +242,31 @@ impl ConnectorFacts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assess::tests::{connector, failed, token};
+    use crate::domain::FailureClass;
+
+    /// All that can be read of it has been.
+    fn known() -> ConnectorFacts {
+        ConnectorFacts {
+            failure: Some(Failure { code: None, class: FailureClass::Other }),
+            tasks: failed(Some(286), FailureClass::HistoryLost),
+            offsets_from: Some(OffsetsFrom::Rest),
+            ..connector(token(7, 1))
+        }
+    }
+
+    #[test]
+    fn of_a_connector_that_cannot_be_read_nothing_is_left_standing() {
+        let unreadable = Err(Why::ConnectUnreadable);
+        let beside = known().beside();
+        assert_eq!((beside.state.map(|_| ()), beside.failure, beside.tasks), (unreadable, None, vec![]));
+        assert!(beside.offset.is_ok() && beside.offsets_from.is_some(), "its position can be read elsewhere");
+        let gone = known().unreadable();
+        assert_eq!((gone.state.map(|_| ()), gone.failure, gone.tasks), (unreadable, None, vec![]));
+        assert_eq!((gone.offset.map(|_| ()), gone.offsets_from), (unreadable, None));
+    }
+}

@@ -463,6 +463,15 @@ mod tests {
     }
 
     #[test]
+    fn before_4_4_the_oldest_entry_itself_does_not_resume() {
+        let oldest = |wire_version| {
+            MemberFacts { wire_version, ..member("a:1", Role::Primary, "ny") }.oldest_position()
+        };
+        let at = |i| Ok(Timestamp { t: 100, i });
+        assert_eq!([oldest(Some(9)), oldest(Some(8)), oldest(None)], [at(1), at(2), at(2)]);
+    }
+
+    #[test]
     fn a_filling_oplog_has_time_until_it_truncates() {
         let mut filling = member("a:1", Role::Primary, "ny");
         filling.first = Ok(FirstEntry { time: Timestamp { t: 100, i: 1 }, initiating: true });

@@ -242,7 +242,6 @@ fn write_mark(
         return refuse("the oplog's oldest entry cannot be read now: nothing is stored blindly");
     };
     let time = match mark {
-        Mark::OldestSurviving if margin_seconds == 0 => oldest,
         Mark::OldestSurviving => Timestamp { t: oldest.t.saturating_add(margin_seconds), i: oldest.i },
         Mark::OwnTime => match attempt.plan.expects.token.as_ref().and_then(|token| token.time) {
             Some(time) if time >= oldest => time,

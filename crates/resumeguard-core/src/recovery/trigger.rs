@@ -74,10 +74,10 @@ pub fn trigger(report: &ConnectorReport, threshold_seconds: Option<i64>) -> Opti
     let failed =
         report.tasks.iter().find_map(|task| task.failure.filter(|_| task.state == TaskState::Failed));
     if report.verdict == Verdict::Lost {
-        return match (failed.is_some() || report.has_failed(), report.state) {
+        return match (report.has_failed(), report.state) {
             (true, _) => Some(Trigger::HistoryLost),
             // A newer token may be on its way to being stored until then (J4).
-            (false, Some(ConnectorState::Running)) if runs(report) && lost_for_a_flush(report) => {
+            (false, Some(ConnectorState::Running)) if lost_for_a_flush(report) => {
                 Some(Trigger::LostWhileRunning)
             }
             (false, Some(ConnectorState::Paused | ConnectorState::Stopped)) => {
@@ -99,10 +99,7 @@ pub fn trigger(report: &ConnectorReport, threshold_seconds: Option<i64>) -> Opti
     }
 }
 
-fn runs(report: &ConnectorReport) -> bool {
-    report.tasks.iter().any(|task| task.state == TaskState::Running)
-}
-
+/// Of a task that runs (RG001).
 fn lost_for_a_flush(report: &ConnectorReport) -> bool {
     report.findings.iter().any(|finding| finding.rule == "RG001")
 }

@@ -19,6 +19,10 @@ use super::trial::{Call, End, Mode};
 /// Tests are run together up to this cost: a process takes a few milliseconds by itself.
 const TOGETHER: Duration = Duration::from_millis(200);
 
+/// What has used up its time is given so many times as much before it is said not to end: a busy machine makes slow, and
+/// nothing endless.
+const ONCE_MORE: u64 = 3;
+
 /// A test that takes longer is not repeated in vain.
 const LONG: Duration = Duration::from_secs(1);
 
@@ -161,7 +165,11 @@ impl Suite {
         for thorough in [false, true] {
             tests.retain(|test| !thorough || test.has_more_cases());
             for batch in batches(&tests, likely, thorough) {
-                match self.call(&batch, mutant, thorough).await? {
+                let mut end = self.call(&batch, mutant, thorough, 1).await?;
+                if end == End::Endless {
+                    end = self.call(&batch, mutant, thorough, ONCE_MORE).await?;
+                }
+                match end {
                     End::Passed => {}
                     End::Endless => return Ok((Verdict::Endless, batch.tests.into_iter().next())),
                     End::Failed(by) => return Ok((Verdict::Caught, by.or(batch.tests.into_iter().next()))),
@@ -183,14 +191,14 @@ impl Suite {
         })
     }
 
-    async fn call(&self, batch: &Batch, mutant: u32, thorough: bool) -> Result<End> {
+    async fn call(&self, batch: &Batch, mutant: u32, thorough: bool, times: u64) -> Result<End> {
         let call = Call {
             program: self.programs.get(batch.program).context("no such program")?,
             folder: &self.folder,
             tests: batch.tests.iter().map(String::as_str).collect(),
             mode: Mode::On(mutant),
             thorough,
-            limit: self.patience + (10 * batch.cost).as_secs(),
+            limit: times * (self.patience + (10 * batch.cost).as_secs()),
         };
         call.run().await
     }

@@ -336,6 +336,70 @@ fn a_gap_is_closed_after_exactly_one_flush() {
     story.found(&[(Outcome::Lost(LossCause::Reopened), AT + 590, AT + 600)]);
 }
 
+/// It was opened with its task, and is its own: what it has not stored yet may still be what the old one delivered.
+#[test]
+fn an_own_stream_closes_no_gap_before_its_position_moves() {
+    let mut story = Story::begin(AT, opened(AT, after(AT - 9)));
+    story.pass(|facts| {
+        facts.connectors[0].tasks[0].worker = Some("w:2".into());
+        see(facts, opened(AT + 600, StreamStart::Now));
+    });
+    story.pass(|_| {}).pass(|_| {}).pass(|_| {});
+    story.found(&[]);
+    story.pass(|_| {});
+    story.found(&[(Outcome::Lost(LossCause::Reopened), AT, AT + 600)]);
+    // One that may be another's is waited for as long, though something newer is stored.
+    let mut story = Story::begin(AT, None);
+    story.pass(|facts| {
+        see(facts, opened(LAST + 5, StreamStart::Now));
+        stored(facts, LAST + 9);
+    });
+    story.pass(|_| {}).pass(|_| {}).pass(|_| {});
+    story.found(&[]);
+    story.pass(|_| {});
+    story.found(&[(Outcome::MaybeLost, AT, LAST + 5)]);
+}
+
+/// A mark where the new stream begins is its own, and says nothing of how far the old one came.
+#[test]
+fn a_mark_at_the_beginning_of_a_new_stream_is_no_end_of_the_gap() {
+    for (marked, from) in [(AT + 49, AT + 49), (AT + 50, AT), (AT + 51, AT)] {
+        let mut story = Story::begin(AT, opened(AT, after(AT - 9)));
+        let begins = StreamStart::At(Timestamp { t: AT + 50, i: 1 });
+        story.pass(|facts| see(facts, opened(AT + 600, begins))).pass(|facts| {
+            stored(facts, marked);
+            let Ok(StoredOffset::Token(position)) = &mut facts.connectors[0].offset else { unreachable!() };
+            position.kind = TokenKind::HighWaterMark;
+        });
+        story.a_flush_goes_by();
+        story.found(&[(Outcome::MaybeLost, from, AT + 50)]);
+    }
+}
+
+/// 260 at its start is what opens a stream without its token whatever it tolerates; a stream that was not there before may be
+/// another's all the same.
+#[test]
+fn a_refusal_that_is_swallowed_explains_a_new_stream() {
+    let outcome = |code: Option<u32>, replaces: bool| {
+        let mut story = Story::begin(AT, opened(AT, after(AT - 9)));
+        if !replaces {
+            story.pass(|facts| see(facts, Some(vec![])));
+        }
+        story.pass(|facts| {
+            see(facts, opened(AT + 600, StreamStart::Now));
+            let answer = code.map(ProbeAnswer::of_code);
+            let probe = |answer| Probe { answer, age: std::time::Duration::ZERO, margin_seconds: None };
+            facts.connectors[0].probe = answer.map(probe);
+        });
+        story.a_flush_goes_by();
+        story.report().discontinuities.iter().map(|found| found.outcome).collect::<Vec<_>>()
+    };
+    assert_eq!(outcome(Some(260), true), [Outcome::Lost(LossCause::Reopened)]);
+    for (code, replaces) in [(Some(260), false), (Some(280), true), (None, true)] {
+        assert_eq!(outcome(code, replaces), [Outcome::MaybeLost], "{code:?} {replaces}");
+    }
+}
+
 #[test]
 fn a_stream_opened_twice_leaves_out_no_stretch_twice() {
     let mut story = Story::with(AT, opened(AT, after(AT - 9)), &TOLERANT);

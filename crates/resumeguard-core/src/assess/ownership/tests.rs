@@ -62,6 +62,27 @@ fn a_stream_that_carries_is_linked_to_the_connector() {
     let mut first = Story::begin(AT, opened(AT + 5, StreamStart::Now));
     first.pass(|facts| facts.connectors[0].offset = Err(Why::NoPosition)).pass(|facts| stored(facts, AT + 6));
     assert!(linked(&first));
+    // One that has never stored anything: the first that it stores is newer than nothing.
+    for (age, expected) in [(0, true), (15, false)] {
+        let mut first = Story::begin(AT, None);
+        first.pass(|facts| {
+            facts.connectors[0].offset = Err(Why::NoPosition);
+            facts.connectors[0].offset_age = std::time::Duration::from_secs(age);
+            see(facts, opened(AT + 5, StreamStart::Now));
+        });
+        first.pass(|facts| {
+            facts.connectors[0].offset_age = std::time::Duration::ZERO;
+            stored(facts, AT + 6);
+        });
+        assert_eq!(linked(&first), expected, "read {age} s ago");
+    }
+    // What was read in an earlier pass may have been stored before the stream was seen.
+    let mut aged = Story::begin(AT, opened(AT + 5, StreamStart::Now));
+    aged.pass(|facts| {
+        facts.connectors[0].offset_age = std::time::Duration::from_secs(15);
+        stored(facts, AT + 9);
+    });
+    assert!(!linked(&aged));
     // Another one was there when it advanced.
     let mut story = Story::begin(AT, opened(AT + 5, StreamStart::Now));
     story.pass(|facts| {

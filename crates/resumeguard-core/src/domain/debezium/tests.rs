@@ -36,13 +36,19 @@ fn a_snapshot_a_time_and_garbage_are_no_positions() {
     let read = |json: &str| parse_offset(&object(json), None);
     let copying = format!(r#"{{"sec":1,"ord":2,"initsync":true,"resume_token":"{MARK}"}}"#);
     assert_eq!(read(&copying), StoredOffset::Copying);
+    assert_eq!(read(&copying.replace(":true", r#":"true""#)), StoredOffset::Copying);
+    for not in [r#":"no""#, ":false"] {
+        assert!(matches!(read(&copying.replace(":true", not)), StoredOffset::Token(_)), "{not}");
+    }
     assert_eq!(read(r#"{"sec":1700000000,"ord":2}"#), StoredOffset::Opaque);
     assert_eq!(
         read(r#"{"sec":1,"ord":2,"resume_token":"garbage!"}"#),
         StoredOffset::Malformed { parses: true }
     );
     assert_eq!(read("{}"), StoredOffset::Malformed { parses: false });
-    assert_eq!(read(r#"{"pos":4}"#), StoredOffset::Malformed { parses: false }, "another connector's");
+    for anothers in [r#"{"pos":4}"#, r#"{"sec":4}"#, r#"{"ord":4}"#] {
+        assert_eq!(read(anothers), StoredOffset::Malformed { parses: false }, "another connector's");
+    }
 }
 
 #[test]

@@ -141,6 +141,20 @@ fn what_was_superseded_long_ago_goes_and_the_rest_stays() {
 }
 
 #[test]
+fn no_more_is_forgotten_than_is_wanted_and_nothing_that_is_restored() {
+    // Each takes four entries: begun, a step, its outcome, ended.
+    let entries = journal(&[(0, 15, 60), (0, 15, 60), (0, 15, 60)]);
+    let gone = |enough| forgettable(&entries, i64::MAX, enough).unwrap().1;
+    assert_eq!(gone(4), [2, 3, 4, 5]);
+    assert_eq!(gone(5), [2, 3, 4, 5, 6, 7, 8, 9]);
+    // The second puts back what the first has replaced.
+    let entries = journal(&[(0, 15, 60), (0, 7, 60), (0, 15, 60)]);
+    let left = Ledger::of(&without(&entries, i64::MAX, usize::MAX));
+    let left: Vec<_> = left.attempts.iter().map(|attempt| attempt.id.0.as_str()).collect();
+    assert_eq!(left, ["a0", "a2"]);
+}
+
+#[test]
 fn a_removal_is_never_forgotten() {
     let mut entries = journal(&[(0, 5, 60), (0, 15, 60), (0, 15, 60), (0, 0, 60)]);
     let left = |entries: &[Entry]| {

@@ -27,7 +27,7 @@ pub(super) fn world(scene: &Scene) -> World {
     }
 }
 
-fn stopped(scene: &Scene) -> World {
+pub(super) fn stopped(scene: &Scene) -> World {
     World { state: Some(ConnectorState::Stopped), tasks: vec![], ..world(scene) }
 }
 
@@ -55,7 +55,7 @@ pub(super) fn took(scene: &mut Scene, id: &AttemptId, step: Step, will: Will, ou
     }
 }
 
-fn done() -> Option<Outcome> {
+pub(super) fn done() -> Option<Outcome> {
     Some(Outcome::Done { says: String::new(), reached: None })
 }
 
@@ -66,7 +66,7 @@ pub(super) fn ends(check: Check, expected: &str, words: &str) {
     assert!(outcome.says().contains(words), "{outcome:?}");
 }
 
-fn write_mark() -> Step {
+pub(super) fn write_mark() -> Step {
     Step::WriteMark { partition: NS.into(), mark: Mark::OldestSurviving }
 }
 

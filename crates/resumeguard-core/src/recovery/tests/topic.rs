@@ -148,6 +148,13 @@ fn on_the_way_back_only_what_is_ours_is_put_back() {
     ends(back(&restore, &runs), "failed", "may store something");
     assert!(matches!(back(&restore, &gone), Check::Go(_)));
     ends(back(&Step::Restart, &runs), "not_needed", "runs");
+    assert!(matches!(back(&Step::Restart, &gone), Check::Go(_)));
+    ends(back(&Step::AwaitStill, &runs), "failed", "may store something");
+    // Its task is shown for a moment longer than that it is paused.
+    let pauses = World { state: Some(ConnectorState::Paused), ..runs.clone() };
+    for phase in [Phase::Forward, Phase::Back] {
+        assert!(matches!(check(removed, phase, &Step::AwaitStill, &pauses, 0), Check::Go(_)));
+    }
     for step in [Step::Pause, Step::AwaitStill] {
         ends(back(&step, &world(&scene)), "not_needed", "none of ours");
     }

@@ -1,31 +1,19 @@
 //! What was sent and never seen to be done: no attempt ends in silence while it may still come.
 
 use super::attempts::open;
-use super::steps::{attempt, ends, mark, took, world};
+use super::steps::{attempt, done, ends, mark, stopped, took, world, write_mark};
 use super::*;
 use crate::recovery::check::{Check, came_after, check, resolve};
 use crate::recovery::{Outcome, Strategy};
 
 const TOLERANCE: &str = "mongo.errors.tolerance";
 
-fn done() -> Option<Outcome> {
-    Some(Outcome::Done { says: String::new(), reached: None })
-}
-
 fn failed_step() -> Option<Outcome> {
     Some(Outcome::Failed { says: "asked for 4 times: it was answered 504".into() })
 }
 
-fn stopped(scene: &Scene) -> World {
-    World { state: Some(ConnectorState::Stopped), tasks: vec![], ..world(scene) }
-}
-
 fn running(scene: &Scene) -> World {
     World { tasks: vec![task(TaskState::Running, None)], ..world(scene) }
-}
-
-fn write_mark() -> Step {
-    Step::WriteMark { partition: NS.into(), mark: Mark::OldestSurviving }
 }
 
 fn marked() -> Will {

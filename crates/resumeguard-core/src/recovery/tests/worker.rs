@@ -84,7 +84,9 @@ fn what_is_for_a_worker_that_is_down_is_not_done_to_one_that_is_up() {
     let mut scene = scene("3.4.1", Some(COMMANDS));
     let plan = scene.by(Strategy::ResetOffsets);
     let id = attempt(&mut scene, plan);
+    took(&mut scene, &id, Step::Save, Will::default(), Some(done()));
     let attempt = scene.ledger.attempt(&id).unwrap();
+    assert_eq!(attempt.put_back(), [], "nobody has been told to stop it");
     let remove = Step::RemoveOffset { partition: NS.into() };
     let forward = |step: &Step, world: &World| check(attempt, Phase::Forward, step, world, 0);
     let up = World { state: Some(ConnectorState::Stopped), tasks: vec![], ..world(&scene) };
