@@ -18,6 +18,7 @@ mod seen;
 mod sightings;
 mod situation;
 mod step;
+mod stood;
 mod strategy;
 #[cfg(test)]
 mod tests;

@@ -89,6 +89,12 @@ impl Scene {
         &mut self.facts.connectors[0]
     }
 
+    /// Somebody has paused it, and its task with it.
+    pub(super) fn pause(&mut self) {
+        self.connector().state = Ok(ConnectorState::Paused);
+        self.connector().tasks = vec![task(TaskState::Paused, None)];
+    }
+
     pub(super) fn id(&self) -> ConnectorId {
         self.facts.connectors[0].id.clone()
     }
