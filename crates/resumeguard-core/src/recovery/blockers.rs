@@ -273,9 +273,9 @@ pub fn blockers(plan: &Plan, situation: &Situation<'_>, around: &Surroundings<'_
     all
 }
 
-/// Whoever approved one connector's recovery has not approved that of one among many.
+/// Whoever approved one connector's recovery has not approved that of one among many, nor that of one among more than they knew of.
 fn is_news(blocker: &Blocker, word: &Word) -> bool {
-    matches!(blocker, Blocker::MassFailure { .. }) && word.mass_failure.is_none()
+    matches!(blocker, Blocker::MassFailure { lost } if word.mass_failure.is_none_or(|told| told < *lost))
 }
 
 fn approval<'a>(plan: &Plan, all: &Around<'a>) -> Option<&'a Word> {

@@ -130,6 +130,8 @@ fn an_approval_clears_what_a_person_may_decide_and_nothing_else() {
     // Given for one connector, before it was one of many.
     scene.ledger.apply(&Entry { seq: 2, at_ms: scene.now_ms, event: approved(None) });
     scene.blocked(&["frozen", "mass_failure"]);
+    scene.ledger.apply(&Entry { seq: 3, at_ms: scene.now_ms, event: approved(Some(0)) });
+    scene.blocked(&["frozen", "mass_failure"]);
     scene.ledger.apply(&Entry { seq: 3, at_ms: scene.now_ms, event: approved(Some(1)) });
     scene.blocked(&["frozen"]);
     scene.now_ms += HOUR_MS;
