@@ -478,6 +478,15 @@ impl Attempt {
         acted.any(|taken| taken.step.partition() == Some(partition) && removes(taken))
     }
 
+    /// It has changed where the connector goes on, or may have.
+    pub(super) fn has_moved_it(&self) -> bool {
+        let moves = |taken: &Taken| {
+            let configures = matches!(taken.step, Step::Configure { .. } | Step::StartAtOldest { .. });
+            configures || taken.step.partition().is_some()
+        };
+        self.changed().any(moves)
+    }
+
     /// It has left the connector without an offset, or may have.
     pub(super) fn has_dropped_its_offset(&self) -> bool {
         let mut acted = self.taken.iter().filter(|taken| taken.phase == Phase::Forward && taken.acted);

@@ -6,6 +6,7 @@ mod caution;
 mod costs;
 mod debezium;
 mod forget;
+mod own;
 mod resumed;
 mod said;
 mod states;
