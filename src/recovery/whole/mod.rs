@@ -28,7 +28,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use write::{cause, differing, send};
+pub(super) use write::cause;
+use write::{differing, send};
 
 /// How long brokers may take for one answer.
 const ANSWERS: Duration = Duration::from_secs(15);
@@ -370,6 +371,8 @@ impl WholeTopic {
         let (name, refused) = (
             self.name(),
             code == RDKafkaErrorCode::TopicAuthorizationFailed
+                // What an idempotent producer is answered that may write to no topic at all.
+                || code == RDKafkaErrorCode::ClusterAuthorizationFailed
                 || code == RDKafkaErrorCode::GroupAuthorizationFailed,
         );
         if refused {

@@ -8,7 +8,10 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::types::RDKafkaErrorCode;
 
 /// Why records were not written. Behind one that is refused, an idempotent producer gives up all others, and says of them only that.
-pub(super) fn cause(errors: &[KafkaError], fatal: Option<RDKafkaErrorCode>) -> Option<RDKafkaErrorCode> {
+pub(in crate::recovery) fn cause(
+    errors: &[KafkaError],
+    fatal: Option<RDKafkaErrorCode>,
+) -> Option<RDKafkaErrorCode> {
     let codes = || errors.iter().map(|error| error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail));
     let given_up = |code: &RDKafkaErrorCode| {
         matches!(
