@@ -36,6 +36,10 @@ pub(super) async fn run(lane: &Lane, row: &Row) -> Result<Shown> {
         attempt = told.attempts.first().map(|attempt| attempt.attempt.clone()).unwrap_or_default();
         order = vec!["recovery", "restore", &attempt, "--reason", "kill matrix"];
         known = told.attempts.len();
+        if row.trouble == Trouble::PutBack {
+            // Events were inserted until it had ended: a position that still moves is another than the plan's.
+            scene.stores(scene.set().mongo()).await?;
+        }
         killed(lane);
     }
     let before = scene.relay.changes().len();
