@@ -39,7 +39,7 @@ pub fn complain(line: &str) {
 }
 
 /// Lines that begin with their priority, as journald takes it (sd-daemon(3)) and does not keep it: `journalctl --priority=warning`
-/// then finds what it should.
+/// then finds what it should. Each line is an entry of its own there, so each has it.
 struct Prioritised<F>(F);
 
 impl<S, N, F> FormatEvent<S, N> for Prioritised<F>
@@ -54,8 +54,10 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> std::fmt::Result {
-        writer.write_str(priority(*event.metadata().level()))?;
-        self.0.format_event(context, writer, event)
+        let mut text = String::new();
+        self.0.format_event(context, Writer::new(&mut text), event)?;
+        let priority = priority(*event.metadata().level());
+        text.lines().try_for_each(|line| writeln!(writer, "{priority}{line}"))
     }
 }
 
@@ -73,4 +75,41 @@ fn is_journal() -> bool {
     let told = std::env::var("JOURNAL_STREAM").ok();
     let opened = std::fs::metadata("/proc/self/fd/2").ok();
     told.zip(opened).is_some_and(|(told, opened)| told == format!("{}:{}", opened.st_dev(), opened.st_ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn every_line_that_journald_gets_has_its_priority() {
+        let written = Written::default();
+        let writer = written.clone();
+        let builder = fmt().with_writer(move || writer.clone()).with_target(false).with_ansi(false);
+        let subscriber = builder.without_time().map_event_format(Prioritised).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::warn!("one\ntwo");
+            tracing::info!("three");
+        });
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let priorities: Vec<&str> = text.lines().map(|line| &line[..3]).collect();
+        assert!(["one", "two", "three"].iter().all(|word| text.contains(word)), "{text}");
+        assert_eq!(priorities.last(), Some(&"<6>"), "{text}");
+        assert!(priorities[..priorities.len() - 1].iter().all(|each| *each == "<4>"), "{text}");
+    }
 }

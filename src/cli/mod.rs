@@ -129,7 +129,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Reads and validates the configuration. Exit status: 0 good, 69 something cannot be reached, 78 bad.
+    /// Reads and validates the configuration. Exit status: 0 good, 69 something, or a file that it names, cannot be reached, 78 bad.
     #[command(after_help = "Example:\n  resumeguard --config resumeguard.toml check-config --connectivity")]
     CheckConfig {
         /// Makes one pass as well, and says which sources cannot be read.
@@ -336,7 +336,11 @@ impl Cli {
 }
 
 fn read(sources: &Sources) -> Result<(Raw, Config), Failure> {
-    config::load(sources).map_err(|error| Failure::new(Outcome::Configuration, error))
+    config::load(sources).map_err(|error| {
+        // A service manager tries the first again, and not the second.
+        let outcome = if error.may_pass() { Outcome::Unreachable } else { Outcome::Configuration };
+        Failure::new(outcome, error)
+    })
 }
 
 fn watched(sources: &Sources) -> Result<(Raw, Config), Failure> {

@@ -1,17 +1,19 @@
 //! `recovery delete-offset-topic` and `restore-offset-topic`: the cure for a whole Connect cluster, done by a person and guided.
 
+mod told;
+
 use super::at_desk::{State, config, counter, directory};
 use super::{Cli, Connect, Failure, Outcome, status};
 use crate::clock::Clock;
 use crate::config::{Config, ConnectCluster};
 use crate::control::myself;
-use crate::recovery::whole::{Backup, Head, Line, Standing, Steps, WholeTopic, before_restore};
+use crate::recovery::whole::{Backup, Head, Line, Standing, Steps, WholeTopic, before_restore, lacking};
 use crate::sources::connect::{Client, Listed};
-use resumeguard_core::domain::{ConnectorState, Settings, StartupMode, TaskState};
 use resumeguard_core::recovery::{ManagedBy, Mode};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use told::{cost, illness, verdict};
 
 /// Between two looks at the workers.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -80,7 +82,7 @@ pub(super) async fn delete(cli: &Cli, which: &Which, clock: Clock) -> Result<Out
         guide.is_of_this(backup)?;
         if guide.steps.has("delete") && (!there || guide.steps.has("deleted")) {
             say(&format!("{} was backed up and deleted before: going on from there", guide.whole.name()))?;
-            return guide.until_well(&backup.connectors(), "deleted").await;
+            return guide.until_well(backup, "deleted").await;
         }
     }
     if !there {
@@ -99,7 +101,7 @@ pub(super) async fn delete(cli: &Cli, which: &Which, clock: Clock) -> Result<Out
     guide.whole.delete().await.map_err(refused)?;
     guide.note("deleted", guide.whole.name().to_owned().as_str())?;
     say(&format!("{} is deleted; it stands in {}", guide.whole.name(), which.backup.display()))?;
-    guide.until_well(&backup.connectors(), "deleted").await
+    guide.until_well(&backup, "deleted").await
 }
 
 /// Writes a backup back while no worker lives, and waits until the workers run again.
@@ -125,7 +127,7 @@ pub(super) async fn restore(cli: &Cli, which: &Which, clock: Clock) -> Result<Ou
     let written = guide.whole.write_back(&backup, may).await.map_err(refused)?;
     guide.note("restored", &format!("{written} records"))?;
     say(&format!("{written} records were written: {} is what it was", guide.whole.name()))?;
-    guide.until_well(&names, "restored").await
+    guide.until_well(&backup, "restored").await
 }
 
 impl<'a> Guide<'a> {
@@ -316,8 +318,15 @@ impl<'a> Guide<'a> {
     async fn back_up(&mut self, path: &Path, step: &str) -> Result<Backup, Failure> {
         let at_ms = i64::try_from(self.clock.since_1970().as_millis()).unwrap_or(i64::MAX);
         let copies = self.whole.replication().await.map_err(unreachable)?;
-        let head =
-            Head::new(&self.cluster.name, self.whole.name(), copies, at_ms, &self.by, &self.which.reason);
+        let settings = match self.whole.settings().await {
+            Ok(settings) => Some(settings),
+            Err(line) => {
+                say(&format!("what is set on the topic is not kept with it: {line}"))?;
+                None
+            }
+        };
+        let (cluster, topic, reason) = (&self.cluster.name, self.whole.name(), &self.which.reason);
+        let head = Head { settings, ..Head::new(cluster, topic, copies, at_ms, &self.by, reason) };
         let records = self.whole.back_up(path, head).await.map_err(refused)?;
         // What is on the disk counts, not what was meant.
         let backup = Backup::read(path).map_err(refused)?.ok_or_else(|| refused("the backup vanished"))?;
@@ -331,7 +340,8 @@ impl<'a> Guide<'a> {
     }
 
     /// Until the workers are started again and their connectors run.
-    async fn until_well(&mut self, names: &BTreeSet<String>, after: &str) -> Result<Outcome, Failure> {
+    async fn until_well(&mut self, backup: &Backup, after: &str) -> Result<Outcome, Failure> {
+        let names = &backup.connectors();
         say(&format!(
             "START THE WORKERS again, with the properties that they had: Kafka Connect makes {} anew where it is gone, with cleanup.policy=compact",
             self.whole.name()
@@ -350,6 +360,7 @@ impl<'a> Guide<'a> {
                 self.whole.name()
             ))?,
         }
+        self.say_what_it_lacks(&backup.head).await?;
         let (ill, looked_at) = self.until_running(listed).await?;
         let (others, outcome) = verdict(names, &looked_at, ill.len());
         let says = format!("after it was {after}: {} of {} do not run", ill.len(), looked_at.len());
@@ -369,6 +380,35 @@ impl<'a> Guide<'a> {
             ))?;
         }
         Ok(outcome)
+    }
+
+    /// What was set on the topic before and is not now: whoever makes it anew knows nothing of that.
+    async fn say_what_it_lacks(&self, head: &Head) -> Result<(), Failure> {
+        let name = self.whole.name();
+        let Some(had) = &head.settings else {
+            return say(&format!(
+                "what was set on {name} before is not known: look whether it had settings of its own (retention, segment.bytes …)"
+            ));
+        };
+        let (lacks, copies) = match self.whole.settings().await {
+            Ok(has) => (lacking(had, &has), self.whole.replication().await.map_err(unreachable)?),
+            Err(line) => {
+                return say(&format!("whether {name} has the settings that it had is not known: {line}"));
+            }
+        };
+        if !lacks.is_empty() {
+            say(&format!(
+                "{name} has not all the settings that it had; to give them back: kafka-configs.sh --alter --topic {name} --add-config {}",
+                lacks.join(",")
+            ))?;
+        }
+        if copies != head.replication {
+            say(&format!(
+                "{name} had {} copies of each partition and has {copies}: kafka-reassign-partitions.sh changes that",
+                head.replication
+            ))?;
+        }
+        Ok(())
     }
 
     async fn until_up(&self) -> Result<Vec<Listed>, Failure> {
@@ -410,71 +450,5 @@ impl<'a> Guide<'a> {
                 listed = again;
             }
         }
-    }
-}
-
-/// Which of those that had something stored were not looked at, and the answer to whether all of them run.
-fn verdict<'n>(
-    names: &'n BTreeSet<String>,
-    looked_at: &BTreeSet<String>,
-    ill: usize,
-) -> (Vec<&'n str>, Outcome) {
-    let others: Vec<&str> =
-        names.iter().filter(|name| !looked_at.contains(*name)).map(String::as_str).collect();
-    let outcome = match ill {
-        0 if others.is_empty() && !looked_at.is_empty() => Outcome::Done,
-        0 => Outcome::Unknown,
-        _ => Outcome::Negative,
-    };
-    (others, outcome)
-}
-
-/// What a connector does without an offset.
-fn cost(is_listed: bool, listed: Option<&Listed>) -> String {
-    let Some(listed) = listed else {
-        let unknown = if is_listed { "no MongoDB source connector that is listed now" } else { "not known" };
-        return format!("{unknown}: it begins as its kind does without an offset");
-    };
-    let settings = Settings::from_config(&listed.config);
-    if settings.debezium.is_some() {
-        return "begins as its snapshot.mode says: by default, all existing data is delivered again"
-            .to_owned();
-    }
-    match settings.startup_mode {
-        _ if settings.hidden.startup => "its startup.mode is a placeholder: nobody knows where it begins".to_owned(),
-        StartupMode::Latest => "loses everything between what it has stored and the moment it runs again".to_owned(),
-        StartupMode::CopyExisting => "delivers every existing document again; loses deletes, and states that were overwritten".to_owned(),
-        StartupMode::Timestamp => "begins at the time that its startup.mode names: delivers again what came since, and loses what lies before".to_owned(),
-    }
-}
-
-/// Why one does not run as somebody wants it.
-fn illness(listed: &Listed) -> Option<String> {
-    if matches!(listed.state, ConnectorState::Paused | ConnectorState::Stopped) {
-        return None;
-    }
-    let runs = listed.state == ConnectorState::Running
-        && !listed.tasks.is_empty()
-        && listed.tasks.iter().all(|task| task.state == TaskState::Running);
-    let states: Vec<&str> = listed.tasks.iter().map(|task| task.state.code()).collect();
-    (!runs).then(|| {
-        format!("  {} is {}, its tasks are [{}]", listed.name, listed.state.code(), states.join(", "))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn all_run_only_where_all_were_looked_at() {
-        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
-        let (both, one, none) = (names(&["a", "b"]), names(&["a"]), names(&[]));
-        assert!(matches!(verdict(&both, &both, 0), (others, Outcome::Done) if others.is_empty()));
-        assert!(matches!(verdict(&one, &both, 0), (others, Outcome::Done) if others.is_empty()));
-        assert!(matches!(verdict(&both, &one, 0), (others, Outcome::Unknown) if others == ["b"]));
-        assert!(matches!(verdict(&none, &none, 0), (_, Outcome::Unknown)));
-        assert!(matches!(verdict(&both, &none, 0), (others, Outcome::Unknown) if others == ["a", "b"]));
-        assert!(matches!(verdict(&both, &one, 1), (_, Outcome::Negative)));
     }
 }

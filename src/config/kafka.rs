@@ -101,6 +101,9 @@ impl Kafka {
     #[must_use]
     pub fn client(&self) -> ClientConfig {
         let mut client = ClientConfig::new();
+        // A new client waits for half of it before its second try at a broker, which it nearly always needs (sparse connections); it
+        // doubles with each failure, up to ten seconds.
+        client.set("reconnect.backoff.ms", "20");
         for (key, value) in &self.properties {
             client.set(key, value.expose());
         }

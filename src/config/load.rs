@@ -28,17 +28,33 @@ pub struct Sources {
 
 /// What is wrong with a configuration, in one line.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ConfigError(String);
+#[error("{line}")]
+pub struct ConfigError {
+    line: String,
+    /// A file that the configuration names, and that cannot be read or is empty.
+    absent: bool,
+}
 
 impl ConfigError {
     pub(super) fn at(key: &str, problem: impl std::fmt::Display) -> Self {
-        Self(format!("{key}: {problem}"))
+        Self::line(format!("{key}: {problem}"))
     }
 
     /// A line that names its key itself.
     pub(super) fn line(line: String) -> Self {
-        Self(line)
+        Self { line, absent: false }
+    }
+
+    /// The secret or certificate that `key` names is not there, or not yet.
+    pub(super) fn absent(key: &str, problem: impl std::fmt::Display) -> Self {
+        Self { absent: true, ..Self::at(key, problem) }
+    }
+
+    /// Whether the same configuration may be good at another time: whoever writes a secret may come after us, at boot or while it is
+    /// rotated.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        self.absent
     }
 }
 
@@ -70,14 +86,14 @@ fn merge(sources: &Sources) -> Result<Raw, ConfigError> {
     builder = builder.add_source(
         Environment::with_prefix("RESUMEGUARD").prefix_separator("__").separator("__").source(Some(ours)),
     );
-    let merged = builder.build().map_err(|error| ConfigError(error.to_string()))?;
+    let merged = builder.build().map_err(|error| ConfigError::line(error.to_string()))?;
     let tree = merged.cache.clone();
     serde_path_to_error::deserialize(merged).map_err(|error| explain(&error, &tree, &sources.files))
 }
 
 fn broken_toml(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
     let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
-    ConfigError(format!("{}, line {line}: {}", path.display(), error.message().replace('\n', " ")))
+    ConfigError::line(format!("{}, line {line}: {}", path.display(), error.message().replace('\n', " ")))
 }
 
 /// The crate's own errors name the key or the file, seldom both: look the value's origin up in the merged tree.
@@ -102,7 +118,7 @@ fn explain(
         file.canonicalize().is_ok_and(|file| Path::new(&origin).canonicalize().is_ok_and(|o| o == file))
     };
     let origin = files.iter().find(same).map_or(origin.clone(), |file| file.display().to_string());
-    ConfigError(format!("{origin}: {}: {problem}", path.join(".")))
+    ConfigError::line(format!("{origin}: {}: {problem}", path.join(".")))
 }
 
 fn innermost(error: &config::ConfigError) -> String {

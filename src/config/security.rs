@@ -83,12 +83,7 @@ impl Given {
             Self::Inline { secret, .. } => Ok(secret.clone()),
             Self::File { key, path } => {
                 let text = read(key, path)?;
-                let text = text.trim_end_matches(['\r', '\n']);
-                // A file is empty while somebody is writing it.
-                if text.is_empty() {
-                    return Err(ConfigError::at(key, format!("{} is empty", path.display())));
-                }
-                Ok(Secret::from(text.to_owned()))
+                Ok(Secret::from(text.trim_end_matches(['\r', '\n']).to_owned()))
             }
         }
     }
@@ -99,8 +94,13 @@ impl Given {
 }
 
 fn read(key: &str, path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path)
-        .map_err(|error| ConfigError::at(key, format!("{}: {error}", path.display())))
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| ConfigError::absent(key, format!("{}: {error}", path.display())))?;
+    // As it is while somebody writes it.
+    if text.trim().is_empty() {
+        return Err(ConfigError::absent(key, format!("{} is empty", path.display())));
+    }
+    Ok(text)
 }
 
 impl ConnectSecurity {

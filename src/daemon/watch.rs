@@ -115,8 +115,11 @@ impl Watch {
         let mut facts = self.observer.observe(&self.clock).await;
         facts.sources.extend(self.history.as_mut().map(|history| history.settle(&self.clock)));
         let now = self.clock.now();
-        let (snapshot, memory) = assess(&self.memory, &facts, &self.thresholds, now);
+        let (mut snapshot, memory) = assess(&self.memory, &facts, &self.thresholds, now);
         self.memory = Arc::new(memory);
+        if let Some(desk) = &self.desk {
+            desk.name_our_own(&mut snapshot);
+        }
         if let Some(history) = &mut self.history {
             happenings(&snapshot).for_each(|happening| history.tell(happening));
             history.keep(&snapshot, &self.memory, now);

@@ -154,7 +154,7 @@ impl Writer<'_> {
     }
 
     /// It cannot be done for the moment: a while later everything is looked at again, or it is given up.
-    async fn give_way(&self, line: String) -> Sent {
+    pub(super) async fn give_way(&self, line: String) -> Sent {
         let sent = self.away.not_now(line);
         if let Sent::NotNow(_) = sent {
             tokio::time::sleep(self.away.pause()).await;

@@ -6,7 +6,7 @@ use super::Hands;
 use super::edit;
 use super::marker::Marker;
 use super::record;
-use super::still::NO_TOPIC;
+use super::still::{NO_TOPIC, is_unambiguous};
 use super::walk::{Turn, Walk};
 use reqwest::{Method, StatusCode};
 use resumeguard_core::recovery::{Attempt, Phase, Step, World};
@@ -67,6 +67,7 @@ impl Walk<'_> {
                 edit::rehearse(worker, self.executor.clock).await?;
             } else if *step == Step::AwaitStill && turn.phase == Phase::Forward {
                 let topic = hands.topic.as_ref().ok_or(NO_TOPIC)?;
+                is_unambiguous(attempt, &world.offsets)?;
                 record::rehearse(topic).await?;
             }
         }

@@ -4,7 +4,6 @@ use super::actions::{BUSY, Sent, Writer, is_whole};
 use super::away::Away;
 use super::edit::Edit;
 use super::marker::Marker;
-use super::still::{NO_TOPIC, record};
 use super::wait::Wait;
 use super::walk::{Turn, Walk};
 use super::world::Kept;
@@ -84,6 +83,9 @@ impl Walk<'_> {
     ) -> Option<Outcome> {
         if starts(&turn.step) {
             self.started = Started::at(self.uptime());
+        }
+        if let Some(outcome) = self.unless_still(attempt, (turn, first), hands).await {
+            return Some(outcome);
         }
         let delivered = self.delivered(turn, hands).await;
         match self.send(attempt, turn, will, world, hands).await {
@@ -203,22 +205,6 @@ impl Walk<'_> {
                 writer.edit(worker, edit).await
             }
             _ => writer.store(partition, offset).await,
-        }
-    }
-
-    async fn alter_record(
-        &self,
-        attempt: &Attempt,
-        partition: &Map<String, Value>,
-        offset: Option<&Map<String, Value>>,
-        writer: &Writer<'_>,
-    ) -> Sent {
-        let Some(topic) = &writer.hands.topic else { return Sent::Refused(NO_TOPIC.to_owned()) };
-        let text = offset.map(|offset| offset.get("_id").and_then(Value::as_str).unwrap_or_default());
-        match record(topic, attempt, partition, text).await {
-            Ok(Some(record)) => writer.write_record(topic, &record, offset.is_none()).await,
-            Ok(None) => Sent::Needless("nothing is stored under this key".to_owned()),
-            Err(line) => Sent::Refused(line),
         }
     }
 

@@ -4,6 +4,7 @@ use super::away::{Away, stands};
 use super::execute::Executor;
 use super::pace::Pace;
 use super::prepare::{Prepared, marks};
+use super::still::Places;
 use super::take::Started;
 use super::{Hands, failpoint, world};
 use crate::journal::JournalError;
@@ -63,6 +64,8 @@ pub(super) struct Walk<'a> {
     pub(super) uncertain: Option<String>,
     /// What was about to be sent was refused, or was not sent.
     pub(super) untouched: bool,
+    /// Where everything stood that is stored for the connector when it was found to stand still; forgotten as soon as it may not any more.
+    pub(super) still: Option<Places>,
 }
 
 impl<'a> Walk<'a> {
@@ -79,6 +82,7 @@ impl<'a> Walk<'a> {
             times: 0,
             uncertain: None,
             untouched: false,
+            still: None,
         }
     }
 

@@ -112,8 +112,7 @@ impl Kept {
 }
 
 async fn in_topic(topic: &OffsetsTopic, name: &str) -> Result<Vec<RawOffset>, String> {
-    let found = topic.stored(name, LOOK).await?;
-    Ok(found.into_iter().map(|found| found.raw).collect())
+    topic.stored(name, LOOK).await
 }
 
 async fn in_file(worker: &Worker, name: &str, clock: Clock) -> Result<Vec<RawOffset>, String> {

@@ -29,6 +29,24 @@ fn refused(text: &str, expected: &str) {
     assert_eq!(error, expected);
 }
 
+/// What the Debian package installs: good as it is, and nothing is in it, commented out or not, that the example does not document.
+#[test]
+fn the_packaged_configuration_is_good_and_short() {
+    let packaged = include_str!("../../packaging/debian/resumeguard.toml");
+    let (_, config) = load_with(packaged, &[]).unwrap();
+    assert_eq!(config.history.unwrap().directory, PathBuf::from("/var/lib/resumeguard"));
+    assert_eq!(config.recovery.policies.greatest_mode().code(), "plan");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("connect-password"), "hunter2").unwrap();
+    std::fs::write(folder.path().join("mongodb-uri"), "mongodb://h").unwrap();
+    let is_toml = |line: &str| line.starts_with('[') || line.contains(" = ");
+    let switched_on = packaged.lines().map(|line| line.strip_prefix("# ").unwrap_or(line));
+    let switched_on: Vec<&str> = switched_on.filter(|line| is_toml(line)).collect();
+    let text = switched_on.join("\n").replace("/etc/resumeguard", &folder.path().display().to_string());
+    let (_, config) = load_with(&text, &[]).unwrap();
+    assert_eq!((config.connect.len(), config.mongodb.len()), (1, 1));
+}
+
 #[test]
 fn the_documented_defaults_are_the_codes() {
     let (documented, _) = load_with(EXAMPLE, &[]).unwrap();

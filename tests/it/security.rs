@@ -1,5 +1,6 @@
 //! Who we are towards Connect and MongoDB: what is configured, what is sent, and what is rotated.
 
+use crate::cli::resumeguard;
 use crate::config::load_with;
 use crate::fake_connect::{Answer, listing};
 use axum::Router;
@@ -73,6 +74,35 @@ fn what_does_not_go_together_is_refused() {
         ),
     ] {
         refused(&text, expected);
+    }
+}
+
+/// A service manager tries 69 again, and not 78: whoever writes a secret may come after us.
+#[test]
+fn a_secret_that_is_not_there_yet_is_another_status_than_a_configuration_that_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = written(folder.path(), "empty", "\n");
+    let nonsense = written(folder.path(), "nonsense", "hunter2\n");
+    let absent = folder.path().join("absent").display().to_string();
+    let connect = |rest: String| format!("[connect.a]\nurl = \"https://h\"\n{rest}");
+    let kafka = |rest: String| {
+        connect(format!("kafka_bootstrap_servers = 'h:1'\n[connect.a.kafka]\nusername = 'u'\n{rest}"))
+    };
+    for (text, code) in [
+        (connect(format!("token_file = '{absent}'")), 69),
+        (connect(format!("token_file = '{empty}'")), 69),
+        (connect(format!("username = 'u'\npassword_file = '{absent}'")), 69),
+        (connect(format!("ca_file = '{absent}'")), 69),
+        (kafka(format!("password_file = '{absent}'")), 69),
+        (format!("[mongodb.a]\nuri_file = '{absent}'"), 69),
+        (format!("[mongodb.a]\nuri = 'mongodb://h'\nclient_cert_file = '{empty}'"), 69),
+        (connect(format!("ca_file = '{nonsense}'")), 78),
+        (format!("[mongodb.a]\nuri_file = '{nonsense}'"), 78),
+    ] {
+        let file = written(folder.path(), "resumeguard.toml", &text);
+        let run = resumeguard(&["--config", &file, "check-config"]).run();
+        assert_eq!((run.code, run.stderr.lines().count()), (code, 1), "{text}\n{run:?}");
+        assert!(run.stderr.contains(": ") && !run.stderr.contains("hunter2"), "{run:?}");
     }
 }
 

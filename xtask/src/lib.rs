@@ -46,7 +46,7 @@ pub use clock::{Deadline, Seen, Stopwatch, wait_until};
 pub use connect::Connect;
 pub use connector::{ConnectorStatus, Instance, StoredOffset, Task};
 pub use debian::{alertmanager, prometheus, promtool};
-pub use guest::{Guest, Said, Suite, debian};
+pub use guest::{Guest, Said, Suite, debian, debian_with_compiler};
 pub use identity::{Identity, stop, with_environment};
 pub use machine::{Need, ensure, fuzzer, mutator, packager};
 pub use mongo::Mongo;

@@ -16,7 +16,8 @@ use books::Books;
 use resumeguard_core::assess::STALE_INTERVALS;
 use resumeguard_core::domain::{ConnectorId, Facts, Snapshot};
 use resumeguard_core::recovery::{
-    Around, Blocker, Details, Ledger, ManagedBy, Mode, Plan, Planned, Policies, Sightings, round,
+    Around, Blocker, Details, Ledger, ManagedBy, Mode, Plan, Planned, Policies, Sightings, name_our_own,
+    round,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
@@ -170,6 +171,11 @@ impl Desk {
     #[must_use]
     pub fn now_ms(&self) -> i64 {
         i64::try_from(self.0.clock.since_1970().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// Has what a pass has found name the recovery of ours that it shows.
+    pub fn name_our_own(&self, snapshot: &mut Snapshot) {
+        name_our_own(snapshot, &self.ledger());
     }
 
     /// Plans for what a pass has concluded. Nothing is begun.

@@ -34,6 +34,9 @@ pub struct Head {
     pub by: String,
     /// Why.
     pub reason: String,
+    /// What was set on the topic itself; `None` where nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<BTreeMap<String, String>>,
 }
 
 impl Head {
@@ -49,7 +52,17 @@ impl Head {
     ) -> Self {
         let (connect_cluster, topic) = (connect_cluster.to_owned(), topic.to_owned());
         let (by, reason) = (by.to_owned(), reason.to_owned());
-        Self { resumeguard_topic_backup: FORM, connect_cluster, topic, replication, at_ms, by, reason }
+        let settings = None;
+        Self {
+            resumeguard_topic_backup: FORM,
+            connect_cluster,
+            topic,
+            replication,
+            at_ms,
+            by,
+            reason,
+            settings,
+        }
     }
 }
 
@@ -335,6 +348,18 @@ mod tests {
         assert!(expected.iter().all(|one| kept.contains(one)), "headers, bytes and all: {kept:?}");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_was_set_on_the_topic_is_kept_and_an_older_backup_does_not_know_it() {
+        let head = Head::new("main", "t", 3, 7, "uid 0", "it");
+        let old = serde_json::to_string(&head).unwrap();
+        assert!(!old.contains("settings"), "{old}");
+        assert_eq!(serde_json::from_str::<Head>(&old).unwrap().settings, None);
+        let settings = Some(BTreeMap::from([("segment.bytes".to_owned(), "1048576".to_owned())]));
+        let head = Head { settings, ..head };
+        let again: Head = serde_json::from_str(&serde_json::to_string(&head).unwrap()).unwrap();
+        assert_eq!(again, head);
     }
 
     #[test]

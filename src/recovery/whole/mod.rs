@@ -3,9 +3,11 @@
 
 mod backup;
 mod group;
+mod settings;
 mod steps;
 
 pub use backup::{Backup, Head, before_restore};
+pub use settings::lacking;
 pub use steps::{Line, Steps};
 
 use crate::clock::Clock;
@@ -14,12 +16,13 @@ use crate::sources::connect::{Client, ConnectError};
 use crate::sources::kafka::{Ends, WholeRecord, ends, read_settled, read_whole, settled_ends};
 use backup::{Kept, Writing, connectors, keep, stored};
 use group::{Group, objection};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::types::RDKafkaErrorCode;
+use settings::made_with;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -242,18 +245,6 @@ impl WholeTopic {
         Ok(())
     }
 
-    /// Whether it is compacted, as Connect needs it; `None` where that may not be asked.
-    pub async fn is_compacted(&self) -> Option<bool> {
-        let admin = self.admin().ok()?;
-        let wanted = [ResourceSpecifier::Topic(self.name())];
-        let found = admin
-            .describe_configs(&wanted, &AdminOptions::new().request_timeout(Some(ANSWERS)))
-            .await
-            .ok()?;
-        let resource = found.into_iter().next()?.ok()?;
-        Some(resource.get("cleanup.policy")?.value.as_deref() == Some("compact"))
-    }
-
     /// Writes a backup back: what is stored under its keys, and nothing under any other. The topic is made where there is none. Returns
     /// how many records were written. `may` is asked right before the topic is made and before some of the records are written.
     ///
@@ -305,12 +296,25 @@ impl WholeTopic {
 
     async fn create(&self, backup: &Backup) -> Result<Ends, String> {
         let (admin, partitions) = (self.admin()?, i32::try_from(backup.ends.len()).unwrap_or(1));
-        let copies = TopicReplication::Fixed(backup.head.replication);
-        let new = NewTopic::new(self.name(), partitions, copies).set("cleanup.policy", "compact");
-        let made = admin.create_topics([&new], &AdminOptions::new().operation_timeout(Some(ANSWERS))).await;
-        let made = made.map_err(|error| self.words("it could not be made", "Create on the topic", &error))?;
-        if let Some(Err((_, code))) = made.into_iter().next() {
-            return Err(self.coded("it could not be made", "Create on the topic", code));
+        let options = AdminOptions::new().operation_timeout(Some(ANSWERS));
+        let mut settings = made_with(backup.head.settings.as_ref());
+        loop {
+            let new =
+                NewTopic::new(self.name(), partitions, TopicReplication::Fixed(backup.head.replication));
+            let new = settings.iter().fold(new, |new, (key, value)| new.set(key, value));
+            let made = admin.create_topics([&new], &options).await;
+            let made =
+                made.map_err(|error| self.words("it could not be made", "Create on the topic", &error))?;
+            match made.into_iter().next() {
+                // One that these brokers do not know keeps none from being made; what differs is said at the end.
+                Some(Err((_, RDKafkaErrorCode::InvalidConfig))) if settings.len() > 1 => {
+                    settings = made_with(None)
+                }
+                Some(Err((_, code))) => {
+                    return Err(self.coded("it could not be made", "Create on the topic", code));
+                }
+                Some(Ok(_)) | None => break,
+            }
         }
         let begun = self.clock.uptime();
         loop {

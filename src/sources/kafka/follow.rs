@@ -98,6 +98,8 @@ impl<'a, F: Fold> Reader<'a, F> {
         let ids = partitions(&asker, &topic.topic).map_err(seeing)?;
         let begins = offsets(&asker, &topic.topic, &ids, Offset::Beginning).map_err(seeing)?;
         let ends = offsets(&asker, &topic.topic, &ids, Offset::End).map_err(seeing)?;
+        // What is assigned to a client that does not know its leaders yet is looked at again a second later.
+        partitions(&consumer, &topic.topic).map_err(seeing)?;
         // Of the one that is read from now on.
         listener.take_anew();
         let progress = |(id, begin): (&i32, &i64)| {
@@ -129,6 +131,8 @@ impl<'a, F: Fold> Reader<'a, F> {
     fn run(&mut self) -> Result<(), Trouble> {
         while self.shared.is_wanted() {
             self.hear()?;
+            // Mostly there is nothing new: the answer need not wait for a record.
+            self.reach();
             self.poll()?;
             self.reach();
         }

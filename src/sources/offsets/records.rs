@@ -14,14 +14,6 @@ pub struct OffsetsTopic {
     tail: Arc<Tail<StoredKeys>>,
 }
 
-/// One key that has a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Found {
-    pub(crate) raw: RawOffset,
-    /// Partition and offset of its record: another value has another.
-    pub(crate) place: (i32, i64),
-}
-
 impl OffsetsTopic {
     pub(super) fn new(topic: KafkaTopic, tail: Arc<Tail<StoredKeys>>) -> Self {
         Self { topic, tail }
@@ -32,30 +24,47 @@ impl OffsetsTopic {
         &self.topic
     }
 
+    /// Partition and offset of everything that is stored for a connector now, sorted by key, whether Connect can read it or not: whoever
+    /// stores something more changes it.
+    ///
+    /// # Errors
+    /// Why that is not known, one line.
+    pub(crate) async fn places(
+        &self,
+        connector: &str,
+        deadline: Duration,
+    ) -> Result<Vec<(i32, i64)>, String> {
+        self.look(deadline, |stored| stored.of(connector).iter().map(|(_, kept)| kept.place).collect()).await
+    }
+
     /// Everything that is stored for a connector now, sorted by key.
     ///
     /// # Errors
     /// Why that is not known, one line.
-    pub(crate) async fn stored(&self, connector: &str, deadline: Duration) -> Result<Vec<Found>, String> {
+    pub(crate) async fn stored(&self, connector: &str, deadline: Duration) -> Result<Vec<RawOffset>, String> {
+        let all = |stored: &StoredKeys| {
+            stored.of(connector).into_iter().filter_map(|(key, kept)| found(key, kept)).collect()
+        };
+        self.look(deadline, all).await
+    }
+
+    /// What stands there now.
+    async fn look<T>(&self, deadline: Duration, looks: impl FnOnce(&StoredKeys) -> T) -> Result<T, String> {
         let held = self.tail.catch_up(deadline).await.map_err(|behind| behind.to_string())?;
         if !held.is_empty() {
             return Err(format!(
                 "a transaction that stays open hides what was stored in partitions {held:?}"
             ));
         }
-        let found = self.tail.look(|stored, _| {
-            stored.of(connector).into_iter().filter_map(|(key, kept)| found(key, kept)).collect()
-        });
-        found.map_err(|behind| behind.to_string())
+        self.tail.look(|stored, _| looks(stored)).map_err(|behind| behind.to_string())
     }
 }
 
 /// One whose value is no JSON object is left out, as Connect does.
-fn found(key: &[u8], kept: &Kept) -> Option<Found> {
+fn found(key: &[u8], kept: &Kept) -> Option<RawOffset> {
     let (_, partition) = parse_key(key)?;
     let offset: Map<String, Value> = serde_json::from_slice(kept.value()).ok()?;
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
     let record = TopicRecord { partition: kept.place.0, key: text(key)?, value: text(kept.value())? };
-    let raw = RawOffset { partition, offset: Some(offset), record: Some(record) };
-    Some(Found { raw, place: kept.place })
+    Some(RawOffset { partition, offset: Some(offset), record: Some(record) })
 }

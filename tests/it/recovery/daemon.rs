@@ -25,9 +25,9 @@ fn failed() -> Answer {
     Answer::Json(listing.to_string())
 }
 
-struct Daemon {
+pub(super) struct Daemon {
     child: Child,
-    address: String,
+    pub(super) address: String,
     directory: tempfile::TempDir,
     config: PathBuf,
     log: Arc<Mutex<String>>,
@@ -44,7 +44,7 @@ impl Daemon {
     }
 
     /// With these lines as well, in `[http]` and after it, and a log of this detail.
-    fn start_with(url: &str, directory: tempfile::TempDir, more: &str, level: &str) -> Self {
+    pub(super) fn start_with(url: &str, directory: tempfile::TempDir, more: &str, level: &str) -> Self {
         let config = directory.path().join("resumeguard.toml");
         let state = directory.path().join("state");
         let text = format!(
@@ -72,16 +72,16 @@ impl Daemon {
         Self { child, address, directory, config, log, leaks }
     }
 
-    fn socket(&self) -> PathBuf {
+    pub(super) fn socket(&self) -> PathBuf {
         self.directory.path().join("state/control.sock")
     }
 
-    async fn run(&self, arguments: &[&str]) -> Run {
+    pub(super) async fn run(&self, arguments: &[&str]) -> Run {
         run(&self.config, arguments).await
     }
 
     /// Asks by the socket until the answer is as wanted.
-    async fn until(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(super) async fn until(&self, wanted: impl Fn(&Value) -> bool) -> Value {
         let mut last = Value::Null;
         for _attempt in 0..400 {
             // One that a kill has left is there before anybody answers.

@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod daemon;
 mod http;
+mod mass;
 pub(crate) mod sample;
 mod socket;
 

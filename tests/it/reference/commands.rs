@@ -14,7 +14,7 @@ const BEFORE: &str = "# Command line
 | 2 | `status`: critical, lost or failed; `gate`: not every connector would resume |
 | 3 | `status`, `gate`, `probe`: unknown |
 | 64 | the command line is wrong |
-| 69 | something cannot be reached |
+| 69 | something cannot be reached, or a file that the configuration names is not there yet |
 | 78 | the configuration is wrong |
 
 Answers go to standard output, what went wrong in one line to standard error.

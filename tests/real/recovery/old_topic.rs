@@ -6,12 +6,13 @@ use crate::shared::{LONG, nothing};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
+use rdkafka::producer::{FutureProducer, FutureRecord};
 use resumeguard_core::domain::{ConnectorId, Timestamp};
-use resumeguard_core::recovery::{Actor, Attempt, Ended, Step, Strategy};
+use resumeguard_core::recovery::{Actor, Attempt, Blocker, Ended, Planned, Step, Strategy};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
-use xtask::{Deadline, Progress, Stack, StackSpec, Versions};
+use xtask::{Deadline, Progress, Seen, Stack, StackSpec, Versions, wait_until};
 
 const CALM: &str = "mass_failure = 100\nmass_failure_ratio = 1.0";
 
@@ -57,7 +58,7 @@ async fn running<'a>(stack: &'a Stack, bench: &mut Bench, name: &str) -> (Writer
 }
 
 /// Partition, key and value of every record of a connector in the offsets topic.
-fn records(bootstrap: &str, name: &str) -> Vec<(i32, Vec<u8>, Option<Vec<u8>>)> {
+fn records(bootstrap: &str, name: &str) -> Vec<Found> {
     let mut client = ClientConfig::new();
     client.set("bootstrap.servers", bootstrap).set("group.id", "look").set("enable.partition.eof", "true");
     let consumer: BaseConsumer = client.create().unwrap();
@@ -85,6 +86,59 @@ fn records(bootstrap: &str, name: &str) -> Vec<(i32, Vec<u8>, Option<Vec<u8>>)> 
     found
 }
 
+/// Writes to the offsets topic as somebody who should not.
+async fn write(bootstrap: &str, partition: i32, key: &[u8], value: Option<&[u8]>) {
+    let producer: FutureProducer = ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap();
+    let mut record = FutureRecord::to("connect-offsets").partition(partition).key(key);
+    if let Some(value) = value {
+        record = record.payload(value);
+    }
+    producer.send(record, LONG).await.unwrap();
+}
+
+type Found = (i32, Vec<u8>, Option<Vec<u8>>);
+
+/// Connect looks a key up by its bytes: which of these two is its own, nobody knows.
+async fn two_keys_that_say_the_same(bench: &mut Bench, bootstrap: &str, (partition, key, value): &Found) {
+    let twin = String::from_utf8(key.clone()).unwrap().replacen(",{", ", {", 1).into_bytes();
+    assert_ne!(*key, twin);
+    write(bootstrap, *partition, &twin, value.as_deref()).await;
+    let unknown =
+        |planned: &Planned| planned.blockers.iter().any(|blocker| matches!(blocker, Blocker::Unknown { .. }));
+    let planned = bench.plan("failing", unknown).await;
+    assert_eq!(planned.plan.expects.partition, None, "{planned:?}");
+    write(bootstrap, *partition, &twin, None).await;
+    bench.plan("failing", |planned| !unknown(planned)).await;
+}
+
+/// Something is stored for the connector once it has been found to stand still, and before the tombstone is written.
+async fn stored_to_after_it_stood_still(bench: &mut Bench, bootstrap: &str, (partition, ..): &Found) {
+    let (stray, by) = (br#"["failing",{"ns":"of a stray task"}]"#, || Actor::Person("it".to_owned()));
+    let id = bench.begin("failing", Strategy::ResetOffsets).await;
+    let at = async |wanted: &str| {
+        wait_until(&format!("{id} to be {wanted}"), LONG, async || {
+            let attempt = bench.desk.ledger().attempt(&id).cloned().unwrap();
+            let last = attempt.taken.iter().find(|taken| taken.step == Step::AwaitStill);
+            let is = last.map(|last| last.outcome.as_ref().map_or("waiting", |(outcome, _)| outcome.code()));
+            Ok(if is == Some(wanted) { Seen::Yes(()) } else { Seen::Not(story(&attempt)) })
+        })
+        .await
+        .unwrap();
+    };
+    at("waiting").await;
+    bench.desk.freeze(by(), "to look closer".to_owned()).await.unwrap();
+    at("done").await;
+    write(bootstrap, *partition, stray, Some(br#"{"_id":"x"}"#)).await;
+    let count = records(bootstrap, "failing").len();
+    bench.desk.unfreeze(by(), "seen".to_owned()).await.unwrap();
+    let attempt = bench.ended(&id).await;
+    println!("{}", story(&attempt));
+    assert_eq!(attempt.ended.as_ref().map(|ended| ended.0), Some(Ended::PutBack), "{}", story(&attempt));
+    assert!(story(&attempt).contains("after it had stood still"), "{}", story(&attempt));
+    assert_eq!(records(bootstrap, "failing").len(), count, "nothing was written");
+    write(bootstrap, *partition, stray, None).await;
+}
+
 #[track_caller]
 fn recovered(attempt: &Attempt, steps: &[&str]) {
     println!("{}", story(attempt));
@@ -109,11 +163,14 @@ async fn an_offset_is_removed_by_a_tombstone_under_its_own_key() {
     connect.resume("failing").await.unwrap();
     connect.wait_until("failing", LONG, |status| status.failed_with(286)).await.unwrap();
     let (before, others) = (records(bootstrap, "failing"), records(bootstrap, "living").len());
+    two_keys_that_say_the_same(&mut bench, bootstrap, &before[0]).await;
+    stored_to_after_it_stood_still(&mut bench, bootstrap, &before[0]).await;
+    let count = records(bootstrap, "failing").len();
     let attempt = bench.recover("failing", Strategy::ResetOffsets).await;
     recovered(&attempt, &["save", "await_still", "remove_offset", "restart", "verify"]);
     let after = records(bootstrap, "failing");
     let last = after.last().unwrap();
-    assert!(after.len() == before.len() + 1 && last.2.is_none(), "one tombstone: {after:?}");
+    assert!(after.len() == count + 1 && last.2.is_none(), "one tombstone: {after:?}");
     assert_eq!((last.0, &last.1), (before[0].0, &before[0].1), "where and as the key was found");
     assert_eq!(records(bootstrap, "living").len(), others, "nobody else's");
     failing.write_some(3).await;

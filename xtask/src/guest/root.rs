@@ -17,6 +17,9 @@ const FORM: u32 = 1;
 /// What a small server has, and what the package depends on: guests install it without a network.
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,ca-certificates,zlib1g,libgcc-s1,procps";
 
+/// What a C library is built with: of what the compiler's public image (`rust:…-bookworm`) has, what our build uses.
+const COMPILER: &str = "ca-certificates,gcc,g++,libc6-dev,libssl-dev,make,perl,pkg-config,zlib1g-dev";
+
 /// They would do something to the kernel or the network, which are not the guest's.
 const MASKED: [&str; 9] = [
     "systemd-modules-load.service",
@@ -30,9 +33,27 @@ const MASKED: [&str; 9] = [
     "dpkg-db-backup.timer",
 ];
 
-/// The root, made if it is not there.
+/// The root of a guest, made if it is not there.
 pub(super) async fn obtain(cache: &Cache, suite: Suite, progress: &Progress) -> Result<PathBuf> {
-    let name = suite.name();
+    let packages = format!("{PACKAGES},{}", suite.packages());
+    made(cache, suite.name(), suite.name(), &packages, prepared, progress).await
+}
+
+/// A bookworm with a C compiler.
+pub(super) async fn with_compiler(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+    let nothing = |_: &Path| Ok(());
+    made(cache, "bookworm", "bookworm-compiler", COMPILER, nothing, progress).await
+}
+
+/// The root by that name, made if it is not there.
+async fn made(
+    cache: &Cache,
+    suite: &str,
+    name: &str,
+    packages: &str,
+    prepared: impl FnOnce(&Path) -> Result<()>,
+    progress: &Progress,
+) -> Result<PathBuf> {
     let folder = cache.tools().join(format!("debian-{name}-{FORM}"));
     // The kernel lets go of it if we die.
     let lock_path = cache.tools().join(format!(".debian-{name}.lock"));
@@ -45,12 +66,13 @@ pub(super) async fn obtain(cache: &Cache, suite: Suite, progress: &Progress) -> 
     let scratch = cache.tools().join(format!(".debian-{name}.new"));
     clear(&scratch)?;
     fs::create_dir_all(&scratch)?;
-    let include = format!("--include={PACKAGES},{}", suite.packages());
+    let include = format!("--include={packages}");
     let scratch_text = scratch.display().to_string();
     // Signed by Debian, or refused.
-    let arguments = ["--variant=minbase", "--force-check-gpg", &include, name, &scratch_text];
+    let arguments = ["--variant=minbase", "--force-check-gpg", &include, suite, &scratch_text];
     run("debootstrap", &arguments, Path::new("/")).await?;
     prepared(&scratch)?;
+    clear(&scratch.join("var/cache/apt/archives"))?;
     fs::rename(&scratch, &folder)?;
     step.done("debootstrap");
     Ok(folder)
@@ -62,7 +84,6 @@ fn prepared(root: &Path) -> Result<()> {
         clear_link(&units.join(unit))?;
         symlink("/dev/null", units.join(unit)).with_context(|| format!("cannot mask {unit}"))?;
     }
-    clear(&root.join("var/cache/apt/archives"))?;
     fs::write(root.join("etc/hostname"), "guest\n")?;
     Ok(())
 }

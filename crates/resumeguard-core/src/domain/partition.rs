@@ -55,8 +55,16 @@ impl std::fmt::Debug for StoredEntry {
 ///
 /// # Errors
 /// [`Why::NoPosition`] where nothing is stored under the live key, [`Why::KeyAmbiguous`] where the hosts are not known
-/// and several keys fit, [`Why::UriInvalid`] where the connection string is none.
+/// and several keys fit, or where two keys say the same in other bytes, by which Connect looks them up; [`Why::UriInvalid`] where the
+/// connection string is none.
 pub fn pick_live(query: &LiveKeyQuery<'_>, entries: &[StoredEntry]) -> Observed<(usize, LiveKey)> {
+    let (at, key) = says_so(query, entries)?;
+    let twice = entries.iter().enumerate().any(|(other, entry)| other != at && entry.ns == entries[at].ns);
+    if twice { Err(Why::KeyAmbiguous) } else { Ok((at, key)) }
+}
+
+/// The first entry under the key that the connector will look up, as that reads.
+fn says_so(query: &LiveKeyQuery<'_>, entries: &[StoredEntry]) -> Observed<(usize, LiveKey)> {
     let hidden = [query.partition_name.unwrap_or(""), query.database, query.collection];
     if hidden.iter().any(|text| text.contains("${")) {
         return Err(Why::UriPlaceholder);
@@ -164,6 +172,16 @@ mod tests {
         );
         check(&query("mongodb://h/", None), &[stale, "mongodb://h:27017/db.c"], Err(Why::NoPosition));
         check(&query("mongodb://h/", None), &[], Err(Why::NoPosition));
+    }
+
+    /// Connect looks keys up by their bytes: with another order, other escapes or a space, one is another key.
+    #[test]
+    fn two_keys_that_say_the_same_are_ambiguous() {
+        let (uri, ns) = ("mongodb://h/", "mongodb://h/db.c");
+        check(&query(uri, None), &[ns, "other", ns], Err(Why::KeyAmbiguous));
+        check(&query(uri, None), &["other", ns, "other"], Ok((1, LiveKey::Computed)));
+        let named = LiveKeyQuery { partition_name: Some("orders.2"), ..query(uri, None) };
+        check(&named, &["orders.2", "orders.2"], Err(Why::KeyAmbiguous));
     }
 
     #[test]

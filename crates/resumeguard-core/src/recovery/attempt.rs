@@ -363,6 +363,11 @@ impl Attempt {
             }
             .to_owned());
         };
+        if let Some(says) = super::stood::doubt(state, &world.tasks) {
+            return Err(format!(
+                "how it is meant to stand is not known: {says}; once that fits together, ask again"
+            ));
+        }
         let partition = self.changed().find_map(|taken| taken.step.partition().map(str::to_owned));
         let keys: BTreeSet<&String> = self.taken.iter().flat_map(|taken| taken.will.config.keys()).collect();
         let to: BTreeMap<String, Option<String>> = keys
@@ -471,6 +476,15 @@ impl Attempt {
         };
         let mut acted = self.taken.iter().filter(|taken| taken.acted);
         acted.any(|taken| taken.step.partition() == Some(partition) && removes(taken))
+    }
+
+    /// It has changed where the connector goes on, or may have.
+    pub(super) fn has_moved_it(&self) -> bool {
+        let moves = |taken: &Taken| {
+            let configures = matches!(taken.step, Step::Configure { .. } | Step::StartAtOldest { .. });
+            configures || taken.step.partition().is_some()
+        };
+        self.changed().any(moves)
     }
 
     /// It has left the connector without an offset, or may have.

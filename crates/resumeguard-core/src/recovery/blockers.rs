@@ -113,11 +113,17 @@ pub enum Blocker {
     },
     /// Debezium's connector: what it stores is in a form of its own, and its settings are others.
     Debezium,
+    /// What it was told to be is not known, so neither is what it is to be brought back to: what is said of it and of its tasks
+    /// does not agree.
+    StateUnclear {
+        /// What is said.
+        says: String,
+    },
 }
 
 impl Blocker {
     /// Every word of [`Blocker::code`].
-    pub const CODES: [&'static str; 30] = [
+    pub const CODES: [&'static str; 31] = [
         "off",
         "plan_only",
         "new_journal",
@@ -148,6 +154,7 @@ impl Blocker {
         "keeps_losing",
         "strategy_unfit",
         "debezium",
+        "state_unclear",
     ];
 
     /// The word that metrics and JSON carry.
@@ -184,6 +191,7 @@ impl Blocker {
             Self::KeepsLosing { .. } => "keeps_losing",
             Self::StrategyUnfit { .. } => "strategy_unfit",
             Self::Debezium => "debezium",
+            Self::StateUnclear { .. } => "state_unclear",
         }
     }
 
@@ -222,6 +230,7 @@ impl Blocker {
             Self::KeepsLosing { recoveries } => format!("it was recovered {recoveries} times within a day and lost history each time; find what brings that about (an oplog too small, no heartbeat, outages), then: resumeguard recovery acknowledge {connector} --reason …"),
             Self::StrategyUnfit { wanted } => format!("policy wants {}, which cannot be done here; a person may approve this instead: resumeguard recovery approve {id} --reason …", wanted.code()),
             Self::Debezium => "what Debezium stores is not changed; by hand: snapshot.mode = when_needed (since 2.6) makes it copy existing data anew at a restart, so does deleting its offsets while it is stopped, with snapshot.mode = initial".to_owned(),
+            Self::StateUnclear { says } => format!("how it is meant to stand is not known: {says}; the next pass looks again; where it stays so: restart its failed tasks, and pause, stop or resume {connector} as it is meant to be"),
         }
     }
 
@@ -264,9 +273,9 @@ pub fn blockers(plan: &Plan, situation: &Situation<'_>, around: &Surroundings<'_
     all
 }
 
-/// Whoever approved one connector's recovery has not approved that of one among many.
+/// Whoever approved one connector's recovery has not approved that of one among many, nor that of one among more than they knew of.
 fn is_news(blocker: &Blocker, word: &Word) -> bool {
-    matches!(blocker, Blocker::MassFailure { .. }) && word.mass_failure.is_none()
+    matches!(blocker, Blocker::MassFailure { lost } if word.mass_failure.is_none_or(|told| told < *lost))
 }
 
 fn approval<'a>(plan: &Plan, all: &Around<'a>) -> Option<&'a Word> {
@@ -318,6 +327,9 @@ fn of_evidence(situation: &Situation<'_>, plan: &Plan, around: &Surroundings<'_>
     if around.stale {
         all.push(Blocker::StaleFacts);
     }
+    if plan.strategy != Strategy::ExtendOplog {
+        all.extend(state_unclear(situation));
+    }
     match situation.report.verdict {
         Verdict::Unknown(Why::Copying) => all.push(Blocker::Copying),
         // Where it stood is known to nobody: that is a person's to decide.
@@ -332,6 +344,12 @@ fn of_evidence(situation: &Situation<'_>, plan: &Plan, around: &Surroundings<'_>
         all.push(Blocker::NoProof);
     }
     all
+}
+
+/// How it stands is what it is brought back to.
+fn state_unclear(situation: &Situation<'_>) -> Option<Blocker> {
+    let says = super::stood::doubt(situation.report.state?, &situation.report.tasks)?;
+    Some(Blocker::StateUnclear { says })
 }
 
 /// The server refused the stored token, or its task failed with a code that says so.

@@ -150,6 +150,9 @@ fn first_look(attempt: &Attempt, world: &World, state: ConnectorState) -> Check 
         let (was, is) = (expects.state.code(), state.code());
         return refuse(format!("it is {is}, and was {was} when the plan was made: somebody is at it"));
     }
+    if let Some(says) = super::stood::doubt(state, &world.tasks) {
+        return refuse(format!("how it is meant to stand is not known: {says}; plan anew"));
+    }
     // What a live stream has delivered is known only while it lives.
     if attempt.plan.trigger == Trigger::LostWhileRunning && !runs(world, state) {
         return refuse("its task does not run any more: plan anew");

@@ -10,6 +10,7 @@ pub mod check;
 mod entry;
 mod fold;
 mod forget;
+mod own;
 mod plan;
 mod policy;
 mod resolve;
@@ -18,6 +19,7 @@ mod seen;
 mod sightings;
 mod situation;
 mod step;
+mod stood;
 mod strategy;
 #[cfg(test)]
 mod tests;
@@ -31,6 +33,7 @@ pub use blockers::{Blocker, PASSES, Surroundings, blockers, blockers_of_history}
 pub use entry::{AttemptId, Ended, Entry, Event, Lost, Outcome, Saved, Stretch, Will};
 pub use fold::{Ledger, Word};
 pub use forget::{LEAST_KEPT_MS, Tally, forgettable};
+pub use own::name_our_own;
 pub use plan::{DECISIVE, Expects, Fingerprint, Loses, Plan, PlanId, StoredToken};
 pub use policy::{Policies, Policy, Rule, TolerateSettings};
 pub use round::{Around, Details, Planned, round};

@@ -1,7 +1,7 @@
 //! One pass's plans: for every connector in trouble, what would be done and what keeps it from being done.
 
 use super::{
-    Blocker, ConnectFacts, Fingerprint, Ledger, Mode, Oplog, Plan, Policies, Sightings, Situation,
+    Blocker, ConnectFacts, Fingerprint, Ledger, Mode, Oplog, Plan, Policies, Sighting, Sightings, Situation,
     Surroundings, Trigger, blockers, blockers::unfit, plan, trigger,
 };
 use crate::assess::STALE_INTERVALS;
@@ -77,7 +77,8 @@ pub fn round(
         .collect();
     let sightings = before.after(troubled.iter().map(|(report, trigger, details)| {
         let stored = details.as_ref().and_then(|details| details.stored.as_deref());
-        (report.id.clone(), *trigger, stored.map(Fingerprint::of_text))
+        let token = stored.map(Fingerprint::of_text);
+        (report.id.clone(), Sighting { trigger: *trigger, token, state: report.state, passes: 1 })
     }));
     let planned = troubled
         .iter()

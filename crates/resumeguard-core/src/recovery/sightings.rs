@@ -1,7 +1,7 @@
 //! In how many passes in a row the same trouble was seen.
 
 use super::{Fingerprint, Trigger};
-use crate::domain::ConnectorId;
+use crate::domain::{ConnectorId, ConnectorState};
 use std::collections::BTreeMap;
 
 /// One connector's trouble.
@@ -11,6 +11,8 @@ pub struct Sighting {
     pub trigger: Trigger,
     /// With which stored text.
     pub token: Option<Fingerprint>,
+    /// In which state: where two passes differ, how it is meant to stand is not known.
+    pub state: Option<ConnectorState>,
     /// In so many passes in a row.
     pub passes: u32,
 }
@@ -22,11 +24,11 @@ pub struct Sightings(BTreeMap<ConnectorId, Sighting>);
 impl Sightings {
     /// Those of the next pass. What is not seen in it is forgotten: one pass without the trouble begins the count anew.
     #[must_use]
-    pub fn after(&self, seen: impl IntoIterator<Item = (ConnectorId, Trigger, Option<Fingerprint>)>) -> Self {
-        let next = seen.into_iter().map(|(id, trigger, token)| {
-            let before = self.0.get(&id).filter(|known| known.trigger == trigger && known.token == token);
-            let passes = before.map_or(1, |known| known.passes.saturating_add(1));
-            (id, Sighting { trigger, token, passes })
+    pub fn after(&self, seen: impl IntoIterator<Item = (ConnectorId, Sighting)>) -> Self {
+        let next = seen.into_iter().map(|(id, now)| {
+            let same = |known: &&Sighting| Sighting { passes: now.passes, ..(*known).clone() } == now;
+            let before = self.0.get(&id).filter(same).map_or(0, |known| known.passes);
+            (id, Sighting { passes: before.saturating_add(now.passes), ..now })
         });
         Self(next.collect())
     }

@@ -71,6 +71,32 @@ pub(super) async fn without_a_configuration(scene: &Scene<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Whoever writes a secret may come later, at boot: it is waited for, and nobody has to start anything again.
+pub(super) async fn waits_for_a_secret(scene: &Scene<'_>) -> Result<()> {
+    const LATE: &str = "/etc/resumeguard/late-uri";
+    scene.configure_with("mode = \"plan\"", LATE)?;
+    scene.systemctl(&["reset-failed", UNIT]).await?;
+    scene.guest.run(&["systemctl", "start", UNIT]).await?;
+    scene.until("NRestarts", |times| times.parse::<u32>().is_ok_and(|times| times >= 1)).await?;
+    let status = scene.until("ExecMainStatus", |status| status == "69").await?;
+    let told = scene.logged(&["--priority", "err"]).await?;
+    let line = "mongodb.rs0.uri_file: /etc/resumeguard/late-uri: No such file or directory";
+    scene.holds(told.contains(line), "the log says which file is not there").await?;
+    let watch = Stopwatch::start();
+    fs::write(scene.guest.path(LATE), scene.stack.mongod().uri())?;
+    scene.guest.must(&["chgrp", "resumeguard", LATE]).await?;
+    scene.guest.must(&["chmod", "640", LATE]).await?;
+    scene.until("ActiveState", |state| state == "active").await?;
+    scene.until_verdict("safe").await?;
+    scene.shown(&format!(
+        "a secret that is not there: status {status}, tried again; {:.1} s after it was written all is safe",
+        watch.elapsed().as_secs_f64()
+    ));
+    scene.systemctl(&["stop", UNIT]).await?;
+    fs::remove_file(scene.guest.path(LATE))?;
+    Ok(())
+}
+
 /// The installed unit, as this systemd understands it.
 pub(super) async fn unit_is_sound(scene: &Scene<'_>) -> Result<()> {
     let said = scene.guest.must(&["systemd-analyze", "verify", UNIT]).await?;

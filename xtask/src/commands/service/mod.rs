@@ -119,6 +119,7 @@ async fn lived(scene: &Scene<'_>, packages: &Packages) -> Result<()> {
     begin::installed(scene, &packages.previous).await?;
     begin::without_a_configuration(scene).await?;
     begin::unit_is_sound(scene).await?;
+    begin::waits_for_a_secret(scene).await?;
     begin::watches(scene).await?;
     trouble::reloads(scene).await?;
     upgrade::keeps_its_state(scene, &packages.current).await?;

@@ -71,28 +71,26 @@ impl<'a> Scene<'a> {
         self.progress.line(&format!("{}: {what}", self.suite.name()));
     }
 
-    /// The shipped example, edited as a person would, and more at its end.
+    /// The shipped configuration, edited as a person would, and more at its end.
     pub(super) fn configure(&self, recovery: &str) -> Result<()> {
+        self.configure_with(recovery, &format!("/run/credentials/{UNIT}/mongodb-uri"))
+    }
+
+    /// The same, with the connection string in that file.
+    pub(super) fn configure_with(&self, recovery: &str, uri_file: &str) -> Result<()> {
         let path = self.guest.path("/root/shipped.toml");
         let shipped = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let edits = [
-            ("interval = \"15s\"", "interval = \"1s\"".to_owned()),
-            ("offset_flush = \"60s\"", "offset_flush = \"2s\"".to_owned()),
-            ("listen = \"127.0.0.1:9286\"", format!("listen = \"127.0.0.1:{}\"", self.port)),
-            ("[recovery]\nmode = \"plan\"", format!("[recovery]\n{recovery}")),
-        ];
-        let mut text = shipped;
-        for (from, to) in edits {
-            ensure!(
-                text.matches(from).count() == 1,
-                "{from:?} does not stand once in the shipped configuration"
-            );
-            text = text.replace(from, &to);
-        }
+        let as_shipped = "[recovery]\nmode = \"plan\"";
+        ensure!(shipped.contains(as_shipped), "recovery is not where it was in the shipped configuration");
+        let mut text = shipped.replace(as_shipped, &format!("[recovery]\n{recovery}"));
+        text.push_str(&format!(
+            "\n[poll]\ninterval = \"1s\"\noffset_flush = \"2s\"\n[http]\nlisten = \"127.0.0.1:{}\"\n",
+            self.port
+        ));
         // The connector's own connection string is not to be used: only what was handed over as a credential helps.
         text.push_str(&format!(
             "\n[connect.main]\nurl = \"{}\"\nmanaged_by = \"none\"\nuse_connector_uris = false\n\
-             [mongodb.rs0]\nuri_file = \"/run/credentials/{UNIT}/mongodb-uri\"\nconnectors = [\"*\"]\n",
+             [mongodb.rs0]\nuri_file = \"{uri_file}\"\nconnectors = [\"*\"]\n",
             self.stack.connect_url()?
         ));
         // In place: whose it is and who may read it stays as the package has made it.

@@ -130,6 +130,8 @@ fn an_approval_clears_what_a_person_may_decide_and_nothing_else() {
     // Given for one connector, before it was one of many.
     scene.ledger.apply(&Entry { seq: 2, at_ms: scene.now_ms, event: approved(None) });
     scene.blocked(&["frozen", "mass_failure"]);
+    scene.ledger.apply(&Entry { seq: 3, at_ms: scene.now_ms, event: approved(Some(0)) });
+    scene.blocked(&["frozen", "mass_failure"]);
     scene.ledger.apply(&Entry { seq: 3, at_ms: scene.now_ms, event: approved(Some(1)) });
     scene.blocked(&["frozen"]);
     scene.now_ms += HOUR_MS;
@@ -141,6 +143,45 @@ fn an_approval_clears_what_a_person_may_decide_and_nothing_else() {
     scene.details.stored = Some("{\"_data\": \"8266\"}".into());
     assert_ne!(scene.plan().id, plan);
     scene.blocked(&["awaits_approval", "frozen", "mass_failure"]);
+}
+
+/// Each worker has its own copy of what Connect has written down of states, and one of them may lag.
+#[test]
+fn how_it_stood_is_never_guessed_where_connector_and_task_do_not_agree() {
+    let mut lags = Scene::lost();
+    lags.connector().state = Ok(ConnectorState::Paused);
+    lags.blocked(&["state_unclear"]);
+    let mut running = Scene::running();
+    running.connector().tasks = vec![task(TaskState::Paused, None)];
+    assert_eq!(running.planned(), None, "nothing says that it runs");
+    let mut stopped = Scene::running();
+    stopped.connector().state = Ok(ConnectorState::Stopped);
+    stopped.blocked(&["state_unclear"]);
+    let mut nobodys = Scene::lost();
+    nobodys.connector().state = Ok(ConnectorState::Unassigned);
+    nobodys.blocked(&["state_unclear"]);
+    let mut paused = Scene::running();
+    paused.pause();
+    paused.blocked(&[]);
+    // Nobody can approve what nobody knows.
+    assert!(!Blocker::StateUnclear { says: String::new() }.yields_to_approval());
+}
+
+#[test]
+fn two_passes_that_show_it_in_two_states_are_not_two_that_agree() {
+    let id = Scene::lost().id();
+    let seen = |state| {
+        let (trigger, token) = (Trigger::HistoryLost, Some(Fingerprint::of_text(STORED)));
+        (id.clone(), Sighting { trigger, token, state: Some(state), passes: 1 })
+    };
+    let after = |states: &[ConnectorState]| {
+        let pass = |before: Sightings, state: &ConnectorState| before.after([seen(*state)]);
+        states.iter().fold(Sightings::default(), pass).passes(&id)
+    };
+    use ConnectorState::{Paused, Running};
+    assert_eq!((after(&[Running]), after(&[Running, Running])), (1, 2));
+    assert_eq!((after(&[Paused, Running]), after(&[Running, Paused, Running])), (1, 1));
+    assert_eq!(after(&[Paused, Running, Running]), 2);
 }
 
 #[test]
@@ -178,6 +219,7 @@ fn every_blocker_says_what_clears_it_in_one_line() {
         Blocker::KeepsLosing { recoveries: 3 },
         Blocker::StrategyUnfit { wanted: super::super::Strategy::Salvage },
         Blocker::Debezium,
+        Blocker::StateUnclear { says: text() },
     ];
     assert_eq!(all.iter().map(Blocker::code).collect::<Vec<_>>(), Blocker::CODES);
     for blocker in all {

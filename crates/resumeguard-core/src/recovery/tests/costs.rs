@@ -75,7 +75,7 @@ fn each_trouble_has_its_steps() {
         (Strategy::Salvage, "save stop write_mark verify".into()),
         "it stays stopped"
     );
-    stopped.connector().state = Ok(ConnectorState::Paused);
+    stopped.pause();
     assert_eq!(steps(&stopped), (Strategy::Salvage, "save stop write_mark pause verify".into()));
 
     let inside = || Scene::of(connector(token(LAST - 1000, 1)), &[]);
@@ -111,7 +111,7 @@ fn low_headroom_is_acted_on_below_the_policys_threshold_only() {
     scene.policies.policies = vec![policy(101)];
     assert_eq!(scene.plan().strategy, Strategy::Nudge);
     scene.blocked(&["never_automatic", "source_writes"]);
-    scene.connector().state = Ok(ConnectorState::Paused);
+    scene.pause();
     assert_eq!(scene.plan().strategy, Strategy::Resume);
     scene.blocked(&["never_automatic"]);
     assert_eq!(scene.by(Strategy::ExtendOplog).steps, [Step::ResizeOplog { size_mb: 2048 }]);

@@ -9,6 +9,7 @@ mod effects;
 mod forget;
 mod history;
 mod looks;
+mod own;
 mod resumed;
 mod said;
 mod states;
@@ -91,6 +92,12 @@ impl Scene {
 
     pub(super) fn connector(&mut self) -> &mut ConnectorFacts {
         &mut self.facts.connectors[0]
+    }
+
+    /// Somebody has paused it, and its task with it.
+    pub(super) fn pause(&mut self) {
+        self.connector().state = Ok(ConnectorState::Paused);
+        self.connector().tasks = vec![task(TaskState::Paused, None)];
     }
 
     pub(super) fn id(&self) -> ConnectorId {

@@ -85,6 +85,8 @@ fn before_anything_is_changed_everything_must_be_as_planned() {
         "failed",
         "somebody is at it",
     );
+    let paused = vec![task(TaskState::Paused, None)];
+    ends(look(&World { tasks: paused, ..world.clone() }), "failed", "its task 0 is paused; plan anew");
     let mut other = world.clone();
     other.config.insert("database".into(), "elsewhere".into());
     ends(look(&other), "failed", "changed by somebody");

@@ -30,7 +30,7 @@ fn what_stands_still_by_itself_is_not_paused_and_what_can_be_stopped_is() {
     assert_eq!(reset(&old(Scene::lost(), "3.5.2")), STOPPED);
     assert_eq!(reset(&old(Scene::running(), "3.4.1")), RUNS);
     let mut paused = old(Scene::lost(), "3.4.1");
-    paused.connector().state = Ok(ConnectorState::Paused);
+    paused.pause();
     assert_eq!(reset(&paused), FAILED);
     let newer = "save stop remove_offset resume verify";
     assert_eq!(reset(&old(Scene::lost(), "3.6.0")), newer);
@@ -126,7 +126,7 @@ fn what_failed_is_put_back_while_it_is_paused_and_begins_anew() {
         format!("{STOPPED} [stop] [await_still] [restore_offset] [resume]")
     );
     let mut paused = old(Scene::lost(), "3.4.1");
-    paused.connector().state = Ok(ConnectorState::Paused);
+    paused.pause();
     assert_eq!(
         walked(&paused, "verify"),
         format!("{FAILED} [pause] [await_still] [restore_offset] [restart]")
@@ -162,14 +162,15 @@ fn on_the_way_back_only_what_is_ours_is_put_back() {
     let plan = removed.restoring(&runs).unwrap();
     let steps = ["save", "pause", "await_still", "restore_offset", "restart", "resume"];
     assert_eq!(codes(&plan), steps);
-    let paused = World { state: Some(ConnectorState::Paused), ..gone };
+    let paused =
+        World { state: Some(ConnectorState::Paused), tasks: vec![task(TaskState::Paused, None)], ..gone };
     assert_eq!(codes(&removed.restoring(&paused).unwrap()), steps[..5]);
 }
 
 #[test]
 fn one_that_was_paused_is_well_once_it_is_paused_again() {
     let mut scene = old(Scene::lost(), "3.4.1");
-    scene.connector().state = Ok(ConnectorState::Paused);
+    scene.pause();
     let plan = scene.by(Strategy::ResetOffsets);
     let id = attempt(&mut scene, plan);
     let attempt = scene.ledger.attempt(&id).unwrap();

@@ -46,7 +46,7 @@ fn the_file_is_edited_where_rest_cannot_alter_offsets_or_is_not_to() {
 #[test]
 fn one_that_was_paused_is_paused_again() {
     let mut paused = scene("3.4.1", Some(COMMANDS));
-    paused.connector().state = Ok(ConnectorState::Paused);
+    paused.pause();
     let plan = paused.by(Strategy::ResetOffsets);
     assert_eq!(codes(&plan), ["save", "stop_worker", "remove_offset", "start_worker", "pause", "verify"]);
     assert!(plan.effects.iter().any(|effect| effect.contains("for a moment")));
@@ -56,7 +56,7 @@ fn one_that_was_paused_is_paused_again() {
 #[test]
 fn one_that_was_paused_is_paused_again_on_the_way_back_too() {
     let mut paused = scene("3.4.1", Some(COMMANDS));
-    paused.connector().state = Ok(ConnectorState::Paused);
+    paused.pause();
     let failing = |code: &str, _| {
         if code == "remove_offset" { Outcome::Failed { says: String::new() } } else { done() }
     };
@@ -67,7 +67,9 @@ fn one_that_was_paused_is_paused_again_on_the_way_back_too() {
     let id = attempt(&mut paused, plan);
     took(&mut paused, &id, Step::RemoveOffset { partition: NS.into() }, Will::default(), Some(done()));
     let removed = paused.ledger.attempt(&id).unwrap();
-    let now = World { state: Some(ConnectorState::Paused), offsets: vec![], ..world(&paused) };
+    let failed = World { state: Some(ConnectorState::Paused), offsets: vec![], ..world(&paused) };
+    assert!(removed.restoring(&failed).unwrap_err().contains("its task 0 is failed"));
+    let now = World { tasks: vec![task(TaskState::Paused, None)], ..failed };
     let plan = removed.restoring(&now).unwrap();
     assert_eq!(codes(&plan), ["save", "stop_worker", "restore_offset", "start_worker", "pause"]);
 }

@@ -1,0 +1,76 @@
+//! How a connector stands, which is what it is brought back to at the end: known only where everything that says it agrees.
+
+use crate::domain::{ConnectorState, TaskFacts, TaskState};
+
+/// Why nobody knows how it stands. Connect writes down the states of a connector and of its tasks one by one, and each worker has
+/// its own copy of that, which may lag: a connector that was resumed and whose task has failed since is still PAUSED to some.
+/// `None` where all of it fits together.
+pub(super) fn doubt(state: ConnectorState, tasks: &[TaskFacts]) -> Option<String> {
+    let other = match state {
+        // Told to start, whatever has become of it.
+        ConnectorState::Failed => return None,
+        ConnectorState::Running => {
+            tasks.iter().find(|task| matches!(task.state, TaskState::Paused | TaskState::Stopped))
+        }
+        ConnectorState::Paused => tasks.iter().find(|task| task.state != TaskState::Paused),
+        ConnectorState::Stopped => tasks.first(),
+        // What it was told to be shows once it is assigned.
+        ConnectorState::Unassigned | ConnectorState::Restarting | ConnectorState::Other => {
+            return Some(format!("it is {}", state.code()));
+        }
+    };
+    other.map(|task| format!("it is {}, and its task {} is {}", state.code(), task.id, task.state.code()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ConnectorState::{Failed, Other, Paused, Restarting, Running, Stopped, Unassigned};
+
+    fn tasks(states: &[TaskState]) -> Vec<TaskFacts> {
+        let task = |(id, state): (u32, &TaskState)| TaskFacts {
+            id,
+            state: *state,
+            failure: None,
+            trace: None,
+            worker: None,
+            started: None,
+        };
+        (0..).zip(states).map(task).collect()
+    }
+
+    #[test]
+    fn it_is_known_only_where_connector_and_tasks_agree() {
+        for (state, of_tasks) in [
+            (Running, &[Running][..]),
+            (Running, &[Failed]),
+            (Running, &[Unassigned, Restarting]),
+            (Running, &[]),
+            (Paused, &[Paused, Paused]),
+            (Paused, &[]),
+            (Stopped, &[]),
+            (Failed, &[]),
+            (Failed, &[Paused]),
+        ] {
+            assert_eq!(doubt(state, &tasks(of_tasks)), None, "{state:?} {of_tasks:?}");
+        }
+        for (state, of_tasks) in [
+            (Running, &[Paused][..]),
+            (Running, &[Running, Paused]),
+            (Running, &[Stopped]),
+            (Paused, &[Running]),
+            (Paused, &[Failed]),
+            (Paused, &[Paused, Unassigned]),
+            (Stopped, &[Failed]),
+            (Stopped, &[Paused]),
+            (Unassigned, &[]),
+            (Unassigned, &[Failed]),
+            (Restarting, &[Running]),
+            (Other, &[]),
+        ] {
+            assert!(doubt(state, &tasks(of_tasks)).is_some(), "{state:?} {of_tasks:?}");
+        }
+        let says = doubt(Paused, &tasks(&[Paused, Failed])).unwrap();
+        assert_eq!(says, "it is paused, and its task 1 is failed");
+    }
+}

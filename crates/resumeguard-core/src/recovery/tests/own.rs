@@ -1,0 +1,114 @@
+//! Findings that show what our own recovery does.
+
+use super::attempts::{end, open};
+use super::steps::{mark, took};
+use super::*;
+use crate::recovery::{Lost, Outcome, name_our_own};
+
+type Moved = (Scene, i64);
+
+fn step() -> Step {
+    Step::WriteMark { partition: NS.into(), mark: Mark::OldestSurviving }
+}
+
+/// What judgement says after a lost position was set to a later one, `at` seconds since 1970.
+fn seen(scene: &Scene, from: u32, at: i64) -> Snapshot {
+    let (mut snapshot, _) = assess(&Memory::default(), &scene.facts, &Thresholds::default(), now(0));
+    let report = &mut snapshot.connectors[0];
+    report.discontinuities.push(Discontinuity {
+        at,
+        newest: Timestamp { t: FIRST + 9, i: 1 },
+        outcome: crate::domain::Outcome::Lost(LossCause::Altered),
+        from: Timestamp { t: from, i: 1 },
+        to: Timestamp { t: FIRST, i: 5 },
+        tolerance: Tolerance::None,
+        startup_mode: StartupMode::Latest,
+    });
+    let finding = |rule| Finding {
+        rule,
+        name: "",
+        severity: Severity::Critical,
+        summary: format!("history was skipped: {}; some", LossCause::Altered.sentence()),
+        advice: "look".into(),
+        muted: None,
+    };
+    report.findings = vec![finding("RG004"), finding("RG008")];
+    snapshot
+}
+
+fn named(scene: &Scene, mut snapshot: Snapshot) -> Vec<Finding> {
+    name_our_own(&mut snapshot, &scene.ledger);
+    snapshot.connectors.remove(0).findings
+}
+
+/// An attempt that has set its position to a later one, and has ended so.
+fn moved(ended: Option<Ended>, of: impl FnOnce(&mut Plan)) -> Moved {
+    let mut scene = Scene::lost();
+    let mut plan = scene.plan();
+    of(&mut plan);
+    let id = open(&mut scene, plan);
+    let at = |t: u32| Some(Outcome::Done { says: String::new(), reached: Some(Timestamp { t, i: 0 }) });
+    took(&mut scene, &id, Step::Stop, Will::default(), at(LAST));
+    let text = Some(mark(FIRST));
+    took(&mut scene, &id, step(), Will { text, ..Will::default() }, at(FIRST));
+    if let Some(ended) = ended {
+        end(&mut scene, &id, ended);
+    }
+    let at = scene.now_ms / 1000;
+    (scene, at)
+}
+
+#[test]
+fn a_position_that_recovery_has_moved_accuses_nobody() {
+    let (scene, at) = moved(Some(Ended::Recovered), |_| ());
+    let findings = named(&scene, seen(&scene, FIRST - 3600, at));
+    let says = &findings[1];
+    assert_eq!(says.severity, Severity::Critical, "what was lost is lost");
+    assert_eq!(
+        says.summary,
+        "history was skipped: recovery attempt-0 (salvage) went on behind its stored position; some"
+    );
+    assert!(says.advice.contains("recovery show attempt-0"), "{}", says.advice);
+    assert_eq!(findings[0].advice, "look", "it is over");
+}
+
+#[test]
+fn what_a_live_stream_had_delivered_is_no_loss() {
+    let (scene, at) = moved(Some(Ended::Recovered), |plan| {
+        (plan.loses, plan.trigger) = (Loses::Nothing, Trigger::LostWhileRunning);
+    });
+    assert_eq!(scene.ledger.attempts[0].lost(), Lost::Nothing);
+    let findings = named(&scene, seen(&scene, FIRST - 3600, at));
+    assert_eq!(findings[1].severity, Severity::Info);
+    assert!(findings[1].summary.ends_with("what lies between was delivered before that"));
+}
+
+#[test]
+fn whoever_else_moved_it_is_not_taken_for_us() {
+    let is_left = |scene: &Scene, from, at| {
+        let before = seen(scene, from, at);
+        let after = named(scene, before.clone());
+        after == before.connectors[0].findings
+    };
+    let (scene, at) = moved(Some(Ended::Recovered), |_| ());
+    assert!(is_left(&scene, FIRST - 3601, at), "from another position");
+    assert!(is_left(&scene, FIRST - 3600, at - 1), "before it was begun");
+    let (back, at) = moved(Some(Ended::PutBack), |_| ());
+    assert!(is_left(&back, FIRST - 3600, at), "it was put back");
+    let (other, at) = moved(Some(Ended::Recovered), |plan| plan.connector.connector = "other".into());
+    assert!(is_left(&other, FIRST - 3600, at), "another connector");
+    let mut none = Scene::lost();
+    let plan = none.plan();
+    let id = open(&mut none, plan);
+    end(&mut none, &id, Ended::Recovered);
+    assert!(is_left(&none, FIRST - 3600, at + HOUR_MS), "it has moved nothing");
+}
+
+#[test]
+fn what_shows_while_one_is_under_way_says_so() {
+    let (scene, at) = moved(None, |_| ());
+    let findings = named(&scene, seen(&scene, FIRST - 3600, at));
+    let says = "recovery attempt-0 (salvage) is under way, and may be what is seen here: wait for its end; else look";
+    assert_eq!(findings[0].advice, says);
+    assert!(findings[1].summary.contains("attempt-0"));
+}

@@ -1,0 +1,72 @@
+//! What is said of single connectors while their topic is cured.
+
+use super::super::Outcome;
+use crate::sources::connect::Listed;
+use resumeguard_core::domain::{ConnectorState, Settings, StartupMode, TaskState};
+use std::collections::BTreeSet;
+
+/// Which of those that had something stored were not looked at, and the answer to whether all of them run.
+pub(super) fn verdict<'n>(
+    names: &'n BTreeSet<String>,
+    looked_at: &BTreeSet<String>,
+    ill: usize,
+) -> (Vec<&'n str>, Outcome) {
+    let others: Vec<&str> =
+        names.iter().filter(|name| !looked_at.contains(*name)).map(String::as_str).collect();
+    let outcome = match ill {
+        0 if others.is_empty() && !looked_at.is_empty() => Outcome::Done,
+        0 => Outcome::Unknown,
+        _ => Outcome::Negative,
+    };
+    (others, outcome)
+}
+
+/// What a connector does without an offset.
+pub(super) fn cost(is_listed: bool, listed: Option<&Listed>) -> String {
+    let Some(listed) = listed else {
+        let unknown = if is_listed { "no MongoDB source connector that is listed now" } else { "not known" };
+        return format!("{unknown}: it begins as its kind does without an offset");
+    };
+    let settings = Settings::from_config(&listed.config);
+    if settings.debezium.is_some() {
+        return "begins as its snapshot.mode says: by default, all existing data is delivered again"
+            .to_owned();
+    }
+    match settings.startup_mode {
+        _ if settings.hidden.startup => "its startup.mode is a placeholder: nobody knows where it begins".to_owned(),
+        StartupMode::Latest => "loses everything between what it has stored and the moment it runs again".to_owned(),
+        StartupMode::CopyExisting => "delivers every existing document again; loses deletes, and states that were overwritten".to_owned(),
+        StartupMode::Timestamp => "begins at the time that its startup.mode names: delivers again what came since, and loses what lies before".to_owned(),
+    }
+}
+
+/// Why one does not run as somebody wants it.
+pub(super) fn illness(listed: &Listed) -> Option<String> {
+    if matches!(listed.state, ConnectorState::Paused | ConnectorState::Stopped) {
+        return None;
+    }
+    let runs = listed.state == ConnectorState::Running
+        && !listed.tasks.is_empty()
+        && listed.tasks.iter().all(|task| task.state == TaskState::Running);
+    let states: Vec<&str> = listed.tasks.iter().map(|task| task.state.code()).collect();
+    (!runs).then(|| {
+        format!("  {} is {}, its tasks are [{}]", listed.name, listed.state.code(), states.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_run_only_where_all_were_looked_at() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+        let (both, one, none) = (names(&["a", "b"]), names(&["a"]), names(&[]));
+        assert!(matches!(verdict(&both, &both, 0), (others, Outcome::Done) if others.is_empty()));
+        assert!(matches!(verdict(&one, &both, 0), (others, Outcome::Done) if others.is_empty()));
+        assert!(matches!(verdict(&both, &one, 0), (others, Outcome::Unknown) if others == ["b"]));
+        assert!(matches!(verdict(&none, &none, 0), (_, Outcome::Unknown)));
+        assert!(matches!(verdict(&both, &none, 0), (others, Outcome::Unknown) if others == ["a", "b"]));
+        assert!(matches!(verdict(&both, &one, 1), (_, Outcome::Negative)));
+    }
+}

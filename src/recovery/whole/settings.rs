@@ -1,0 +1,67 @@
+//! What is set on the topic itself: kept with it, put back where it is made anew, and told where it is not what it was.
+
+use super::{ANSWERS, WholeTopic};
+use rdkafka::admin::{AdminOptions, ConfigResource, ConfigSource, ResourceSpecifier};
+use std::collections::BTreeMap;
+
+impl WholeTopic {
+    /// Whether it is compacted, as Connect needs it; `None` where that may not be asked.
+    pub async fn is_compacted(&self) -> Option<bool> {
+        let resource = self.described().await.ok()?;
+        Some(resource.get("cleanup.policy")?.value.as_deref() == Some("compact"))
+    }
+
+    /// What is set on the topic itself, and is not the brokers' default.
+    ///
+    /// # Errors
+    /// One line with what to do.
+    pub async fn settings(&self) -> Result<BTreeMap<String, String>, String> {
+        let entries = self.described().await?.entries.into_iter();
+        let own = entries.filter(|entry| entry.source == ConfigSource::DynamicTopic && !entry.is_sensitive);
+        Ok(own.filter_map(|entry| Some((entry.name, entry.value?))).collect())
+    }
+
+    async fn described(&self) -> Result<ConfigResource, String> {
+        let (what, right) = ("its settings could not be read", "DescribeConfigs on the topic");
+        let admin = self.admin()?;
+        let wanted = [ResourceSpecifier::Topic(self.name())];
+        let asked = admin.describe_configs(&wanted, &AdminOptions::new().request_timeout(Some(ANSWERS)));
+        let found = asked.await.map_err(|error| self.words(what, right, &error))?;
+        let first = found.into_iter().next().ok_or_else(|| format!("`{}`: {what}", self.name()))?;
+        first.map_err(|code| self.coded(what, right, code))
+    }
+}
+
+/// What a topic is made with: Connect needs it compacted, whatever it was.
+pub(super) fn made_with(settings: Option<&BTreeMap<String, String>>) -> BTreeMap<&str, &str> {
+    let own = settings.into_iter().flatten().map(|(key, value)| (key.as_str(), value.as_str()));
+    own.chain([("cleanup.policy", "compact")]).collect()
+}
+
+/// Settings that a topic had and has not, `KEY=VALUE` each, as `kafka-configs.sh --alter --add-config` takes them.
+#[must_use]
+pub fn lacking(had: &BTreeMap<String, String>, has: &BTreeMap<String, String>) -> Vec<String> {
+    let lacks = had.iter().filter(|(key, value)| has.get(*key) != Some(value));
+    // A value with commas is a list, which that command wants in brackets.
+    let shown = |value: &String| if value.contains(',') { format!("[{value}]") } else { value.clone() };
+    lacks.map(|(key, value)| format!("{key}={}", shown(value))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_is_made_with_what_it_had_and_compacted_and_what_it_lacks_is_told() {
+        let settings = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        };
+        let had = settings(&[("cleanup.policy", "compact,delete"), ("segment.bytes", "1048576")]);
+        let compact = ("cleanup.policy", "compact");
+        assert_eq!(made_with(Some(&had)), BTreeMap::from([compact, ("segment.bytes", "1048576")]));
+        assert_eq!(made_with(None), BTreeMap::from([compact]));
+        assert_eq!(lacking(&had, &had), [""; 0]);
+        let now = settings(&[compact, ("min.insync.replicas", "1")]);
+        assert_eq!(lacking(&had, &now), ["cleanup.policy=[compact,delete]", "segment.bytes=1048576"]);
+    }
+}
