@@ -7,6 +7,7 @@ use super::{Cli, Connect, Failure, Outcome, status};
 use crate::clock::Clock;
 use crate::config::{Config, ConnectCluster};
 use crate::control::myself;
+use crate::recovery::failpoint::{self, AFTER_EFFECT, AFTER_INTENT};
 use crate::recovery::whole::{Backup, Head, Line, Standing, Steps, WholeTopic, before_restore, lacking};
 use crate::sources::connect::{Client, Listed};
 use resumeguard_core::recovery::{ManagedBy, Mode};
@@ -80,7 +81,9 @@ pub(super) async fn delete(cli: &Cli, which: &Which, clock: Clock) -> Result<Out
     let there = guide.whole.ends().await.map_err(unreachable)?.is_some();
     if let Some(backup) = &backup {
         guide.is_of_this(backup)?;
-        if guide.steps.has("delete") && (!there || guide.steps.has("deleted")) {
+        // Whoever died between the deletion and its note finds it made anew by workers that were started since.
+        let gone = !there || guide.steps.has("deleted") || guide.whole.was_made_anew(backup).await;
+        if guide.steps.has("delete") && gone {
             say(&format!("{} was backed up and deleted before: going on from there", guide.whole.name()))?;
             return guide.until_well(backup, "deleted").await;
         }
@@ -98,7 +101,9 @@ pub(super) async fn delete(cli: &Cli, which: &Which, clock: Clock) -> Result<Out
     // Last, since all of this takes its time: somebody may have frozen recovery since.
     guide.may_go_on().await?;
     guide.note("delete", &which.reason)?;
+    failpoint::passed("delete", AFTER_INTENT);
     guide.whole.delete().await.map_err(refused)?;
+    failpoint::passed("delete", AFTER_EFFECT);
     guide.note("deleted", guide.whole.name().to_owned().as_str())?;
     say(&format!("{} is deleted; it stands in {}", guide.whole.name(), which.backup.display()))?;
     guide.until_well(&backup, "deleted").await
@@ -125,6 +130,7 @@ pub(super) async fn restore(cli: &Cli, which: &Which, clock: Clock) -> Result<Ou
     guide.note("restore", &which.reason)?;
     let may = async || guide.may_go_on().await.map_err(|failure| failure.line);
     let written = guide.whole.write_back(&backup, may).await.map_err(refused)?;
+    failpoint::passed("restore", AFTER_EFFECT);
     guide.note("restored", &format!("{written} records"))?;
     say(&format!("{written} records were written: {} is what it was", guide.whole.name()))?;
     guide.until_well(&backup, "restored").await
@@ -328,6 +334,7 @@ impl<'a> Guide<'a> {
         let (cluster, topic, reason) = (&self.cluster.name, self.whole.name(), &self.which.reason);
         let head = Head { settings, ..Head::new(cluster, topic, copies, at_ms, &self.by, reason) };
         let records = self.whole.back_up(path, head).await.map_err(refused)?;
+        failpoint::passed(step, AFTER_EFFECT);
         // What is on the disk counts, not what was meant.
         let backup = Backup::read(path).map_err(refused)?.ok_or_else(|| refused("the backup vanished"))?;
         self.note(step, &format!("{records} records in {}", path.display()))?;

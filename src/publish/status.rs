@@ -49,6 +49,10 @@ pub struct Connector {
     pub basis: Option<String>,
     pub on_restart: String,
     pub position: Option<Position>,
+    #[serde(default)]
+    pub offsets_from: Option<String>,
+    #[serde(default)]
+    pub offsets_told: Option<String>,
     pub headroom_seconds: Option<i64>,
     pub headroom_ratio: Option<f64>,
     pub lag_seconds: Option<i64>,
@@ -271,6 +275,8 @@ fn connector(report: &ConnectorReport) -> Connector {
         basis: report.basis.map(|basis| basis.code().to_owned()),
         on_restart: report.on_restart.code().to_owned(),
         position,
+        offsets_from: report.offsets_from.map(|from| from.code().to_owned()),
+        offsets_told: report.offsets_told.clone(),
         headroom_seconds: report.headroom_seconds,
         headroom_ratio: report.headroom_ratio,
         lag_seconds: report.lag_seconds,

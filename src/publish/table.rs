@@ -55,6 +55,9 @@ pub fn story(connector: &Connector, status: &Status) -> String {
         let at = super::words::time(i64::from(position.time.t));
         field("position", format!("{at} ({},{}), {}", position.time.t, position.time.i, position.kind));
     }
+    if let Some(told) = &connector.offsets_told {
+        field("offsets", told.clone());
+    }
     for oplog in status.oplogs.iter().filter(|oplog| Some(&oplog.deployment) == connector.deployment.as_ref())
     {
         let end = |time: Option<super::status::Time>| known(time.map(|t| super::words::time(i64::from(t.t))));

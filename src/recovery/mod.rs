@@ -8,7 +8,7 @@ mod away;
 mod desk;
 mod edit;
 mod execute;
-mod failpoint;
+pub(crate) mod failpoint;
 pub mod freeze;
 mod hands;
 mod hooks;

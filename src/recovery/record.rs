@@ -2,10 +2,11 @@
 //! into the partition in which it was found. Whoever alters that topic has to know that nobody else does at the moment.
 
 use super::actions::{Sent, Writer};
+use super::whole::cause;
 use crate::config::KafkaTopic;
 use crate::sources::offsets::OffsetsTopic;
 use rdkafka::error::KafkaError;
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 use rdkafka::types::RDKafkaErrorCode;
 use resumeguard_core::recovery::TopicRecord;
 use std::time::Duration;
@@ -38,8 +39,11 @@ impl Writer<'_> {
         let Some(sending) = self.unless_frozen(|| producer.send(written, WRITES)) else { return Sent::Held };
         match sending.await {
             Ok(_) => Sent::Accepted,
-            Err((error, _)) if is_refusal(&error) => Sent::Refused(words(topic, &error)),
-            Err((error, _)) => Sent::Uncertain(words(topic, &error)),
+            Err((error, _)) => {
+                let error = cause_of(error, &producer);
+                let line = words(topic, &error);
+                if is_refusal(&error) { Sent::Refused(line) } else { Sent::Uncertain(line) }
+            }
         }
     }
 }
@@ -56,12 +60,22 @@ pub(super) async fn rehearse(topic: &OffsetsTopic) -> Result<(), String> {
         FutureRecord::<str, str>::to(&topic.topic).payload("resumeguard asks whether it may write here");
     match producer.send(asks, ASKED).await {
         Err((error, _)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::InvalidRecord) => Ok(()),
-        Err((error, _)) => Err(words(topic, &error)),
+        Err((error, _)) => Err(words(topic, &cause_of(error, &producer))),
         Ok(_) => Err(format!(
             "the topic `{}` is not compacted, which Kafka Connect needs: cleanup.policy=compact on it; a record without a key was let in, which Connect leaves out, and nothing else was done",
             topic.topic
         )),
     }
+}
+
+/// Where the producer has given up, and its word on the record is only that: what has made it do so.
+fn cause_of(error: KafkaError, producer: &FutureProducer) -> KafkaError {
+    // What was under way may have arrived.
+    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PurgeInflight) {
+        return error;
+    }
+    let fatal = producer.client().fatal_error().map(|(code, _)| code);
+    cause(std::slice::from_ref(&error), fatal).map_or(error, KafkaError::MessageProduction)
 }
 
 /// With the credentials of this moment, as far as their files can be read in time.

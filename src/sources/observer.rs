@@ -277,6 +277,7 @@ impl Observer {
             offset: live.map(|(entry, _)| as_kept(&entry.offset, by_retention)),
             key: live.ok().map(|(_, key)| key),
             offsets_from: reading.ok().map(|reading| reading.from),
+            offsets_told: reading.ok().map(|reading| connect.offsets_told(listed, reading)),
             stale_keys: stored - usize::from(live.is_ok()),
             offset_age: reading.map_or(Duration::ZERO, |reading| self.age(connect, now, reading.at)),
             probe,

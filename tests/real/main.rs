@@ -44,6 +44,7 @@ mod standalone;
 mod status_topic;
 mod streams;
 mod tokens;
+mod topic_rights;
 mod topologies;
 mod traffic;
 mod unit;

@@ -1,10 +1,13 @@
 //! Everything behind TLS and passwords at once, with least privilege; and every way of saying to MongoDB who we are.
 
 use crate::election::watch;
+use crate::recovery::bench::{Bench, story};
+use crate::recovery::{Writer, fail};
 use crate::rights::documented;
 use crate::shared::LONG;
 use mongodb::bson::{Document, doc};
 use resumeguard_core::domain::{OffsetsFrom, Snapshot, Verdict};
+use resumeguard_core::recovery::{Ended, Strategy};
 use serde_json::json;
 use std::path::Path;
 use xtask::{Account, Acl, Certificates, Progress, ReplicaSet, ReplicaSetSpec, Seen, Stack, StackSpec};
@@ -83,11 +86,11 @@ impl Ground {
         )
     }
 
-    async fn connector(&self, name: &str) {
+    async fn connector(&self, name: &str, more: &serde_json::Value) {
         let Account { user, password } = Account::MONGODB_ROOT;
         let member = self.stack.replica_set().unwrap().address(0);
         let uri = format!("mongodb://{user}:{password}@{member}/?replicaSet=rs0&tls=true");
-        let config = xtask::source_config(&uri, "app.c", &json!({ "heartbeat.interval.ms": "500" }));
+        let config = xtask::source_config(&uri, "app.c", more);
         let connect = self.stack.connect().unwrap();
         connect.put_config(name, &config).await.unwrap();
         connect.wait_until(name, LONG, |status| status.all("RUNNING")).await.unwrap();
@@ -113,7 +116,7 @@ fn no_secret_in(snapshot: &Snapshot) {
 #[tokio::test(flavor = "multi_thread")]
 async fn tls_and_passwords_everywhere_with_least_privilege() {
     let ground = Ground::prepare().await;
-    ground.connector("orders").await;
+    ground.connector("orders", &json!({ "heartbeat.interval.ms": "500" })).await;
     let config = ground.config();
     let mut all = watch(&config);
     xtask::wait_until("everything to be readable", LONG, async || {
@@ -180,6 +183,29 @@ async fn tls_and_passwords_everywhere_with_least_privilege() {
     })
     .await
     .unwrap();
+    drop(all);
+    a_tombstone_takes_one_right_more(&ground).await;
+}
+
+/// Write on the offsets topic, and nothing else: without it nothing is begun, and it is said which it is.
+async fn a_tombstone_takes_one_right_more(ground: &Ground) {
+    let config = ground.config();
+    let by_topic = "offsets = \"topic\"\nmanaged_by = \"none\"\nwrite_offsets_topic = \"always\"";
+    let config = config.replacen("offsets = \"topic\"", by_topic, 1);
+    ground.connector("lost", &json!({})).await;
+    let connect = ground.stack.connect().unwrap();
+    fail(connect, &mut Writer::new(ground.stack.mongod(), "app.c"), "lost").await;
+    let mut bench = Bench::with(tempfile::tempdir().unwrap(), &config, "").await;
+    let attempt = bench.recover("lost", Strategy::ResetOffsets).await;
+    println!("{}", story(&attempt));
+    let (ended, says, _) = attempt.ended.clone().unwrap();
+    assert!(ended == Ended::PutBack && says.contains("grant Write on it"), "{says}");
+    assert_eq!(attempt.taken.len(), 1, "it was asked before the first change");
+    let write = Acl::write_topic(Account::KAFKA_MONITOR.user, "connect-offsets");
+    ground.stack.acls().unwrap().allow(&write).await.unwrap();
+    let attempt = bench.recover("lost", Strategy::ResetOffsets).await;
+    println!("{}", story(&attempt));
+    assert_eq!(attempt.ended.as_ref().map(|ended| ended.0), Some(Ended::Recovered), "{}", story(&attempt));
 }
 
 #[tokio::test(flavor = "multi_thread")]

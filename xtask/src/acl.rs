@@ -40,6 +40,30 @@ impl Acl {
         Self::of(2, topic, user, 4)
     }
 
+    /// `--operation Create --topic TOPIC`.
+    #[must_use]
+    pub fn create_topic(user: &str, topic: &str) -> Self {
+        Self::of(2, topic, user, 5)
+    }
+
+    /// `--operation Delete --topic TOPIC`.
+    #[must_use]
+    pub fn delete_topic(user: &str, topic: &str) -> Self {
+        Self::of(2, topic, user, 6)
+    }
+
+    /// `--operation DescribeConfigs --topic TOPIC`.
+    #[must_use]
+    pub fn describe_configs_of_topic(user: &str, topic: &str) -> Self {
+        Self::of(2, topic, user, 10)
+    }
+
+    /// `--operation Describe --group GROUP`.
+    #[must_use]
+    pub fn describe_group(user: &str, group: &str) -> Self {
+        Self::of(3, group, user, 8)
+    }
+
     /// `--operation Read --group GROUP`.
     #[must_use]
     pub fn read_group(user: &str, group: &str) -> Self {

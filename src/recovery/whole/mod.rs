@@ -5,28 +5,31 @@ mod backup;
 mod group;
 mod settings;
 mod steps;
+mod write;
 
 pub use backup::{Backup, Head, before_restore};
 pub use settings::lacking;
 pub use steps::{Line, Steps};
 
+use super::failpoint::{self, AFTER_EFFECT};
 use crate::clock::Clock;
 use crate::config::{ConnectCluster, KafkaTopic};
 use crate::sources::connect::{Client, ConnectError};
-use crate::sources::kafka::{Ends, WholeRecord, ends, read_settled, read_whole, settled_ends};
+use crate::sources::kafka::{Ends, ends, read_settled, read_whole, settled_ends};
 use backup::{Kept, Writing, connectors, keep, stored};
 use group::{Group, objection};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::{FutureProducer, Producer as _};
 use rdkafka::types::RDKafkaErrorCode;
 use settings::made_with;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+pub(super) use write::cause;
+use write::{differing, send};
 
 /// How long brokers may take for one answer.
 const ANSWERS: Duration = Duration::from_secs(15);
@@ -215,6 +218,11 @@ impl WholeTopic {
         }
     }
 
+    /// Whether it is another than the one that was backed up, which is gone then: offsets go back in no topic that lives on.
+    pub async fn was_made_anew(&self, backup: &Backup) -> bool {
+        self.ends().await.is_ok_and(|now| now.is_some_and(|now| has_gone_back(&backup.ends, &now)))
+    }
+
     /// Deletes it, and waits until it is gone.
     ///
     /// # Errors
@@ -259,7 +267,9 @@ impl WholeTopic {
             Some(ends) => ends,
             None => {
                 may().await?;
-                self.create(backup).await?
+                let made = self.create(backup).await?;
+                failpoint::passed("create", AFTER_EFFECT);
+                made
             }
         };
         if now.len() != backup.ends.len() {
@@ -280,11 +290,12 @@ impl WholeTopic {
                 )
             })?;
             let sending = some.iter().map(|record| send(&producer, self.name(), record));
-            for sent in futures_util::future::join_all(sending).await {
-                sent.map_err(|error| {
-                    self.words("a record could not be written", "Write on the topic", &error)
-                })?;
+            let sent = futures_util::future::join_all(sending).await;
+            let errors: Vec<KafkaError> = sent.into_iter().filter_map(Result::err).collect();
+            if let Some(code) = cause(&errors, producer.client().fatal_error().map(|(code, _)| code)) {
+                return Err(self.coded("a record could not be written", "Write on the topic", code));
             }
+            failpoint::passed("write", AFTER_EFFECT);
         }
         let left = differing(&backup.kept, &self.kept(true).await?);
         if left.is_empty() {
@@ -360,6 +371,8 @@ impl WholeTopic {
         let (name, refused) = (
             self.name(),
             code == RDKafkaErrorCode::TopicAuthorizationFailed
+                // What an idempotent producer is answered that may write to no topic at all.
+                || code == RDKafkaErrorCode::ClusterAuthorizationFailed
                 || code == RDKafkaErrorCode::GroupAuthorizationFailed,
         );
         if refused {
@@ -370,39 +383,9 @@ impl WholeTopic {
     }
 }
 
-/// What has to be written so that one becomes the other: values, and tombstones for what is stored besides.
-fn differing(wanted: &Kept, now: &Kept) -> Vec<WholeRecord> {
-    let same = |key: &Vec<u8>, record: &WholeRecord| {
-        now.get(key).is_some_and(|there| there.value == record.value && there.partition == record.partition)
-    };
-    let values = wanted.iter().filter(|(key, record)| !same(key, record)).map(|(_, record)| record.clone());
-    let elsewhere = |key: &Vec<u8>, there: &WholeRecord| {
-        wanted.get(key).is_none_or(|record| record.partition != there.partition)
-    };
-    let removed = now.iter().filter(|(key, there)| elsewhere(key, there)).map(|(_, there)| WholeRecord {
-        value: None,
-        headers: Vec::new(),
-        at: None,
-        ..there.clone()
-    });
-    removed.chain(values).collect()
-}
-
-async fn send(producer: &FutureProducer, topic: &str, record: &WholeRecord) -> Result<(), KafkaError> {
-    let mut written = FutureRecord::<[u8], [u8]>::to(topic).partition(record.partition);
-    if let Some(key) = &record.key {
-        written = written.key(key);
-    }
-    if let Some(value) = &record.value {
-        written = written.payload(value);
-    }
-    if !record.headers.is_empty() {
-        let headers = record.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
-            headers.insert(Header { key, value: value.as_ref() })
-        });
-        written = written.headers(headers);
-    }
-    producer.send(written, ANSWERS).await.map(drop).map_err(|(error, _)| error)
+/// One of its partitions ends before it did, or is none any more.
+fn has_gone_back(then: &Ends, now: &Ends) -> bool {
+    then.iter().any(|(id, (_, end))| now.get(id).is_none_or(|(_, now)| now < end))
 }
 
 #[cfg(test)]
@@ -410,50 +393,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_back_is_what_differs() {
-        let record = |key: &str, value: &str, partition| {
-            let bytes = |text: &str| Some(text.as_bytes().to_vec());
-            WholeRecord {
-                partition,
-                offset: 0,
-                at: Some(1),
-                key: bytes(key),
-                value: bytes(value),
-                headers: vec![],
-            }
-        };
-        let kept = |records: &[WholeRecord]| {
-            records.iter().map(|record| (record.key.clone().unwrap(), record.clone())).collect::<Kept>()
-        };
-        let wanted = kept(&[
-            record("same", "1", 0),
-            record("other", "2", 0),
-            record("moved", "3", 1),
-            record("gone", "4", 0),
-        ]);
-        let now = kept(&[
-            record("same", "1", 0),
-            record("other", "x", 0),
-            record("moved", "3", 2),
-            record("new", "5", 3),
-        ]);
-        let mut written: Vec<(String, Option<String>, i32)> = differing(&wanted, &now)
-            .into_iter()
-            .map(|record| {
-                let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-                (text(record.key.unwrap()), record.value.map(text), record.partition)
-            })
-            .collect();
-        written.sort();
-        let expected = [
-            ("gone", Some("4"), 0),
-            ("moved", None, 2),
-            ("moved", Some("3"), 1),
-            ("new", None, 3),
-            ("other", Some("2"), 0),
-        ];
-        let expected = expected.map(|(key, value, at)| (key.to_owned(), value.map(str::to_owned), at));
-        assert_eq!(written, expected);
-        assert!(differing(&wanted, &wanted).is_empty());
+    fn a_topic_that_ends_before_it_did_is_another() {
+        let then = Ends::from([(0, (0, 5)), (1, (2, 7))]);
+        assert!(!has_gone_back(&then, &then));
+        // Compaction, more records, more partitions.
+        assert!(!has_gone_back(&then, &Ends::from([(0, (5, 5)), (1, (2, 9)), (2, (0, 0))])));
+        assert!(has_gone_back(&then, &Ends::from([(0, (0, 4)), (1, (2, 9))])));
+        assert!(has_gone_back(&then, &Ends::from([(0, (0, 5))])));
     }
 }

@@ -234,6 +234,12 @@ impl ConnectReader {
         self.offsets.of(name, now, stale_after)
     }
 
+    /// In words, where that was read, and why there.
+    #[must_use]
+    pub fn offsets_told(&self, listed: &Listed, reading: &Reading) -> String {
+        self.offsets.told(listed, reading, self.worker_version())
+    }
+
     /// Meters of everything that is read of this Connect cluster.
     pub fn meters(&self) -> impl Iterator<Item = &Meter> {
         std::iter::once(&self.listing_meter).chain(self.offsets.meters()).chain(&self.status_meter)

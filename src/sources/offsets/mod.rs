@@ -5,6 +5,7 @@ mod entry;
 pub mod file;
 mod records;
 mod rest;
+mod told;
 mod topic;
 
 pub use entry::parse_offsets;

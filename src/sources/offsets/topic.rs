@@ -30,6 +30,8 @@ type Marks = Vec<(u64, (i32, i64))>;
 #[derive(Debug)]
 pub(super) struct TopicOffsets {
     kafka: Kafka,
+    /// The workers' topic.
+    pub(super) name: String,
     elsewhere: Vec<Kafka>,
     worker: Arc<Tail<StoredKeys>>,
     own: BTreeMap<Place, Tail<StoredKeys>>,
@@ -49,6 +51,7 @@ impl TopicOffsets {
     pub(super) fn new(cluster: &str, topic: &KafkaTopic, elsewhere: &[Kafka]) -> Self {
         Self {
             kafka: topic.kafka.clone(),
+            name: topic.topic.clone(),
             elsewhere: elsewhere.to_vec(),
             worker: Arc::new(Tail::follow(topic, "offset.storage.topic")),
             own: BTreeMap::new(),

@@ -22,6 +22,7 @@ fn connector(name: &str, tasks: Vec<TaskFacts>) -> ConnectorFacts {
         offset: Err(Why::NoPosition),
         key: None,
         offsets_from: None,
+        offsets_told: None,
         stale_keys: 0,
         failure: None,
         offset_age: Duration::ZERO,

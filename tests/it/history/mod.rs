@@ -103,6 +103,7 @@ pub(crate) fn report(name: &str, verdict: Verdict) -> ConnectorReport {
         basis: Some(Basis::Window),
         on_restart: OnRestart::Unknown,
         offsets_from: None,
+        offsets_told: None,
         position: None,
         headroom_seconds: matches!(verdict, Verdict::Safe | Verdict::Lost).then_some(60),
         headroom_ratio: None,

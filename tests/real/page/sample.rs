@@ -175,6 +175,7 @@ pub(super) fn connector(name: &str, verdict: Verdict, headroom: Option<i64>) -> 
             Verdict::Safe | Verdict::AtRisk | Verdict::Critical => OnRestart::Resumes,
         },
         offsets_from: Some(OffsetsFrom::Topic),
+        offsets_told: None,
         position,
         headroom_seconds: headroom,
         headroom_ratio: ratio,

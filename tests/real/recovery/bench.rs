@@ -38,12 +38,17 @@ impl Bench {
     /// The same with more lines about the Connect cluster.
     pub(crate) async fn of(connect: &str, cluster: &str, recovery: &str) -> Self {
         let state = tempfile::tempdir().unwrap();
+        let watched = quick(connect)
+            .replace("sizes_every = \"1s\"\n", "")
+            .replace("[poll]", &format!("managed_by = \"none\"\n{cluster}\n[poll]"));
+        Self::with(state, &format!("{watched}sizes_every = \"1s\"\n"), recovery).await
+    }
+
+    /// One that watches what this says, with its journal in this directory.
+    pub(crate) async fn with(state: tempfile::TempDir, watched: &str, recovery: &str) -> Self {
         let stable = if recovery.contains("stable_for") { "" } else { "stable_for = \"3s\"\n" };
         let toml = format!(
-            "{}sizes_every = \"1s\"\n[recovery]\nmode = \"approve\"\ndirectory = \"{}\"\ncooldown = \"1s\"\n{stable}{recovery}\n",
-            quick(connect)
-                .replace("sizes_every = \"1s\"\n", "")
-                .replace("[poll]", &format!("managed_by = \"none\"\n{cluster}\n[poll]")),
+            "{watched}[recovery]\nmode = \"approve\"\ndirectory = \"{}\"\ncooldown = \"1s\"\n{stable}{recovery}\n",
             state.path().display()
         );
         let config = load(&toml);

@@ -1,6 +1,6 @@
 //! Recovery on real connectors, from tokens that are really lost: what was written, what was delivered, what was said to be lost.
 
-mod bench;
+pub(crate) mod bench;
 mod cures;
 mod old_topic;
 mod races;
@@ -28,14 +28,14 @@ struct Written {
 }
 
 /// Documents of one collection, in the order in which they were written.
-struct Writer<'a> {
+pub(crate) struct Writer<'a> {
     mongo: &'a Mongo,
     namespace: String,
     written: Vec<Written>,
 }
 
 impl<'a> Writer<'a> {
-    fn new(mongo: &'a Mongo, namespace: &str) -> Self {
+    pub(crate) fn new(mongo: &'a Mongo, namespace: &str) -> Self {
         Self { mongo, namespace: namespace.to_owned(), written: Vec::new() }
     }
 
@@ -110,7 +110,7 @@ async fn running(connect: &Connect, writer: &mut Writer<'_>, topic: &mut Topic, 
 }
 
 /// Has its task fail with 286, with something written meanwhile: some of it is gone, some of it still in the oplog.
-async fn fail(connect: &Connect, writer: &mut Writer<'_>, name: &str) {
+pub(crate) async fn fail(connect: &Connect, writer: &mut Writer<'_>, name: &str) {
     pause(connect, name).await;
     writer.roll(10).await;
     connect.restart(name).await.unwrap();

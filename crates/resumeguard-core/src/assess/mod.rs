@@ -117,6 +117,7 @@ fn report(case: &Case<'_>, forecast: Option<Forecast>) -> ConnectorReport {
         basis,
         on_restart,
         offsets_from: connector.offsets_from,
+        offsets_told: connector.offsets_told.clone(),
         position,
         headroom_seconds,
         headroom_ratio,

@@ -63,6 +63,7 @@ pub(crate) fn connector(offset: Observed<StoredOffset>) -> ConnectorFacts {
         offset,
         key: None,
         offsets_from: None,
+        offsets_told: None,
         stale_keys: 0,
         offset_age: Duration::ZERO,
         probe: None,

@@ -123,6 +123,8 @@ pub struct ConnectorFacts {
     pub key: Option<LiveKey>,
     /// Where its stored entries were read from; `None` where they are not known.
     pub offsets_from: Option<OffsetsFrom>,
+    /// The same in words, and why there.
+    pub offsets_told: Option<String>,
     /// How many positions are stored under other keys.
     pub stale_keys: usize,
     /// How long before the judgement the offset was read; zero for a reading of this pass.
@@ -221,6 +223,7 @@ impl ConnectorFacts {
             offset: Err(unknown),
             key: None,
             offsets_from: Some(offsets_from),
+            offsets_told: None,
             stale_keys: 0,
             offset_age: Duration::ZERO,
             probe: None,
@@ -237,6 +240,7 @@ impl ConnectorFacts {
             tasks: Vec::new(),
             offset: Err(Why::ConnectUnreadable),
             offsets_from: None,
+            offsets_told: None,
             probe: None,
             ..self.clone()
         }

@@ -242,6 +242,8 @@ pub struct ConnectorReport {
     pub on_restart: OnRestart,
     /// Where its stored entries were read from, where that is known.
     pub offsets_from: Option<OffsetsFrom>,
+    /// The same in words, and why there: `topic connect-offsets (Connect 3.4.1 has no endpoint for offsets)`.
+    pub offsets_told: Option<String>,
     /// What is stored, where known.
     pub position: Option<Position>,
     /// Position minus first, seconds of oplog time; negative once lost.

@@ -7,6 +7,7 @@ mod journal;
 mod killed;
 mod rows;
 mod scene;
+mod topic;
 mod worker;
 
 use std::collections::VecDeque;
@@ -54,6 +55,8 @@ enum Job {
     Kill(Box<Row>),
     Fault(Fault),
     Worker(WorkerRow),
+    /// The cure of a whole offsets topic, killed at one step after the other.
+    Topic,
 }
 
 impl Job {
@@ -62,6 +65,7 @@ impl Job {
             Self::Kill(row) => &row.name,
             Self::Fault(fault) => fault.name,
             Self::Worker(row) => row.name,
+            Self::Topic => topic::NAME,
         }
     }
 }
@@ -116,7 +120,9 @@ fn chosen(arguments: &Arguments) -> Vec<Job> {
     let faults = FAULTS.into_iter().filter(|_| !arguments.short);
     // The fault that takes longest goes first.
     let workers = worker::ROWS.into_iter().filter(|_| !arguments.short).map(Job::Worker);
-    let all = faults.map(Job::Fault).chain(workers).chain(kills.map(|row| Job::Kill(Box::new(row))));
+    let topic = (!arguments.short).then_some(Job::Topic);
+    let all =
+        faults.map(Job::Fault).chain(topic).chain(workers).chain(kills.map(|row| Job::Kill(Box::new(row))));
     let named = |job: &Job| arguments.only.iter().any(|part| job.name().contains(part.as_str()));
     all.filter(|job| arguments.only.is_empty() || named(job)).collect()
 }
@@ -150,6 +156,7 @@ async fn act(lane: &Lane, job: &Job) -> Result<String> {
         }
         Job::Fault(fault) => (fault.act)(lane).await,
         Job::Worker(row) => Box::pin(worker::run(lane, row)).await,
+        Job::Topic => Box::pin(topic::run(lane)).await,
     }
 }
 
