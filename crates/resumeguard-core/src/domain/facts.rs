@@ -259,6 +259,7 @@ mod tests {
             failure: Some(Failure { code: None, class: FailureClass::Other }),
             tasks: failed(Some(286), FailureClass::HistoryLost),
             offsets_from: Some(OffsetsFrom::Rest),
+            offsets_told: Some("REST, which answers".to_owned()),
             ..connector(token(7, 1))
         }
     }
@@ -271,6 +272,6 @@ mod tests {
         assert!(beside.offset.is_ok() && beside.offsets_from.is_some(), "its position can be read elsewhere");
         let gone = known().unreadable();
         assert_eq!((gone.state.map(|_| ()), gone.failure, gone.tasks), (unreadable, None, vec![]));
-        assert_eq!((gone.offset.map(|_| ()), gone.offsets_from), (unreadable, None));
+        assert_eq!((gone.offset.map(|_| ()), gone.offsets_from, gone.offsets_told), (unreadable, None, None));
     }
 }

@@ -179,6 +179,19 @@ impl Suite {
         Ok((Verdict::Missed, None))
     }
 
+    /// Whether all of them pass with few random cases.
+    ///
+    /// # Errors
+    /// Where one does not.
+    pub(super) async fn passes(&self) -> Result<()> {
+        let tests: Vec<&Test> = self.tests.iter().collect();
+        for batch in batches(&tests, None, false) {
+            let end = self.call(&batch, 0, false, 1).await?;
+            ensure!(end == End::Passed, "{end:?} without any mutant, one of {:?}", batch.tests);
+        }
+        Ok(())
+    }
+
     /// What it costs at most to judge a mutant in that function, but for further random cases.
     pub(super) fn price(&self, function: u32) -> Duration {
         self.reaching(Some(function)).map(|test| test.quick).sum()

@@ -166,6 +166,7 @@ impl<'a> Survey<'a> {
             return Ok(());
         }
         let step = self.progress.bar("mutants by themselves", open.len() as u64);
+        self.passes_unbroken(suite).await?;
         for (done, id) in (0..).zip(&open) {
             step.set(done);
             let mutant = self.mutant(*id)?.clone();
@@ -186,6 +187,14 @@ impl<'a> Survey<'a> {
         }
         step.done(&format!("{} tried", open.len()));
         Ok(())
+    }
+
+    /// Where the copy fails as it is, every mutant in it would be called caught.
+    async fn passes_unbroken(&self, suite: &Suite) -> Result<()> {
+        let Built::Programs(programs) = self.plain.build(WOVEN_SECONDS).await? else {
+            bail!("the tests do not build, whatever the mutant");
+        };
+        suite.rebuilt(programs)?.passes().await
     }
 
     fn found(&mut self, id: u32, verdict: Verdict, by: Option<String>) -> Result<()> {

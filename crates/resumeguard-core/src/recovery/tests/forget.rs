@@ -1,7 +1,7 @@
 //! What is forgotten changes nothing that is decided.
 
 use super::*;
-use crate::recovery::{Lost, Outcome, Strategy, Tally, forgettable};
+use crate::recovery::{LEAST_KEPT_MS, Lost, Outcome, Strategy, Tally, forgettable};
 use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 use std::sync::LazyLock;
 
@@ -152,6 +152,12 @@ fn no_more_is_forgotten_than_is_wanted_and_nothing_that_is_restored() {
     let left = Ledger::of(&without(&entries, i64::MAX, usize::MAX));
     let left: Vec<_> = left.attempts.iter().map(|attempt| attempt.id.0.as_str()).collect();
     assert_eq!(left, ["a0", "a2"]);
+}
+
+/// A cooldown lasts thirty days at the most: what it counts from is known for one more.
+#[test]
+fn a_month_is_kept_whatever_is_wanted() {
+    assert_eq!(LEAST_KEPT_MS, 2_678_400_000);
 }
 
 #[test]
