@@ -4,7 +4,7 @@
 use super::{Cli, Connect, Failure, Outcome};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::control::{self, Done, Problem, Verb, Wanted};
+use crate::control::{self, Done, Problem, Shown, Verb, Wanted};
 use crate::daemon::Watch;
 use crate::journal;
 use crate::publish::recovery::{Overview, Told};
@@ -222,6 +222,17 @@ impl Counter {
         }
     }
 
+    /// How it stands with what somebody may decide on.
+    pub(super) async fn shown(&self, verb: Verb, wanted: &Wanted) -> Result<Shown, Failure> {
+        match self {
+            Self::Daemon(daemon) => daemon.show(verb, wanted).await,
+            Self::Own { desk, .. } => match control::shown(desk, verb, wanted).await? {
+                Some(standing) => Ok(Shown { seen: standing.mark(), says: standing.says }),
+                None => Err(nothing_to_see()),
+            },
+        }
+    }
+
     /// Gives the journal back.
     pub(super) async fn close(self) {
         if let Self::Own { desk, .. } = self {
@@ -249,6 +260,22 @@ impl Daemon {
         self.answer(self.client.post(self.url(&[verb.code()])?).json(wanted)).await
     }
 
+    async fn show(&self, verb: Verb, wanted: &Wanted) -> Result<Shown, Failure> {
+        if verb == Verb::Freeze {
+            return Err(nothing_to_see());
+        }
+        let mut url = self.url(&[verb.code()])?;
+        let about = [
+            ("plan", &wanted.plan),
+            ("connector", &wanted.connector),
+            ("attempt", &wanted.attempt),
+            ("strategy", &wanted.strategy),
+        ];
+        let named = about.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        url.query_pairs_mut().extend_pairs(named);
+        self.answer(self.client.get(url)).await
+    }
+
     async fn answer<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Failure> {
         let response = request.send().await.map_err(|error| self.failed(&error))?;
         if response.status().is_success() {
@@ -262,6 +289,10 @@ impl Daemon {
     fn failed(&self, problem: &dyn std::fmt::Display) -> Failure {
         Failure::new(Outcome::Unreachable, format!("{}: {problem}", self.path.display()))
     }
+}
+
+fn nothing_to_see() -> Failure {
+    Failure::new(Outcome::Usage, "--look: freezing is never refused for what has changed; leave it out")
 }
 
 impl From<Problem> for Failure {

@@ -131,20 +131,80 @@ impl RecoveryCommand {
     pub(super) fn acts(&self) -> bool {
         matches!(self, Self::Run { .. } | Self::Restore { .. })
     }
+
+    /// What is decided by it.
+    fn decides(&self) -> Option<(Verb, Wanted, &Common)> {
+        Some(match self {
+            Self::Approve { plan, mass_failure, common } => {
+                let (plan, mass_failure) = (Some(plan.clone()), *mass_failure);
+                (Verb::Approve, Wanted { plan, mass_failure, ..common.wanted() }, common)
+            }
+            Self::Discard { plan, common } => {
+                (Verb::Discard, Wanted { plan: Some(plan.clone()), ..common.wanted() }, common)
+            }
+            Self::Acknowledge { connector, common } => {
+                (Verb::Acknowledge, Wanted { connector: Some(connector.clone()), ..common.wanted() }, common)
+            }
+            Self::Run { connector, strategy, common } => {
+                let (connector, strategy) = (Some(connector.clone()), strategy.clone());
+                (Verb::Run, Wanted { connector, strategy, ..common.wanted() }, common)
+            }
+            Self::Restore { attempt, common } => {
+                (Verb::Restore, Wanted { attempt: Some(attempt.clone()), ..common.wanted() }, common)
+            }
+            Self::Plan { .. }
+            | Self::List { .. }
+            | Self::Show { .. }
+            | Self::DeleteOffsetTopic(_)
+            | Self::RestoreOffsetTopic(_) => return None,
+        })
+    }
 }
 
 /// What every change needs.
 #[derive(Debug, Args)]
 pub(super) struct Common {
     /// Why; it is written into the journal.
-    #[arg(long)]
+    #[arg(long, required_unless_present = "look", default_value = "", hide_default_value = true)]
     reason: String,
+    /// Changes nothing: says how it stands and what would follow, and prints the mark of that.
+    #[arg(long)]
+    look: bool,
+    /// Only if nothing has changed since --look printed this mark.
+    #[arg(long, value_name = "MARK", conflicts_with = "look")]
+    seen: Option<String>,
     #[command(flatten)]
     state: State,
 }
 
+/// How it stands with what a command is about.
+async fn look(
+    cli: &Cli,
+    verb: Verb,
+    wanted: &Wanted,
+    common: &Common,
+    clock: Clock,
+) -> Result<Outcome, Failure> {
+    let config = config(cli, &common.state, &Connect::default())?;
+    directory(&config)?;
+    let counter = match verb {
+        Verb::Run | Verb::Restore => seeing(&config, clock).await?,
+        Verb::Approve | Verb::Discard | Verb::Acknowledge | Verb::Freeze | Verb::Unfreeze => {
+            counter(&config, clock).await?
+        }
+    };
+    let shown = counter.shown(verb, wanted).await;
+    counter.close().await;
+    let shown = shown?;
+    let says = shown.says.iter().map(|line| format!("{line}\n")).collect::<String>();
+    status::print(&format!("{says}to decide on exactly this: --seen {}\n", shown.seen))
+}
+
 /// Does what the command line says.
 pub(super) async fn run(cli: &Cli, command: &RecoveryCommand, clock: Clock) -> Result<Outcome, Failure> {
+    if let Some((verb, wanted, common)) = command.decides().filter(|(_, _, common)| common.look) {
+        return look(cli, verb, &wanted, common, clock).await;
+    }
     match command {
         RecoveryCommand::Plan { connector, json, state, connect } => {
             let counter = seeing(&config(cli, state, connect)?, clock).await?;
@@ -154,47 +214,48 @@ pub(super) async fn run(cli: &Cli, command: &RecoveryCommand, clock: Clock) -> R
         }
         RecoveryCommand::List { json, state } => list(cli, *json, state, clock).await,
         RecoveryCommand::Show { attempt, json, state } => show(cli, attempt, *json, state, clock).await,
-        RecoveryCommand::Approve { plan, mass_failure, common } => {
-            let wanted = Wanted { plan: Some(plan.clone()), mass_failure: *mass_failure, ..common.wanted() };
-            change(cli, Verb::Approve, wanted, common, clock).await?;
+        RecoveryCommand::Approve { plan, .. } => {
+            decided(cli, command, clock).await?;
             status::print(&format!(
                 "{plan} is approved; it begins after the next pass if nothing else blocks it\n"
             ))
         }
-        RecoveryCommand::Discard { plan, common } => {
-            let wanted = Wanted { plan: Some(plan.clone()), ..common.wanted() };
-            change(cli, Verb::Discard, wanted, common, clock).await?;
+        RecoveryCommand::Discard { plan, .. } => {
+            decided(cli, command, clock).await?;
             status::print(&format!("{plan} is discarded\n"))
         }
         RecoveryCommand::DeleteOffsetTopic(which) => Box::pin(offset_topic::delete(cli, which, clock)).await,
         RecoveryCommand::RestoreOffsetTopic(which) => {
             Box::pin(offset_topic::restore(cli, which, clock)).await
         }
-        RecoveryCommand::Acknowledge { connector, common } => {
-            let wanted = Wanted { connector: Some(connector.clone()), ..common.wanted() };
-            change(cli, Verb::Acknowledge, wanted, common, clock).await?;
+        RecoveryCommand::Acknowledge { connector, .. } => {
+            decided(cli, command, clock).await?;
             status::print(&format!("{connector}: attempts may be made again\n"))
         }
-        RecoveryCommand::Run { connector, strategy, common } => {
-            let (connector, strategy) = (Some(connector.clone()), strategy.clone());
-            let wanted = Wanted { connector, strategy, ..common.wanted() };
-            begin(cli, Verb::Run, wanted, common, clock).await
-        }
-        RecoveryCommand::Restore { attempt, common } => {
-            let wanted = Wanted { attempt: Some(attempt.clone()), ..common.wanted() };
-            begin(cli, Verb::Restore, wanted, common, clock).await
-        }
+        RecoveryCommand::Run { .. } | RecoveryCommand::Restore { .. } => match command.decides() {
+            Some((verb, wanted, common)) => begin(cli, verb, wanted, common, clock).await,
+            None => Ok(Outcome::Done),
+        },
     }
+}
+
+/// Has a decision written down.
+async fn decided(cli: &Cli, command: &RecoveryCommand, clock: Clock) -> Result<(), Failure> {
+    let Some((verb, wanted, common)) = command.decides() else { return Ok(()) };
+    change(cli, verb, wanted, common, clock).await.map(drop)
 }
 
 impl Common {
     fn wanted(&self) -> Wanted {
-        Wanted { reason: self.reason.clone(), ..Wanted::default() }
+        Wanted { reason: self.reason.clone(), seen: self.seen.clone(), ..Wanted::default() }
     }
 }
 
 /// `freeze` and `unfreeze`.
 pub(super) async fn switch(cli: &Cli, verb: Verb, common: &Common, clock: Clock) -> Result<Outcome, Failure> {
+    if common.look {
+        return look(cli, verb, &common.wanted(), common, clock).await;
+    }
     let frozen = match change(cli, verb, common.wanted(), common, clock).await {
         Ok(done) => done.frozen,
         Err(failure) if verb == Verb::Freeze && failure.outcome == Outcome::Unreachable => {

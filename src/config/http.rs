@@ -1,11 +1,13 @@
 //! `[http]`: where it is served, by what it is secured, and who may do what.
 
+use super::raw::list;
 use super::{ConfigError, Secret};
 use crate::server::{Accounts, tls};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use wildmatch::WildMatch;
 
 /// Characters that a token has at least: one that can be guessed is worse than none.
 const SHORTEST_TOKEN: usize = 16;
@@ -15,6 +17,8 @@ const SHORTEST_TOKEN: usize = 16;
 pub struct Http {
     /// Address to listen on.
     pub listen: SocketAddr,
+    /// Names by which it is asked, besides addresses and loopback names: globs, in small letters.
+    pub hosts: Vec<WildMatch>,
     /// TLS; `None`: everything is sent in the clear.
     pub tls: Option<Tls>,
     /// Reading needs credentials.
@@ -119,6 +123,9 @@ impl Right {
 pub struct RawHttp {
     /// Address to listen on.
     pub listen: String,
+    /// Names by which it is asked, besides addresses and loopback names.
+    #[serde(deserialize_with = "list")]
+    pub hosts: Vec<String>,
     /// Who may read: `open` or `authenticated`.
     pub read: String,
     /// Connections at once.
@@ -180,6 +187,7 @@ impl Default for RawHttp {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:9286".to_owned(),
+            hosts: Vec::new(),
             read: "open".to_owned(),
             max_connections: 256,
             requests_per_second: 100,
@@ -210,6 +218,7 @@ pub(super) fn http(raw: &RawHttp) -> Result<Http, ConfigError> {
     let credentials = credentials(raw, tls.as_ref())?;
     let http = Http {
         listen,
+        hosts: hosts(&raw.hosts)?,
         tls,
         read_authenticated: read_authenticated(raw, &credentials)?,
         credentials,
@@ -221,6 +230,19 @@ pub(super) fn http(raw: &RawHttp) -> Result<Http, ConfigError> {
     }
     Accounts::load(&http.credentials).map_err(ConfigError::line)?;
     Ok(http)
+}
+
+/// Names as a browser has them in its address bar, without what stands before and behind.
+fn hosts(names: &[String]) -> Result<Vec<WildMatch>, ConfigError> {
+    let glob = |name: &String| {
+        if name.is_empty() || name.contains(['/', ':', ' ']) {
+            let problem =
+                format!("`{name}` is no name; write it without scheme and port, as \"resumeguard.example\"");
+            return Err(ConfigError::at("http.hosts", problem));
+        }
+        Ok(WildMatch::new(name.trim_end_matches('.').to_ascii_lowercase().as_str()))
+    };
+    names.iter().map(glob).collect()
 }
 
 fn read_authenticated(raw: &RawHttp, credentials: &Credentials) -> Result<bool, ConfigError> {

@@ -1,6 +1,6 @@
 //! `/api/v1/recovery…`, the same by the control socket and by HTTP.
 
-use super::{Verb, Wanted, carry_out, overview, story, who::Who};
+use super::{Verb, Wanted, carry_out, overview, shown, story, who::Who};
 use crate::publish::http::{Asked, Cursor, Doc, Page, Paging, Routes, json, problem};
 use crate::publish::recovery::{Overview, PlannedFor, Told, Tried};
 use crate::recovery::{Desk, Refused};
@@ -19,6 +19,15 @@ pub struct Done {
     pub attempt: Option<String>,
     /// Why recovery is frozen now.
     pub frozen: Option<String>,
+}
+
+/// What somebody may decide on, as it stands now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Shown {
+    /// What it is and what follows, a sentence each.
+    pub says: Vec<String>,
+    /// The mark of it: sent along as `seen`, it has the decision refused where something has changed since.
+    pub seen: String,
 }
 
 /// Why something was not done: RFC 9457.
@@ -47,7 +56,7 @@ impl From<Refused> for Problem {
             | Refused::NoPlanFor(_)
             | Refused::NoPlanBy { .. }
             | Refused::NoSuchAttempt(_) => 404,
-            Refused::Blocked(_) => 409,
+            Refused::Blocked(_) | Refused::Changed(_) => 409,
             Refused::Journal(_) | Refused::Unreadable { .. } => 503,
         };
         Self { status, detail: refused.to_string() }
@@ -91,6 +100,15 @@ pub(crate) fn routes() -> Routes {
             async |State(desk): State<Desk>| json(&Done { attempt: None, frozen: desk.frozen() }),
         );
     Verb::ALL.into_iter().fold(routes, |routes, verb| {
+        // An emergency waits for nobody to look.
+        let routes = if verb == Verb::Freeze {
+            routes
+        } else {
+            let look = async move |desk: State<Desk>, who: Who, asked: Asked<About>| {
+                look(desk, verb, who, asked).await
+            };
+            routes.get(verb.path(), look_doc(verb), look)
+        };
         let doc = Doc::new(verb.code(), verb.summary()).returns::<Done>().takes(&verb.schema());
         routes.post(
             verb.path(),
@@ -100,6 +118,50 @@ pub(crate) fn routes() -> Routes {
             },
         )
     })
+}
+
+fn look_doc(verb: Verb) -> Doc {
+    let (id, says) = match verb {
+        Verb::Approve => ("show_approve", "A plan that may be approved, as it stands now."),
+        Verb::Discard => ("show_discard", "A plan that may be discarded, as it stands now."),
+        Verb::Acknowledge => ("show_acknowledge", "What failed at a connector, as it stands now."),
+        Verb::Run => ("show_run", "A plan that may be carried out, as it stands now."),
+        Verb::Restore => {
+            ("show_restore", "What would be put back, as it stands now: the connector is looked at.")
+        }
+        Verb::Freeze => ("show_freeze", "Nothing."),
+        Verb::Unfreeze => ("show_unfreeze", "Why recovery is frozen, and what would go on."),
+    };
+    let doc = Doc::new(id, says).returns::<Shown>().refuses(&[400, 403, 404, 409]);
+    let doc = match verb.about() {
+        Some(about) => doc.query(about, "Which one."),
+        None => doc,
+    };
+    if verb == Verb::Run {
+        doc.query("strategy", "How; what policy chooses where it is left out.")
+    } else {
+        doc
+    }
+}
+
+/// What is asked about, in the query.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct About {
+    plan: Option<String>,
+    connector: Option<String>,
+    attempt: Option<String>,
+    strategy: Option<String>,
+}
+
+async fn look(State(desk): State<Desk>, verb: Verb, Who(_): Who, Asked(asked): Asked<About>) -> Response {
+    let About { plan, connector, attempt, strategy } = asked;
+    let wanted = Wanted { plan, connector, attempt, strategy, ..Wanted::default() };
+    match shown(&desk, verb, &wanted).await {
+        Ok(Some(standing)) => json(&Shown { seen: standing.mark(), says: standing.says }),
+        Ok(None) => problem(StatusCode::NOT_FOUND, "there is nothing to be looked at"),
+        Err(refused) => refused.into_response(),
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -7,14 +7,14 @@ mod socket;
 mod who;
 
 pub(crate) use api::routes;
-pub use api::{Done, Problem};
+pub use api::{Done, Problem, Shown};
 pub(crate) use reload::routes as reload_routes;
 pub use socket::{FILE, Socket, SocketError};
 pub use who::Peer;
 pub(crate) use who::Who;
 
 use crate::publish::recovery::{Overview, Told, told};
-use crate::recovery::{Desk, Refused};
+use crate::recovery::{Desk, Matter, Refused, Standing};
 use resumeguard_core::domain::ConnectorId;
 use resumeguard_core::recovery::{Actor, AttemptId, PlanId, Strategy};
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,9 @@ pub struct Wanted {
     /// so many does not approve it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mass_failure: Option<usize>,
+    /// All but `freeze`: the mark of what was shown. Where it has become another one, nothing is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<String>,
 }
 
 /// What can be wanted.
@@ -107,6 +110,16 @@ impl Verb {
         }
     }
 
+    /// The field that says what it is about.
+    pub(crate) fn about(self) -> Option<&'static str> {
+        match self {
+            Self::Approve | Self::Discard => Some("plan"),
+            Self::Acknowledge | Self::Run => Some("connector"),
+            Self::Restore => Some("attempt"),
+            Self::Freeze | Self::Unfreeze => None,
+        }
+    }
+
     /// What has to be sent.
     pub(crate) fn schema(self) -> serde_json::Value {
         let text = json!({ "type": "string", "minLength": 1 });
@@ -115,16 +128,14 @@ impl Verb {
             "pattern": "^[^\\x00-\\x20\\x7f-\\xa0]([^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0])?$",
         });
         let strategies = Strategy::ALL.map(Strategy::code);
-        let about = match self {
-            Self::Approve | Self::Discard => Some("plan"),
-            Self::Acknowledge | Self::Run => Some("connector"),
-            Self::Restore => Some("attempt"),
-            Self::Freeze | Self::Unfreeze => None,
-        };
+        let about = self.about();
         let required: Vec<&str> = std::iter::once("reason").chain(about).collect();
         let mut schema = json!({ "type": "object", "additionalProperties": false, "required": required, "properties": { "reason": reason } });
         if let Some(about) = about {
             schema["properties"][about] = text;
+        }
+        if self != Self::Freeze {
+            schema["properties"]["seen"] = json!({ "type": "string", "description": "The mark of what was shown (`GET` of this address has it): where something has changed since, nothing is done. Left out: whatever stands now." });
         }
         if self == Self::Run {
             schema["properties"]["strategy"] = json!({ "type": "string", "enum": strategies, "description": "How; what policy chooses where it is left out." });
@@ -158,6 +169,11 @@ pub async fn carry_out(desk: &Desk, verb: Verb, wanted: Wanted, by: Actor) -> Re
     let (plan_id, about, attempt) = (&wanted.plan, &wanted.connector, &wanted.attempt);
     tracing::info!(verb = verb.code(), %by, reason, plan = plan_id, connector = about, attempt, "a person decides on recovery");
     let mut done = Done { frozen: None, attempt: None };
+    let seen = wanted.seen.as_deref();
+    if let Some(matter) = matter(desk, verb, &wanted)?.filter(|_| seen.is_some()) {
+        // Nothing is waited for between this look and what follows.
+        desk.standing(&matter)?.still(seen)?;
+    }
     match verb {
         Verb::Approve => desk.approve(&plan(&wanted)?, by, reason, wanted.mass_failure).await?,
         Verb::Discard => desk.discard(&plan(&wanted)?, by, reason).await?,
@@ -168,13 +184,36 @@ pub async fn carry_out(desk: &Desk, verb: Verb, wanted: Wanted, by: Actor) -> Re
         }
         Verb::Restore => {
             let attempt = AttemptId(named(wanted.attempt.as_ref(), "attempt")?);
-            done.attempt = Some(desk.restore(&attempt, by, reason).await?.to_string());
+            done.attempt = Some(desk.restore_as_seen(&attempt, by, reason, seen).await?.to_string());
         }
         Verb::Freeze => desk.freeze(by, reason).await?,
         Verb::Unfreeze => desk.unfreeze(by, reason).await?,
     }
     done.frozen = desk.frozen();
     Ok(done)
+}
+
+/// What a decision would be about; `None` for what is looked at elsewhere (`restore`) and for what is never too late (`freeze`).
+fn matter(desk: &Desk, verb: Verb, wanted: &Wanted) -> Result<Option<Matter>, Problem> {
+    Ok(Some(match verb {
+        Verb::Approve | Verb::Discard => Matter::Plan(plan(wanted)?),
+        Verb::Acknowledge => Matter::Failures(connector(desk, wanted)?),
+        Verb::Run => Matter::Run(connector(desk, wanted)?, strategy(wanted)?),
+        Verb::Unfreeze => Matter::Freeze,
+        Verb::Restore | Verb::Freeze => return Ok(None),
+    }))
+}
+
+/// How it stands with what somebody may decide on, and the mark of it. `None` for `freeze`, which is never refused for what has changed.
+///
+/// # Errors
+/// Where there is no such thing, or it cannot be looked at.
+pub async fn shown(desk: &Desk, verb: Verb, wanted: &Wanted) -> Result<Option<Standing>, Problem> {
+    if verb == Verb::Restore {
+        let attempt = AttemptId(named(wanted.attempt.as_ref(), "attempt")?);
+        return Ok(Some(desk.standing_to_restore(&attempt).await?));
+    }
+    Ok(matter(desk, verb, wanted)?.map(|matter| desk.standing(&matter)).transpose()?)
 }
 
 /// The user of this process, as the control socket would name them.

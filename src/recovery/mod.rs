@@ -28,7 +28,7 @@ mod worker;
 mod world;
 
 pub use away::standing;
-pub use desk::{Desk, Refused};
+pub use desk::{Desk, Matter, Refused, Standing};
 pub use execute::{Executor, Settings};
 pub use freeze::Freeze;
 pub use hands::{Hands, Reach};

@@ -8,6 +8,7 @@ mod certificate;
 mod connections;
 mod door;
 mod files;
+mod host;
 mod limits;
 mod patience;
 pub mod tls;
@@ -30,6 +31,7 @@ use axum::response::{IntoResponse as _, Response};
 use connections::{Connection, Connections};
 use door::Door;
 use files::Watched;
+use host::Hosts;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -63,6 +65,7 @@ const BREATH: Duration = Duration::from_millis(100);
 pub struct Server {
     listener: TcpListener,
     door: Arc<Door>,
+    hosts: Arc<Hosts>,
     tls: Option<Secured>,
     connections: Arc<Connections>,
 }
@@ -102,7 +105,8 @@ impl Server {
             );
         }
         let door = Arc::new(door.map_err(anyhow::Error::msg)?);
-        Ok(Self { listener, door, tls, connections: Connections::new(http.max_connections) })
+        let hosts = Arc::new(Hosts(http.hosts.clone()));
+        Ok(Self { listener, door, hosts, tls, connections: Connections::new(http.max_connections) })
     }
 
     /// The address that it listens on. Port 0 means any: this says which one it became.
@@ -115,10 +119,11 @@ impl Server {
 
     /// Answers until it is dropped.
     pub async fn serve(self, router: Router) {
-        let Self { listener, door, tls, connections } = self;
+        let Self { listener, door, hosts, tls, connections } = self;
         let reloading = reload(Arc::clone(&door), tls.clone());
         let router = router
             .layer(axum::middleware::from_fn_with_state(door, guard))
+            .layer(axum::middleware::from_fn_with_state(hosts, host::known))
             .layer(axum::middleware::from_fn(readable));
         let accepting = async {
             loop {

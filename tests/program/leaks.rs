@@ -1,17 +1,25 @@
 //! What must not be told: every secret that a test configures, and every resume token, in whatever the program says. Those
 //! who start it in a test ask here; `tests/it/tidy.rs` sees that they do.
 
+use base64::Engine as _;
 use std::collections::BTreeSet;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::Path;
-use std::time::Duration;
 use toml::Value;
+
+#[path = "leaks/asked.rs"]
+mod asked;
+#[cfg(test)]
+#[path = "leaks/planted.rs"]
+mod planted;
+
+use asked::{Asked, Question};
 
 /// Shorter ones stand in texts by chance.
 const SHORTEST: usize = 6;
+/// Connectors, and attempts, whose pages are looked at.
+const MOST: usize = 500;
 /// Whatever anybody may ask for.
-const PAGES: [&str; 23] = [
+const PAGES: [&str; 26] = [
     "/",
     "/?q=a&verdict=lost",
     "/login?to=/",
@@ -32,6 +40,9 @@ const PAGES: [&str; 23] = [
     "/api/v1/events?limit=500",
     "/api/v1/history?since=30d",
     "/api/v1/recovery",
+    "/recovery/unfreeze",
+    "/api/v1/recovery/unfreeze",
+    "/connectors",
     "/api/v1/recovery/plans",
     "/api/v1/recovery/attempts?limit=500",
     "/api/v1/openapi.json",
@@ -81,35 +92,72 @@ impl Leaks {
 
     fn walk(&mut self, key: &str, value: &Value) {
         match value {
-            Value::Table(table) => table.iter().for_each(|(key, value)| self.walk(key, value)),
+            Value::Table(table) => {
+                for (inner, value) in table {
+                    // Values of a client's properties are shown to nobody, whatever they are.
+                    let text = value.as_str().filter(|text| key == "properties" && text.len() >= SHORTEST);
+                    text.into_iter().for_each(|text| self.add(text));
+                    self.walk(inner, value);
+                }
+                self.login(table);
+                if key == "http" {
+                    self.may_change(table);
+                }
+            }
             Value::Array(items) => items.iter().for_each(|item| self.walk(key, item)),
             Value::String(text) => self.take(key, text),
             Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {}
         }
     }
 
+    /// The token of whoever may do everything: others called so are for others.
+    fn may_change(&mut self, http: &toml::Table) {
+        let text = |key: &str| http.get(key).and_then(Value::as_str);
+        let file = text("token_file").and_then(|file| std::fs::read_to_string(file).ok());
+        let file = file.map(|text| text.trim_end().to_owned());
+        self.bearers.extend(text("token").map(str::to_owned).or(file));
+    }
+
+    /// Name and password as basic authentication sends them.
+    fn login(&mut self, table: &toml::Table) {
+        let text = |key: &str| table.get(key).and_then(Value::as_str).map(str::to_owned);
+        let file =
+            || std::fs::read_to_string(text("password_file")?).ok().map(|text| text.trim_end().to_owned());
+        if let (Some(user), Some(password)) = (text("username"), text("password").or_else(file)) {
+            self.add(&base64::prelude::BASE64_STANDARD.encode(format!("{user}:{password}")));
+        }
+    }
+
     fn take(&mut self, key: &str, value: &str) {
-        let secret = |key: &str| {
-            ["password", "token", "password_hash", "secret"].iter().any(|name| key.ends_with(name))
-        };
         if key.ends_with("url") {
             self.connect(value);
         } else if let Some(named) = key.strip_suffix("_file") {
             let text = std::fs::read_to_string(value).unwrap_or_default();
-            let lines =
-                text.lines().filter(|_| secret(named) || named.ends_with("uri") || named.ends_with("users"));
+            self.keys_in(&text);
+            let lines = text
+                .lines()
+                .filter(|_| is_secret(named) || named.ends_with("uri") || named.ends_with("users"));
             for line in lines {
                 // A file of users holds a hash after each name.
                 let hash = line.split(':').nth(1).filter(|_| named.ends_with("users"));
-                self.take(if named.ends_with("uri") { "uri" } else { "password" }, hash.unwrap_or(line));
+                let key = if named.ends_with("uri") || named.ends_with("token") { named } else { "password" };
+                self.take(key, hash.unwrap_or(line));
             }
-        } else if secret(key) {
-            if key == "token" || key.ends_with("http__token") {
+        } else if is_secret(key) {
+            if key.ends_with("http__token") {
                 self.bearers.insert(value.to_owned());
             }
             self.add(value);
         } else if key.ends_with("uri") {
-            password_in(value).into_iter().for_each(|password| self.add(password));
+            secrets_in(value).iter().for_each(|secret| self.add(secret));
+        }
+    }
+
+    /// Private keys, by their longest line.
+    fn keys_in(&mut self, text: &str) {
+        for block in text.split("-----BEGIN ").skip(1).filter(|block| block.contains("PRIVATE KEY-----")) {
+            let body = block.lines().skip(1).take_while(|line| !line.starts_with("-----"));
+            body.max_by_key(|line| line.len()).into_iter().for_each(|line| self.add(line));
         }
     }
 
@@ -124,21 +172,29 @@ impl Leaks {
         }
     }
 
-    /// What the connectors' own configurations hold at the moment.
+    /// What the connectors' own configurations hold at the moment. By TLS as well, with whatever certificate; not with credentials.
     fn ask_connects(&mut self) {
         for url in self.connects.clone() {
-            let Some(address) = url.strip_prefix("http://") else { continue };
-            let answer = get(address.trim_end_matches('/'), "/connectors?expand=info").unwrap_or_default();
-            let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-            let listing: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+            let url = format!("{}/connectors?expand=info", url.trim_end_matches('/'));
+            let body = Question::get(url).asked().map(|answer| answer.body).unwrap_or_default();
+            let listing: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
             for connector in listing.as_object().into_iter().flat_map(serde_json::Map::values) {
                 for (key, value) in connector["info"]["config"].as_object().into_iter().flatten() {
-                    let value = value.as_str().unwrap_or_default();
-                    if key == "connection.uri" {
-                        password_in(value).into_iter().for_each(|password| self.add(password));
-                    }
+                    self.connectors_own(key, value.as_str().unwrap_or_default());
                 }
             }
+        }
+    }
+
+    /// One setting of a connector: its connection string, passwords of its own clients, and what its clients' JAAS holds.
+    fn connectors_own(&mut self, key: &str, value: &str) {
+        if key == "connection.uri" {
+            secrets_in(value).iter().for_each(|secret| self.add(secret));
+        } else if key.ends_with("jaas.config") {
+            let quoted = value.split("password=\"").skip(1).filter_map(|rest| rest.split('"').next());
+            quoted.map(str::to_owned).collect::<Vec<_>>().iter().for_each(|secret| self.add(secret));
+        } else if is_secret(&key.to_ascii_lowercase()) && !value.starts_with("${") {
+            self.add(value);
         }
     }
 
@@ -170,99 +226,175 @@ impl Leaks {
         }
     }
 
-    /// Looks at everything that a running daemon tells anybody, and at what it has logged.
+    /// Looks at everything that a running daemon tells anybody, and at what it has logged: pages, the API, the stream of events, and what it
+    /// answers to decisions. None of these is one that it could make.
     #[track_caller]
     pub(crate) fn sweep(&mut self, address: &str, log: &str) {
         self.ask_connects();
-        let pages = PAGES.map(str::to_owned).into_iter().chain(pages_of(address));
-        for page in pages {
-            if let Some(answer) = get(address, &page) {
-                self.nor_tokens_in(&page, &answer);
-            }
+        self.nor_tokens_in("the log", log);
+        let Some(origin) = asked::origin(address) else { return };
+        let pages = PAGES.map(str::to_owned).into_iter().chain(pages_of(&origin, self.bearers.iter().next()));
+        let questions: Vec<Question> = pages
+            .map(|page| Question::get(format!("{origin}{page}")))
+            .chain([Question::stream(format!("{origin}/api/v1/stream"))])
+            .chain(decisions(&origin))
+            .collect();
+        for question in questions {
+            let what = question.to_string();
+            let answer = question.asked();
+            answer.iter().for_each(|answer: &Asked| self.nor_tokens_in(&what, &answer.whole()));
             // Whoever may do everything sees tokens of streams, and no secret either.
             for token in &self.bearers {
-                if let Some(answer) = get_as(address, &page, Some(token)) {
-                    self.none_in(&page, &answer);
-                }
+                let answer = question.by(token).asked();
+                answer.iter().for_each(|answer| self.none_in(&what, &answer.whole()));
             }
         }
-        self.nor_tokens_in("the log", log);
     }
 }
 
-/// The password of a connection string, as it is written and as it is meant.
-fn password_in(uri: &str) -> Option<&str> {
-    let (user, _) = uri.split_once("://")?.1.split_once('@')?;
-    user.split_once(':').map(|(_, password)| password)
+/// Whether a key's value is a secret, by its name.
+fn is_secret(key: &str) -> bool {
+    ["password", "token", "password_hash", "secret", "passphrase", "credential"]
+        .iter()
+        .any(|name| key.ends_with(name))
+}
+
+/// Passwords of a connection string, as they are written and as they are meant: the user's, and those of its options.
+fn secrets_in(uri: &str) -> Vec<String> {
+    let Some((_, rest)) = uri.split_once("://") else { return Vec::new() };
+    let user = rest.split_once('@').and_then(|(user, _)| user.split_once(':')).map(|(_, password)| password);
+    let options = rest.split_once('?').map_or("", |(_, options)| options).split('&');
+    let options = options.filter_map(|option| option.split_once('='));
+    let passwords = options.filter(|(name, _)| is_secret(&name.to_ascii_lowercase())).map(|(_, value)| value);
+    let meant = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let written = user.into_iter().chain(passwords).filter(|text| !text.starts_with("${"));
+    written.flat_map(|text| [text.to_owned(), meant(text)]).collect()
 }
 
 fn around<'a>(text: &'a str, found: &str) -> &'a str {
     text.lines().find(|line| line.contains(found)).unwrap_or(text)
 }
 
-/// Pages of what the daemon knows at the moment: of connectors, plans and attempts.
-fn pages_of(address: &str) -> Vec<String> {
+/// Pages of what the daemon knows at the moment: of every connector, plan and attempt.
+fn pages_of(origin: &str, bearer: Option<&String>) -> Vec<String> {
     let told = |path: &str| -> serde_json::Value {
-        let answer = get(address, path).unwrap_or_default();
-        serde_json::from_str(answer.split_once("\r\n\r\n").map_or("", |(_, body)| body)).unwrap_or_default()
+        let question = Question::get(format!("{origin}{path}"));
+        let question = bearer.map_or(question.clone(), |token| question.by(token));
+        let body = question.asked().map(|answer| answer.body).unwrap_or_default();
+        serde_json::from_str(&body).unwrap_or_default()
     };
     let encoded = |text: &serde_json::Value| {
         let text = text.as_str().unwrap_or_default();
         percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
     };
     let mut pages = Vec::new();
-    for one in told("/api/v1/status")["connectors"].as_array().into_iter().flatten().take(20) {
+    for one in told("/api/v1/status")["connectors"].as_array().into_iter().flatten().take(MOST) {
         let (cluster, name) = (encoded(&one["connect_cluster"]), encoded(&one["connector"]));
         pages.push(format!("/connectors?connect_cluster={cluster}&connector={name}"));
         pages.push(format!("/api/v1/connectors/{cluster}/{name}"));
+        pages.push(format!("/recovery/acknowledge?connector={name}"));
         if !one["plan"].is_null() {
             pages.push(format!("/recovery/plans/{}", encoded(&one["plan"]["id"])));
             pages.push(format!("/recovery/approve?plan={}", encoded(&one["plan"]["id"])));
+            pages.push(format!("/api/v1/recovery/approve?plan={}", encoded(&one["plan"]["id"])));
+            pages.push(format!("/api/v1/recovery/run?connector={name}"));
         }
     }
-    for one in told("/api/v1/recovery/attempts")["items"].as_array().into_iter().flatten().take(20) {
-        pages.push(format!("/recovery/attempts/{}", encoded(&one["attempt"])));
-        pages.push(format!("/api/v1/recovery/attempts/{}", encoded(&one["attempt"])));
+    for one in
+        told("/api/v1/recovery/attempts?limit=500")["items"].as_array().into_iter().flatten().take(MOST)
+    {
+        let attempt = encoded(&one["attempt"]);
+        pages.push(format!("/recovery/attempts/{attempt}"));
+        pages.push(format!("/api/v1/recovery/attempts/{attempt}"));
+        pages.push(format!("/recovery/restore?attempt={attempt}"));
     }
     pages
 }
 
-fn get(address: &str, path: &str) -> Option<String> {
-    get_as(address, path, None)
-}
-
-/// Without a runtime: it is asked for in `drop`. `None` where nobody answers.
-fn get_as(address: &str, path: &str, bearer: Option<&str>) -> Option<String> {
-    let patience = Some(Duration::from_secs(5));
-    let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(patience).ok()?;
-    stream.set_write_timeout(patience).ok()?;
-    let known = bearer.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
-    let accept = if path.starts_with("/api/") { "application/json" } else { "text/html" };
-    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: {accept}\r\n{known}\r\n");
-    stream.write_all(request.as_bytes()).ok()?;
-    let mut answer = Vec::new();
-    // What came before it took too long counts as well.
-    stream.take(64 << 20).read_to_end(&mut answer).ok();
-    Some(String::from_utf8_lossy(&answer).into_owned())
+/// Decisions that cannot be made, each by both ways in: nobody has such a plan, connector or attempt.
+fn decisions(origin: &str) -> Vec<Question> {
+    let mut all = vec![Question::post(format!("{origin}/-/reload"), "application/json", String::new())];
+    for verb in ["approve", "discard", "acknowledge", "run", "restore", "freeze", "unfreeze"] {
+        // Without a reason, and too long a one: neither is ever written down.
+        for reason in ["", &"x".repeat(600)] {
+            let about = serde_json::json!({ "reason": reason, "plan": "nobody", "connector": "nobody", "attempt": "nobody" });
+            all.push(Question::post(
+                format!("{origin}/api/v1/recovery/{verb}"),
+                "application/json",
+                about.to_string(),
+            ));
+            let form = format!("reason={reason}&plan=nobody&connector=nobody&attempt=nobody&seen=1");
+            all.push(Question::post(
+                format!("{origin}/recovery/{verb}"),
+                "application/x-www-form-urlencoded",
+                form,
+            ));
+        }
+        let about = serde_json::json!({ "reason": "a leak is looked for", "plan": "nobody", "connector": "nobody", "attempt": "nobody", "seen": "no such mark" });
+        if verb != "freeze" {
+            all.push(Question::post(
+                format!("{origin}/api/v1/recovery/{verb}"),
+                "application/json",
+                about.to_string(),
+            ));
+        }
+    }
+    all
 }
 
 #[test]
 fn a_leak_is_found_wherever_it_stands() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("uri");
-    std::fs::write(&file, "mongodb://u:from-file@h/\n").unwrap();
+    let written = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        format!("{:?}", folder.path().join(name).display().to_string())
+    };
+    let uri = written("uri", "mongodb://u:from-file@h/\n");
+    let token = written("token", "file-token-0123456789\n");
+    let key = written(
+        "key",
+        "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\nAgE=\n-----END PRIVATE KEY-----\n",
+    );
     let config = format!(
-        "[connect.a]\nurl = \"http://127.0.0.1:9\"\npassword = \"connect-pw\"\n[mongodb.a]\nuri = \"mongodb://u:inline-pw@h/\"\n[mongodb.b]\nuri_file = {file:?}\n[http]\ntoken = \"0123456789abcdef\"\n[http.users.ada]\npassword_hash = \"$2b$04$abc\"\n"
+        "[connect.a]\nurl = \"http://127.0.0.1:9\"\nusername = \"u\"\npassword = \"connect-pw\"\nclient_key_file = {key}\n\
+         [connect.b]\nurl = \"http://127.0.0.1:9\"\ntoken_file = {token}\n\
+         [connect.a.kafka]\nusername = \"k\"\npassword = \"sasl-pw\"\nkey_password = \"phrase-of-the-key\"\n\
+         [connect.a.kafka.properties]\n\"client.rack\" = \"a-property\"\n\"socket.keepalive.enable\" = \"true\"\n\
+         [mongodb.a]\nuri = \"mongodb://u:inline%2Fpw@h/?tlsCertificateKeyFilePassword=tls-phrase\"\n[mongodb.b]\nuri_file = {uri}\n\
+         [http]\ntoken = \"0123456789abcdef\"\n[http.users.ada]\npassword_hash = \"$2b$04$abc\"\n"
     );
     let mut leaks = Leaks::of_config(&config);
     leaks.key("RESUMEGUARD__CONNECT__B__PASSWORD", "from-environment");
+    for (key, value) in [
+        ("connection.uri", "mongodb://c:connectors-own@h/"),
+        ("producer.override.sasl.jaas.config", "x required username=\"p\" password=\"producers-own\";"),
+        ("ssl.truststore.password", "truststores-own"),
+        ("mongo.secret", "${file:/x:y}"),
+    ] {
+        leaks.connectors_own(key, value);
+    }
     let found = |text: &str| std::panic::catch_unwind(|| leaks.nor_tokens_in("it", text)).is_err();
-    for secret in
-        ["connect-pw", "inline-pw", "from-file", "0123456789abcdef", "$2b$04$abc", "from-environment"]
-    {
+    for secret in [
+        "connect-pw",
+        "inline%2Fpw",
+        "inline/pw",
+        "from-file",
+        "0123456789abcdef",
+        "$2b$04$abc",
+        "from-environment",
+        "file-token-0123456789",
+        "MIGHAgEAMBMGByqGSM49",
+        "sasl-pw",
+        "phrase-of-the-key",
+        "a-property",
+        "tls-phrase",
+        "connectors-own",
+        "producers-own",
+        "truststores-own",
+        "dTpjb25uZWN0LXB3",
+    ] {
         assert!(found(&format!("x{secret}y")), "{secret}");
     }
     assert!(found("{\"_data\": \"826B03B3E1000000012B0229296E04\"}"), "a token");
-    assert!(!found("nothing of the kind: http://127.0.0.1:9 823456"));
+    assert!(!found("nothing of the kind: http://127.0.0.1:9 823456 true ${file:/x:y}"));
 }

@@ -111,6 +111,18 @@ async fn without_a_daemon_the_command_carries_it_out_itself() {
     assert!(list.contains("main/by-hand") && list.contains("recovered"), "{list}");
     let attempt = list.lines().nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
     let before = shared.connect().offsets("by-hand").await.unwrap();
+    // What was shown is what is decided on: paused since, it is another matter.
+    let (code, shown, error) = run(&["recovery", "restore", &attempt, "--look"], &config).await;
+    assert!(code == 0 && shown.contains("by-hand is running now"), "{code} {shown}{error}");
+    let mark = shown.trim_end().rsplit(' ').next().unwrap();
+    shared.connect().pause("by-hand").await.unwrap();
+    shared.connect().wait_until("by-hand", LONG, |status| status.all("PAUSED")).await.unwrap();
+    let (code, _, error) =
+        run(&["recovery", "restore", &attempt, "--reason", "to see it", "--seen", mark], &config).await;
+    assert!(code == 1 && error.contains("changed since this was shown; look again"), "{code} {error}");
+    assert_eq!(shared.connect().offsets("by-hand").await.unwrap()[0].time(), before[0].time());
+    shared.connect().resume("by-hand").await.unwrap();
+    shared.connect().wait_until("by-hand", LONG, |status| status.all("RUNNING")).await.unwrap();
     let (code, story, error) =
         run(&["recovery", "restore", &attempt, "--reason", "to see it"], &config).await;
     println!("{story}");

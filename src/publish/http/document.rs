@@ -69,7 +69,7 @@ fn operation_object(operation: &Operation) -> Value {
         );
     }
     // Whoever asks for too much, or is not known, is told so everywhere.
-    let always: &[u16] = if changes { &[401, 403, 408, 429, 503] } else { &[401, 429, 503] };
+    let always: &[u16] = if changes { &[401, 403, 408, 421, 429, 503] } else { &[401, 421, 429, 503] };
     for status in always.iter().chain(&doc.problems) {
         let content =
             json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } });
@@ -103,6 +103,7 @@ fn describe_status(status: u16) -> &'static str {
         409 => "Something keeps it from being done.",
         413 => "The body is too large.",
         415 => "The body is no JSON.",
+        421 => "Asked by a name that is none of the daemon's (http.hosts).",
         422 => "The body lacks something, or has too much.",
         429 => "Asked too often; see Retry-After.",
         503 => "Cannot be told at the moment.",

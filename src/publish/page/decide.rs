@@ -5,9 +5,9 @@ use super::frame::{Frame, Section, crumbs};
 use super::recovery::find;
 use super::words::{encoded, plain};
 use super::{page as answer, readable, see};
-use crate::control::{Problem, Verb, Wanted, Who, carry_out, overview, story};
+use crate::control::{Problem, Verb, Wanted, Who, carry_out, overview, shown, story};
 use crate::publish::http::{Room, problem};
-use crate::recovery::Desk;
+use crate::recovery::{Desk, Standing};
 use axum::Router;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, State};
@@ -46,6 +46,8 @@ pub(super) struct About {
     attempt: Option<String>,
     /// How many positions were lost at once when it was asked.
     mass_failure: Option<String>,
+    /// The mark of what was shown.
+    seen: Option<String>,
     reason: String,
 }
 
@@ -91,8 +93,19 @@ async fn confirm(State(desk): State<Desk>, verb: Verb, frame: Frame, about: Abou
     // As many as are told of on this page, and no more: whatever the address says.
     let plan = about.plan.as_ref().filter(|_| verb == Verb::Approve);
     let lost = plan.and_then(|plan| desk.mass_failure(&PlanId(plan.clone())));
-    let about = About { mass_failure: lost.map(|lost| lost.to_string()), ..about };
-    match consequence(&desk, verb, &about) {
+    let wanted = Wanted {
+        plan: about.plan.clone(),
+        connector: about.connector.clone(),
+        attempt: about.attempt.clone(),
+        ..Wanted::default()
+    };
+    let standing = match shown(&desk, verb, &wanted).await {
+        Ok(standing) => standing,
+        Err(problem) => return readable::drawn(&frame, problem.into_response()).await,
+    };
+    let seen = standing.as_ref().map(Standing::mark);
+    let about = About { mass_failure: lost.map(|lost| lost.to_string()), seen, ..about };
+    match consequence(&desk, verb, &about, &standing.map(|standing| standing.says).unwrap_or_default()) {
         Ok((heading, follows)) => {
             let body = form(verb, &about, &heading, &follows);
             answer(&frame, &heading, body)
@@ -114,7 +127,7 @@ fn form(verb: Verb, about: &About, heading: &str, follows: &Markup) -> Markup {
             h1 { (heading) }
             (follows)
             form method="post" action={ "/recovery/" (verb.code()) } {
-                @for (name, value) in [("plan", &about.plan), ("connector", &about.connector), ("attempt", &about.attempt), ("mass_failure", &about.mass_failure)] {
+                @for (name, value) in [("plan", &about.plan), ("connector", &about.connector), ("attempt", &about.attempt), ("mass_failure", &about.mass_failure), ("seen", &about.seen)] {
                     @if let Some(value) = value { input type="hidden" name=(name) value=(value); }
                 }
                 label for="reason" { "Why? It is written into the journal, beside your name." }
@@ -141,7 +154,7 @@ fn button(verb: Verb) -> &'static str {
 }
 
 /// What follows from it, as far as is known now.
-fn consequence(desk: &Desk, verb: Verb, about: &About) -> Result<(String, Markup), Problem> {
+fn consequence(desk: &Desk, verb: Verb, about: &About, says: &[String]) -> Result<(String, Markup), Problem> {
     let bad = |detail: &str| Problem { status: 400, detail: detail.to_owned() };
     match verb {
         Verb::Approve | Verb::Discard => {
@@ -158,14 +171,14 @@ fn consequence(desk: &Desk, verb: Verb, about: &About) -> Result<(String, Markup
             let connector = format!("{}/{}", told.attempt.connect_cluster, told.attempt.connector);
             Ok((
                 heading,
-                html! { p { "The offsets and settings that were saved before the attempt take the place of what " b { bdi { (connector) } } " has now. It stands again where it stood, lost if it was lost." } },
+                html! { p { "The offsets and settings that were saved before the attempt take the place of what " b { bdi { (connector) } } " has now. It stands again where it stood, lost if it was lost." } (sentences("These steps are taken", says)) },
             ))
         }
         Verb::Acknowledge => {
             let connector = about.connector.as_deref().ok_or_else(|| bad("connector: is missing"))?;
             Ok((
                 format!("Acknowledge what failed at {connector}?"),
-                html! { p { "Cooldown and limit of attempts begin anew: it may be tried again at once." } },
+                html! { p { "Cooldown and limit of attempts begin anew: it may be tried again at once." } (sentences("What has ended there, the newest first", says)) },
             ))
         }
         Verb::Freeze => Ok((
@@ -174,10 +187,14 @@ fn consequence(desk: &Desk, verb: Verb, about: &About) -> Result<(String, Markup
         )),
         Verb::Unfreeze => Ok((
             "Let recovery go on?".to_owned(),
-            html! { p { "Attempts that had stopped go on with their next step, and approved plans may begin after the next pass." } },
+            html! { p { "Attempts that had stopped go on with their next step, and approved plans may begin after the next pass." } (sentences("As it stands", says)) },
         )),
         Verb::Run => Err(bad("run: by the command resumeguard recovery run")),
     }
+}
+
+fn sentences(heading: &str, says: &[String]) -> Markup {
+    html! { @if !says.is_empty() { h2 { (heading) } ul { @for line in says { li { bdi { (line) } } } } } }
 }
 
 fn plan(desk: &Desk, verb: Verb, id: &str) -> Result<(String, Markup), Problem> {
@@ -219,13 +236,19 @@ async fn decide(
             "refused: it does not say which page the form stands on; programs send JSON to /api/v1/recovery";
         return problem(StatusCode::FORBIDDEN, detail);
     }
-    let About { plan, connector, attempt, mass_failure, reason } = match form {
+    let About { plan, connector, attempt, mass_failure, seen, reason } = match form {
         Ok(Form(about)) => about,
         Err(rejection) => return problem(rejection.status(), &rejection.body_text()),
     };
+    if seen.is_none() && verb != Verb::Freeze {
+        return problem(
+            StatusCode::BAD_REQUEST,
+            "seen: is missing; decide on the page that shows what follows",
+        );
+    }
     let to = landing(verb, plan.as_deref());
     let mass_failure = mass_failure.and_then(|number| number.parse().ok());
-    let wanted = Wanted { reason, plan, connector, strategy: None, attempt, mass_failure };
+    let wanted = Wanted { reason, plan, connector, strategy: None, attempt, mass_failure, seen };
     match carry_out(&desk, verb, wanted, by).await {
         Ok(done) => {
             see(&done.attempt.map_or(to, |attempt| format!("/recovery/attempts/{}", encoded(&attempt))))

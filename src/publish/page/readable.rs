@@ -75,7 +75,14 @@ fn words(status: StatusCode) -> (&'static str, Markup) {
         StatusCode::NOT_FOUND => {
             ("Not found", html! { p { "It may have been deleted, renamed or done since." } })
         }
-        StatusCode::CONFLICT => ("Not now", html! { p { "Nothing was changed." } }),
+        StatusCode::MISDIRECTED_REQUEST => (
+            "Not by this name",
+            html! { p { "Another page could have given its own name this daemon's address, so only names that are configured are answered." } },
+        ),
+        StatusCode::CONFLICT => (
+            "Not now",
+            html! { p { "Nothing was changed. What stands now is where the question was asked." } },
+        ),
         StatusCode::TOO_MANY_REQUESTS => ("Too often", html! { p { "Wait some seconds and try again." } }),
         StatusCode::SERVICE_UNAVAILABLE => (
             "Nothing is known at the moment",

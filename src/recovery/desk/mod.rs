@@ -4,8 +4,10 @@
 mod books;
 mod carry;
 mod people;
+mod standing;
 
 pub use people::Refused;
+pub use standing::{Matter, Standing};
 
 use super::{Executor, Freeze, Hands, Reach, Settings};
 use crate::clock::Clock;

@@ -3,7 +3,7 @@
 use super::{Desk, candidates};
 use resumeguard_core::domain::ConnectorId;
 use resumeguard_core::recovery::{
-    Actor, AttemptId, Blocker, Entry, Event, ManagedBy, Mode, Plan, PlanId, Strategy,
+    Actor, AttemptId, Blocker, Entry, Event, ManagedBy, Mode, Plan, PlanId, Strategy, World,
 };
 
 /// Why something that a person wants is not done, and what to do: one line each.
@@ -31,6 +31,9 @@ pub enum Refused {
     /// Something else keeps it from being done.
     #[error("{}", .0.join("; "))]
     Blocked(Vec<String>),
+    /// It is not what was shown any more.
+    #[error("{} changed since this was shown; look again, and decide then", have(.0))]
+    Changed(Vec<String>),
     /// Without a journal nothing is done.
     #[error("no journal can be written: {0}")]
     Journal(String),
@@ -42,6 +45,10 @@ pub enum Refused {
         /// Why.
         cause: String,
     },
+}
+
+fn have(changed: &[String]) -> String {
+    format!("{} {}", changed.join(", "), if changed.len() == 1 { "has" } else { "have" })
 }
 
 fn lost_at_once(blocker: &Blocker) -> Option<(usize, &Blocker)> {
@@ -139,6 +146,21 @@ impl Desk {
         by: Actor,
         reason: String,
     ) -> Result<AttemptId, Refused> {
+        let (plan, blockers) = self.chosen(connector, strategy)?;
+        let hard = blockers.iter().filter(|blocker| !blocker.yields_to_approval());
+        let sentences: Vec<String> = hard.map(|blocker| blocker.sentence(&plan)).collect();
+        if !sentences.is_empty() {
+            return Err(Refused::Blocked(sentences));
+        }
+        self.begin(plan, by, reason).await
+    }
+
+    /// The plan for a connector by this strategy, or the one that policy chooses.
+    pub(super) fn chosen(
+        &self,
+        connector: &ConnectorId,
+        strategy: Option<Strategy>,
+    ) -> Result<(Plan, Vec<Blocker>), Refused> {
         let plans = self.plans();
         let planned = plans.iter().find(|planned| planned.plan.connector == *connector);
         let planned = planned.ok_or_else(|| Refused::NoPlanFor(connector.clone()))?;
@@ -149,12 +171,7 @@ impl Desk {
             strategy: strategy.map_or("policy", Strategy::code),
             known: candidates(planned).map(|(plan, _)| plan.strategy.code()).collect::<Vec<_>>().join(", "),
         })?;
-        let hard = blockers.iter().filter(|blocker| !blocker.yields_to_approval());
-        let sentences: Vec<String> = hard.map(|blocker| blocker.sentence(plan)).collect();
-        if !sentences.is_empty() {
-            return Err(Refused::Blocked(sentences));
-        }
-        self.begin(plan.clone(), by, reason).await
+        Ok((plan.clone(), blockers.to_vec()))
     }
 
     /// A person wants back what an attempt has replaced: the saved offset, and the settings that it changed.
@@ -167,6 +184,27 @@ impl Desk {
         by: Actor,
         reason: String,
     ) -> Result<AttemptId, Refused> {
+        self.restore_as_seen(attempt, by, reason, None).await
+    }
+
+    /// The same, where it is still as it was seen: by the mark of [`Desk::standing_to_restore`].
+    ///
+    /// # Errors
+    /// The same, and where something has changed since.
+    pub async fn restore_as_seen(
+        &self,
+        attempt: &AttemptId,
+        by: Actor,
+        reason: String,
+        seen: Option<&str>,
+    ) -> Result<AttemptId, Refused> {
+        let (plan, world) = self.restoring(attempt).await?;
+        self.of_restoring(&plan, &world).still(seen)?;
+        self.begin(plan, by, reason).await
+    }
+
+    /// The plan that puts back what an attempt has replaced, and the world that it was made in.
+    pub(super) async fn restoring(&self, attempt: &AttemptId) -> Result<(Plan, World), Refused> {
         let ledger = self.ledger();
         let known = ledger.attempt(attempt).ok_or_else(|| Refused::NoSuchAttempt(attempt.clone()))?;
         let connector = known.plan.connector.clone();
@@ -189,7 +227,7 @@ impl Desk {
         let executor = self.0.books.executor().map_err(Refused::Journal)?;
         let world = executor.look(&connector).await.map_err(unreadable)?;
         let plan = known.restoring(&world).map_err(|why| Refused::Blocked(vec![why]))?;
-        self.begin(plan, by, reason).await
+        Ok((plan, world))
     }
 
     /// What the journal says of one attempt.
@@ -201,7 +239,7 @@ impl Desk {
         journal.entries_of(attempt).await.map_err(|error| Refused::Journal(error.to_string()))
     }
 
-    fn find(&self, id: &PlanId) -> Result<(Plan, Vec<Blocker>), Refused> {
+    pub(super) fn find(&self, id: &PlanId) -> Result<(Plan, Vec<Blocker>), Refused> {
         let plans = self.plans();
         let found = plans.iter().flat_map(candidates).find(|(plan, _)| plan.id == *id);
         found

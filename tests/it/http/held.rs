@@ -32,7 +32,7 @@ async fn rest(stream: &mut TcpStream) -> String {
 async fn slow_loris(address: &str) -> Duration {
     let begun = Stopwatch::start();
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nX-A: ").await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-A: ").await.unwrap();
     loop {
         let mut byte = [0];
         match tokio::time::timeout(Duration::from_secs(1), stream.read(&mut byte)).await {
@@ -51,7 +51,7 @@ async fn endless_header(address: &str) -> (usize, String) {
     let mut sent = 0;
     let mut said = Vec::new();
     let write = async {
-        writer.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n").await.ok();
+        writer.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n").await.ok();
         while writer.write_all(&[&b"X-A: "[..], &[b'a'; 1000], b"\r\n"].concat()).await.is_ok() {
             sent += 1007;
             assert!(sent < 64 << 20, "it takes everything");
@@ -66,7 +66,7 @@ async fn endless_header(address: &str) -> (usize, String) {
 async fn no_body(address: &str) -> (Duration, String) {
     let begun = Stopwatch::start();
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let header = "POST /api/v1/recovery/freeze HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer 0123456789abcdef\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
+    let header = "POST /api/v1/recovery/freeze HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer 0123456789abcdef\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
     stream.write_all(header.as_bytes()).await.unwrap();
     let said = rest(&mut stream).await;
     (begun.elapsed(), said)

@@ -14,6 +14,7 @@ use resumeguard::publish::status::{Status, Tokens};
 use resumeguard::publish::{Board, Published};
 use resumeguard::recovery::Desk;
 use resumeguard::server::Server;
+use resumeguard_core::recovery::Event;
 use std::time::Duration;
 
 /// A server of its own, with the golden sample as its last pass.
@@ -53,9 +54,20 @@ impl Served {
         Self::start_with(http, recovery, None).await
     }
 
+    /// With this in the journal already.
+    pub(crate) async fn start_after(http: &str, recovery: &str, events: Vec<Event>) -> Self {
+        let desk = crate::recovery::desk_after(recovery, events).await;
+        Self::at(http, desk, None).await
+    }
+
     pub(crate) async fn start_with(http: &str, recovery: &str, history: Option<&History>) -> Self {
+        let desk = crate::recovery::desk(recovery).await;
+        Self::at(http, desk, history).await
+    }
+
+    async fn at(http: &str, desk: (tempfile::TempDir, Desk), history: Option<&History>) -> Self {
         let _first = rustls::crypto::ring::default_provider().install_default().is_ok();
-        let (directory, desk) = crate::recovery::desk(recovery).await;
+        let (directory, desk) = desk;
         let text = format!("[http]\nlisten = \"127.0.0.1:0\"\n{http}\n");
         let config = crate::config::load_with(&text, &[]).unwrap().1.http;
         let room = Room { history: history.map(History::reader), ..room(&desk) };

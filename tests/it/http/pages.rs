@@ -252,7 +252,10 @@ async fn decisions_are_asked_for_made_and_refused_on_pages() {
         assert!(page.starts_with("<!DOCTYPE html>") && page.contains(says), "{page}");
         assert_eq!(served.desk.ledger().frozen, None, "{headers:?}, {who:?}");
     }
-    let answer = post(&served, "approve", &[("plan", "x"), ("reason", "y")], &ours, ADA).await;
+    let unseen = post(&served, "unfreeze", &rain, &ours, ADA).await;
+    assert_eq!(unseen.status().as_u16(), 400, "nobody decides on what no page has shown");
+    let answer =
+        post(&served, "approve", &[("plan", "x"), ("seen", "1-2"), ("reason", "y")], &ours, ADA).await;
     assert!(answer.status().as_u16() == 404 && answer.text().await.unwrap().contains("no plan x stands now"));
     // Made.
     let answer = post(&served, "freeze", &rain, &ours, ADA).await;
@@ -263,10 +266,38 @@ async fn decisions_are_asked_for_made_and_refused_on_pages() {
     let (_, page) = text(&served, "/recovery", ADA).await;
     assert!(page.contains("ada: rain") && page.contains("href=\"/recovery/unfreeze\""), "{page}");
     assert!(text(&served, "/", None).await.1.contains("Recovery is frozen"));
-    let answer =
-        post(&served, "unfreeze", &[("reason", "sun")], &[("sec-fetch-site", "same-origin")], ADA).await;
+}
+
+/// What has changed since a page has shown it is not decided on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_is_about_what_its_page_has_shown() {
+    let served = Served::start(&users(), "mode = \"approve\"\n").await;
+    let own = format!("http://{}", served.address());
+    let ours = [("origin", own.as_str())];
+    assert_eq!(post(&served, "freeze", &[("reason", "rain")], &ours, ADA).await.status().as_u16(), 303);
+    let shown = seen(&text(&served, "/recovery/unfreeze", ADA).await.1);
+    let sun = [("seen", shown.as_str()), ("reason", "sun")];
+    // Somebody else has another reason meanwhile.
+    let by = resumeguard_core::recovery::Actor::Person("bob".into());
+    served.desk.freeze(by, "the disk is full".into()).await.unwrap();
+    let answer = post(&served, "unfreeze", &sun, &ours, ADA).await;
+    assert_eq!(answer.status().as_u16(), 409);
+    let page = answer.text().await.unwrap();
+    assert!(page.contains("why it is frozen has changed since this was shown; look again"), "{page}");
+    let (status, page) = text(&served, "/recovery/unfreeze", ADA).await;
+    assert!(status == 200 && page.contains("frozen by bob: the disk is full"), "{page}");
+    assert!(served.desk.ledger().frozen.is_some());
+    let shown = seen(&page);
+    let sun = [("seen", shown.as_str()), ("reason", "sun")];
+    let answer = post(&served, "unfreeze", &sun, &[("sec-fetch-site", "same-origin")], ADA).await;
     assert_eq!(answer.status().as_u16(), 303);
     assert_eq!(served.desk.ledger().frozen, None);
+}
+
+/// The mark in a form.
+fn seen(page: &str) -> String {
+    let after = page.split("name=\"seen\" value=\"").nth(1).unwrap_or_else(|| panic!("no mark in {page}"));
+    after.split('"').next().unwrap().to_owned()
 }
 
 /// Where nobody is known, nothing can be decided, and the page says how it can.

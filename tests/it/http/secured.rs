@@ -406,3 +406,59 @@ fn users_and_tokens_that_could_not_count_are_refused_with_what_to_do() {
     );
     refused("max_connections = 1", at, "http.max_connections: must be from 8 to 65536");
 }
+
+/// A page that has given its own name our address (DNS rebinding) reads and changes nothing; scrapes and probes go by any name.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_who_asks_by_a_name_of_ours_is_answered() {
+    let served = Served::start(
+        &format!("hosts = [\"guard.example\"]\ntoken = \"{TOKEN}\"\nrequests_per_second = 0"),
+        "",
+    )
+    .await;
+    let client = Client::new();
+    let ask = |path: &str, host: &str| client.get(served.url(path)).header("host", host);
+    for (path, host, status) in [
+        ("/", "evil.example", 421),
+        ("/api/v1/status", "evil.example:9286", 421),
+        ("/api/v1/stream", "rebound.evil.example", 421),
+        ("/assets/nothing", "evil.example", 421),
+        ("/", "guard.example", 200),
+        ("/api/v1/status", "GUARD.example:443", 200),
+        ("/", "localhost:9286", 200),
+        ("/", "192.0.2.7", 200),
+        ("/metrics", "evil.example", 200),
+        ("/healthz", "evil.example", 200),
+        ("/readyz", "resumeguard", 200),
+    ] {
+        let answer = ask(path, host).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{path} of {host}");
+    }
+    let (_, problem, _) = told(ask("/api/v1/status", "my.guard.example")).await;
+    assert_eq!(
+        problem["detail"],
+        "refused: this daemon is not known by that name; if it is its own, set http.hosts = [\"my.guard.example\"]"
+    );
+    let page = ask("/", "evil.example").header("accept", "text/html").send().await.unwrap();
+    assert!(page.text().await.unwrap().contains("Not by this name"));
+    // The browser calls it the same origin, and it is none.
+    let url = served.url("/api/v1/recovery/freeze");
+    let post = |host: &str| {
+        let request =
+            client.post(&url).bearer_auth(TOKEN).json(&json!({ "reason": "x" })).header("host", host);
+        request.header("origin", format!("http://{host}")).header("sec-fetch-site", "same-origin")
+    };
+    assert_eq!(told(post("evil.example")).await.0, 421);
+    assert_eq!(served.desk.ledger().frozen, None);
+    assert_eq!(told(post("guard.example")).await.0, 200);
+}
+
+#[test]
+fn a_name_is_no_address() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["", "https://guard.example", "guard.example:443", "a b"] {
+        let says = format!(
+            "http.hosts: `{name}` is no name; write it without scheme and port, as \"resumeguard.example\""
+        );
+        refused(&format!("hosts = [\"{name}\"]"), folder.path(), &says);
+    }
+}

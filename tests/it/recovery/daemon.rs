@@ -240,6 +240,9 @@ async fn no_secret_comes_out_of_a_daemon_that_has_one_of_each_kind() {
     let token = r#"at {\"_data\": \"826B03B3E1000000012B0229296E04\"} com.mongodb"#;
     let listing =
         listing.replace("mongodb://127.0.0.1:9/?replicaSet=rs0", uri).replace("at com.mongodb", token);
+    let own = r#""database":"db","producer.override.sasl.jaas.config":"x required password=\"producers-own-pw\";","ssl.key.password":"keys-own-phrase""#;
+    let listing = listing.replace(r#""database":"db""#, own);
+    assert!(listing.contains("producers-own-pw"));
     assert!(listing.contains("826B03B3E1") && listing.contains("connectors-own-pw"));
     let stored = offsets(&[("mongodb://127.0.0.1:9/db.c", r#"{"_data": "826B03B3E1000000012B0229296E04"}"#)]);
     let fake = FakeConnect::start(Answer::Json(listing), stored).await;
@@ -247,23 +250,37 @@ async fn no_secret_comes_out_of_a_daemon_that_has_one_of_each_kind() {
     let users = directory.path().join("users");
     std::fs::write(&users, format!("ada:{}:change\n", bcrypt::hash("analytical-engine", 4).unwrap()))
         .unwrap();
+    let at = |name: &str| format!("{:?}", directory.path().join(name).display().to_string());
+    let served = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    std::fs::write(directory.path().join("cert"), served.cert.pem()).unwrap();
+    std::fs::write(directory.path().join("key"), served.signing_key.serialize_pem()).unwrap();
+    std::fs::write(directory.path().join("token"), "token-for-connect-in-a-file\n").unwrap();
     let more = format!(
-        "token = \"0123456789abcdef\"\nusers_file = {users:?}\n[http.users.bob]\npassword_hash = \"{}\"\n\
+        "token = \"0123456789abcdef\"\nusers_file = {users:?}\ntls_cert_file = {cert}\ntls_key_file = {key}\n\
+         [http.users.bob]\npassword_hash = \"{}\"\n\
          [connect.other]\nurl = \"http://127.0.0.1:9\"\nusername = \"u\"\npassword = \"connect-pw\"\n\
+         [connect.third]\nurl = \"https://127.0.0.1:9\"\ntoken_file = {}\nca_file = {cert}\nclient_cert_file = {cert}\nclient_key_file = {key}\n\
+         kafka_bootstrap_servers = \"127.0.0.1:9\"\noffsets_topic = \"connect-offsets\"\n\
+         [connect.third.kafka]\nsecurity_protocol = \"SASL_PLAINTEXT\"\nsasl_mechanism = \"PLAIN\"\nusername = \"k\"\npassword = \"sasl-password\"\n\
+         [connect.third.kafka.properties]\n\"client.rack\" = \"a-rack-of-secrets\"\n\
          [mongodb.one]\nuri = \"mongodb://u:deployment-pw@127.0.0.1:9/?replicaSet=rs0\"\nconnectors = [\"nobody\"]\n",
-        bcrypt::hash("builder-pw", 4).unwrap()
+        bcrypt::hash("builder-pw", 4).unwrap(),
+        at("token"),
+        cert = at("cert"),
+        key = at("key"),
     );
     let mut daemon = Daemon::start_with(&fake.url, directory, &more, "trace");
     daemon.until(has_a_plan).await;
-    let client = reqwest::Client::new();
-    let url = format!("http://{}/api/v1/recovery/freeze", daemon.address);
+    let client = reqwest::Client::builder().tls_danger_accept_invalid_certs(true).build().unwrap();
+    let url = format!("https://{}/api/v1/recovery/freeze", daemon.address);
     for password in ["analytical-engine", "indifference"] {
         let request = client
             .post(&url)
             .basic_auth("ada", Some(password))
             .json(&serde_json::json!({ "reason": "rain" }));
-        let status = request.send().await.unwrap().status().as_u16();
-        assert_eq!(status, if password == "analytical-engine" { 200 } else { 401 });
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), if password == "analytical-engine" { 200 } else { 401 });
+        daemon.leaks.nor_tokens_in("a decision", &answer.text().await.unwrap());
     }
     let shown = client
         .get(url.replace("recovery/freeze", "status"))

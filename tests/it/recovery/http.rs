@@ -14,7 +14,10 @@ struct Server {
 impl Server {
     async fn start(token: Option<&str>) -> Self {
         let http = token.map(|token| format!("token = \"{token}\"")).unwrap_or_default();
-        let served = Served::start(&http, "").await;
+        Self::of(Served::start(&http, "").await)
+    }
+
+    fn of(served: Served) -> Self {
         let url = format!("{}/api/v1/recovery", served.url);
         Self { served, url, client: reqwest::Client::new() }
     }
@@ -93,6 +96,61 @@ async fn only_the_token_opens_and_no_page_of_another_origin() {
     assert_eq!((status, &done["frozen"]), (200, &json!("token: rain")), "{done}");
     let (by, reason) = server.served.desk.ledger().frozen.clone().unwrap();
     assert_eq!((by.to_string().as_str(), reason.as_str()), ("token", "rain"));
+}
+
+/// What has changed since it was shown is not decided on: by the mark that goes with it. Freezing waits for nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_is_about_what_was_shown() {
+    let http = format!("token = \"{TOKEN}\"");
+    let served = Served::start_after(&http, "", super::sample::events()).await;
+    let server = Server::of(served);
+    let served = &server.served;
+    let look = async |path: &str| {
+        let request = server.client.get(format!("{}{path}", server.url)).bearer_auth(TOKEN);
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    assert_eq!(server.get("/acknowledge?connector=x").await.0, 403, "for whoever may decide");
+    let name = "orders \"eu\"\\";
+    let path = format!(
+        "/acknowledge?connector={}",
+        percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC)
+    );
+    let (status, shown) = look(&path).await;
+    assert!(status == 200 && shown["says"].to_string().contains("could not be put back"), "{shown}");
+    let body = |seen: &Value| json!({ "reason": "seen", "connector": name, "seen": seen }).to_string();
+    // Somebody else was quicker: it may have failed again since.
+    assert_eq!(server.post("acknowledge", &[JSON, bearer()], body(&Value::Null)).await.0, 200);
+    let before = served.desk.ledger().acknowledged.clone();
+    let (status, problem) = server.post("acknowledge", &[JSON, bearer()], body(&shown["seen"])).await;
+    assert_eq!(status, 409, "{problem}");
+    assert_eq!(
+        problem["detail"],
+        "what was acknowledged of it has changed since this was shown; look again, and decide then"
+    );
+    assert_eq!(served.desk.ledger().acknowledged, before);
+    let (_, shown) = look(&path).await;
+    assert_eq!(server.post("acknowledge", &[JSON, bearer()], body(&shown["seen"])).await.0, 200);
+    assert_eq!(server.post("acknowledge", &[JSON, bearer()], body(&"nonsense".into())).await.0, 409);
+
+    // Who freezes it for another reason meanwhile is not overruled.
+    let by = |name: &str| resumeguard_core::recovery::Actor::Person(name.into());
+    served.desk.freeze(by("bob"), "rain".into()).await.unwrap();
+    let (_, shown) = look("/unfreeze").await;
+    assert!(shown["says"][0] == "frozen by bob: rain", "{shown}");
+    served.desk.freeze(by("eve"), "the disk is full".into()).await.unwrap();
+    let body = json!({ "reason": "sun", "seen": shown["seen"] }).to_string();
+    let (status, problem) = server.post("unfreeze", &[JSON, bearer()], body.clone()).await;
+    assert!(
+        status == 409 && problem["detail"].as_str().unwrap().starts_with("why it is frozen has"),
+        "{problem}"
+    );
+    let frozen = server.post("freeze", &[JSON, bearer()], body).await;
+    assert_eq!(frozen.0, 200, "whatever was seen: {}", frozen.1);
+    assert_eq!(look("/restore?attempt=a1").await.0, 409, "in mode plan nothing is put back");
+    assert_eq!(look("/restore?attempt=a9").await.0, 404);
+    assert_eq!(look("/approve?plan=x").await.0, 404);
+    assert_eq!(look("/approve").await.0, 400);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,13 +10,27 @@ pub(crate) mod sample;
 mod socket;
 
 use resumeguard::clock::Clock;
+use resumeguard::journal::Journal;
 use resumeguard::recovery::Desk;
+use resumeguard_core::recovery::Event;
 use serde_json::Value;
 use std::path::Path;
 
 /// A desk of its own in a directory of its own, with this in `[recovery]`, and its freeze file looked at once.
 pub(crate) async fn desk(recovery: &str) -> (tempfile::TempDir, Desk) {
+    desk_after(recovery, Vec::new()).await
+}
+
+/// The same, with this in its journal already.
+pub(crate) async fn desk_after(recovery: &str, events: Vec<Event>) -> (tempfile::TempDir, Desk) {
     let directory = tempfile::tempdir().unwrap();
+    if !events.is_empty() {
+        let journal = Journal::open(directory.path(), Clock::start()).await.unwrap();
+        for event in events {
+            journal.append(event).await.unwrap();
+        }
+        journal.close().await;
+    }
     let text = format!("[recovery]\ndirectory = \"{}\"\n{recovery}", directory.path().display());
     let config = crate::config::load_with(&text, &[]).unwrap().1;
     let desk = Desk::open(&config, Clock::start()).await;
