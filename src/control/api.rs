@@ -9,6 +9,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use resumeguard_core::recovery::Planned;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -173,8 +174,15 @@ struct OfList {
 
 async fn plans(State(desk): State<Desk>, Asked(asked): Asked<OfList>) -> Result<Response, Response> {
     let paging = Paging::new(asked.limit, asked.cursor.as_deref())?;
-    let plans = overview(&desk).plans.into_iter();
-    Ok(json(&paging.page(plans, |one| Cursor::of([&one.connect_cluster, &one.connector]))))
+    let page = desk.show(|seen| {
+        let of = |one: &&Planned| {
+            let id = &one.plan.connector;
+            Cursor::of([&id.connect_cluster, &id.connector])
+        };
+        let Page { items, next } = paging.page(seen.plans.iter(), of);
+        Page { items: items.into_iter().map(|one| seen.planned(one)).collect::<Vec<_>>(), next }
+    });
+    Ok(json(&page))
 }
 
 async fn attempts(State(desk): State<Desk>, Asked(asked): Asked<OfList>) -> Result<Response, Response> {

@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::history::{Happening, History, Reader};
 use crate::publish::status::{Status, Tokens};
-use crate::publish::{Published, metrics};
+use crate::publish::{InForce, Published, metrics};
 use crate::recovery::{Desk, Hands};
 use crate::sources::Observer;
 use resumeguard_core::assess::{Memory, Thresholds, assess};
@@ -22,6 +22,7 @@ pub struct Watch {
     history: Option<History>,
     desk: Option<Desk>,
     own: metrics::Own,
+    in_force: InForce,
 }
 
 impl Watch {
@@ -38,6 +39,7 @@ impl Watch {
             history: None,
             desk: None,
             own: metrics::Own::default(),
+            in_force: InForce::of(config),
         })
     }
 
@@ -71,6 +73,7 @@ impl Watch {
     pub fn reconfigure(&mut self, config: &Config) -> anyhow::Result<()> {
         self.observer.reconfigure(config)?;
         self.thresholds = config.thresholds.clone();
+        self.in_force = InForce::of(config);
         if let Some(desk) = &self.desk {
             desk.reconfigure(config);
         }
@@ -120,6 +123,7 @@ impl Watch {
         if let Some(desk) = &self.desk {
             desk.name_our_own(&mut snapshot);
         }
+        self.in_force = self.in_force.seen(&facts);
         if let Some(history) = &mut self.history {
             happenings(&snapshot).for_each(|happening| history.tell(happening));
             history.keep(&snapshot, &self.memory, now);
@@ -164,6 +168,7 @@ impl Watch {
         let subjects = [metrics::subjects(snapshot), plans].concat();
         let own = [metrics::own(meters, &self.own), recovery, metrics::process()].concat();
         Published::new(self.clock.uptime(), seen, subjects, own)
+            .judged_by(self.own.passes, self.in_force.clone())
     }
 }
 

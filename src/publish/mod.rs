@@ -4,6 +4,7 @@
 mod families;
 mod headline;
 pub mod http;
+mod in_force;
 mod log;
 pub mod metrics;
 pub(crate) mod page;
@@ -12,10 +13,12 @@ pub mod status;
 pub mod story;
 pub mod systemd;
 pub mod table;
+mod tally;
 pub mod terminal;
 mod words;
 
 pub(crate) use headline::has_failed;
+pub use in_force::InForce;
 pub use log::VerdictLog;
 pub(crate) use words::time;
 
@@ -28,6 +31,7 @@ use status::{Status, Tokens};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tally::Tally;
 
 /// One pass, rendered.
 #[derive(Debug)]
@@ -44,6 +48,12 @@ pub struct Published {
     pub etag: HeaderValue,
     /// The same with tokens and traces, to draw lists from.
     pub seen: Arc<Status>,
+    /// What pages count of it.
+    tally: Tally,
+    /// Which pass it is, from 1 on; 0 where nobody counts.
+    pub pass: u64,
+    /// The settings that it was judged by.
+    pub in_force: InForce,
 }
 
 impl Published {
@@ -61,8 +71,17 @@ impl Published {
             own: own.into(),
             etag: http::etag(&status),
             status: status.into(),
+            tally: Tally::of(&seen),
             seen: Arc::new(seen),
+            pass: 0,
+            in_force: InForce::default(),
         }
+    }
+
+    /// The same with its number, and the settings that it was judged by.
+    #[must_use]
+    pub fn judged_by(self, pass: u64, in_force: InForce) -> Self {
+        Self { pass, in_force, ..self }
     }
 }
 

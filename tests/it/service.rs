@@ -6,6 +6,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ struct Service {
     directory: tempfile::TempDir,
     url: String,
     log: Arc<Mutex<String>>,
-    told: UnixDatagram,
+    told: Mutex<Receiver<String>>,
 }
 
 impl Service {
@@ -25,8 +26,18 @@ impl Service {
         let _first = rustls::crypto::ring::default_provider().install_default().is_ok();
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("notify");
-        let told = UnixDatagram::bind(&socket).unwrap();
-        told.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let socket_of_it = UnixDatagram::bind(&socket).unwrap();
+        // Read all along, as systemd does: a daemon waits for whoever does not.
+        let (tell, told) = channel();
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(length) = socket_of_it.recv(&mut bytes) {
+                let Ok(()) = tell.send(String::from_utf8_lossy(&bytes[..length]).into_owned()) else {
+                    return;
+                };
+            }
+        });
+        let told = Mutex::new(told);
         write(directory.path(), url, "");
         let mut child = Command::new(env!("CARGO_BIN_EXE_resumeguard"))
             .args(["--config", directory.path().join("resumeguard.toml").to_str().unwrap(), "run"])
@@ -49,10 +60,9 @@ impl Service {
 
     /// What systemd is told next that begins like this.
     fn until_told(&self, begin: &str) -> String {
-        let mut bytes = [0; 4096];
         loop {
-            let length = self.told.recv(&mut bytes).unwrap_or_else(|error| panic!("no {begin}: {error}"));
-            let told = String::from_utf8(bytes[..length].to_vec()).unwrap();
+            let told = self.told.lock().unwrap().recv_timeout(Duration::from_secs(30));
+            let told = told.unwrap_or_else(|error| panic!("no {begin}: {error}"));
             if told.starts_with(begin) {
                 return told;
             }

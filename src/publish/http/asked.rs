@@ -59,7 +59,7 @@ impl Paging {
     pub(crate) fn page<T>(&self, entries: impl Iterator<Item = T>, key: impl Fn(&T) -> Cursor) -> Page<T> {
         let mut items: Vec<T> =
             entries.filter(|entry| self.after.as_ref().is_none_or(|after| key(entry) > *after)).collect();
-        items.sort_by_key(&key);
+        items.sort_by_cached_key(&key);
         let more = items.len() > self.limit;
         items.truncate(self.limit);
         let next = items.last().filter(|_| more).map(|last| key(last).to_text());

@@ -185,10 +185,7 @@ fn found(connector: &Connector, finding: &Finding) -> Found {
 async fn rules(State(board): State<Board>, Asked(asked): Asked<OfAll>) -> Answer {
     let paging = Paging::new(asked.limit, asked.cursor.as_deref())?;
     let newest = fresh(&board)?;
-    let matches = |id: &str| {
-        let has = |connector: &&Connector| connector.findings.iter().any(|finding| finding.rule == id);
-        newest.seen.connectors.iter().filter(has).count()
-    };
+    let matches = |id: &str| newest.tally.rule(id);
     let rule = |rule: &resumeguard_core::assess::Rule| Rule {
         rule: rule.id.to_owned(),
         name: rule.name.to_owned(),

@@ -1,6 +1,7 @@
 //! What the fleet's address asks for: a deep link is a filter, a filter is a deep link.
 
 use super::words::with_query;
+use crate::publish::Published;
 use crate::publish::headline::VERDICTS;
 use crate::publish::status::Connector;
 use axum::extract::{FromRequestParts, Query};
@@ -47,20 +48,22 @@ impl Filter {
         *self != Self { page: self.page.clone(), ..Self::default() }
     }
 
-    /// Whether a connector is shown; of any verdict, if `verdicts` are to be counted.
-    pub(super) fn holds(&self, of: &Connector, verdicts: bool) -> bool {
-        let is = |wanted: &str, found: &str| wanted.is_empty() || wanted == found;
+    /// The connectors of a pass that fit, whatever their verdict.
+    pub(super) fn of_any_verdict<'a>(&self, pass: &'a Published) -> Vec<&'a Connector> {
         let wanted = self.q.to_lowercase();
-        let has = |text: &str| text.to_lowercase().contains(&wanted);
-        let named = wanted.is_empty()
-            || has(&of.connector)
-            || has(&of.connect_cluster)
-            || has(&format!("{}/{}", of.connect_cluster, of.connector))
-            || has(&of.mongodb_namespace)
-            || of.deployment.as_deref().is_some_and(has);
-        named
-            && (verdicts || !VERDICTS.contains(&self.verdict.as_str()) || of.verdict == self.verdict)
-            && is(&self.connect_cluster, &of.connect_cluster)
+        let all = pass.seen.connectors.iter().enumerate();
+        let fitting = all.filter(|(place, one)| pass.tally.names(*place, &wanted) && self.holds(one));
+        fitting.map(|(_, one)| one).collect()
+    }
+
+    /// Whether one verdict alone is shown, and which.
+    pub(super) fn only_verdict(&self) -> Option<&str> {
+        VERDICTS.contains(&self.verdict.as_str()).then_some(self.verdict.as_str())
+    }
+
+    fn holds(&self, of: &Connector) -> bool {
+        let is = |wanted: &str, found: &str| wanted.is_empty() || wanted == found;
+        is(&self.connect_cluster, &of.connect_cluster)
             && is(&self.deployment, of.deployment.as_deref().unwrap_or_default())
             && (self.rule.is_empty() || of.findings.iter().any(|found| found.rule == self.rule))
     }

@@ -2,6 +2,7 @@
 //! edge, how fast the edge moves, when it arrives.
 
 use super::words::{count, encoded, plain, second, span, with_query};
+use crate::publish::Published;
 use crate::publish::headline::{self, VERDICTS};
 use crate::publish::status::{Connector, Oplog, Status, Time};
 use maud::{Markup, html};
@@ -11,28 +12,26 @@ use std::collections::BTreeSet;
 const GONE: f64 = 14.0;
 /// Names written at their marks.
 const NAMED: usize = 5;
-/// Bands shown before the rest is folded away.
+/// Bands shown; the rest is folded away, and linked to.
 const SHOWN: usize = 4;
+/// Deployments that are linked to.
+const LINKED: usize = 100;
 /// Per cent that a character takes on a wide screen; names are hidden on a narrow one.
 const CHARACTER: f64 = 0.66;
 
 /// The bands, those with the worst connectors first.
-pub(super) fn draw(status: &Status, shown: &[&Connector]) -> Markup {
-    let mut names: Vec<&str> = Vec::new();
-    let with_trouble = shown.iter().filter_map(|connector| connector.deployment.as_deref());
-    for name in with_trouble.chain(status.oplogs.iter().map(|oplog| oplog.deployment.as_str())) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    let one = |name: &&str| deployment(name, status, shown);
+pub(super) fn draw(pass: &Published) -> Markup {
+    let names = &pass.tally.deployments;
     let (first, rest) = names.split_at(names.len().min(SHOWN));
     html! {
-        @for name in first { (one(name)) }
+        @for name in first { (deployment(name, &pass.seen, &pass.tally.at(name, &pass.seen).collect::<Vec<_>>())) }
         @if !rest.is_empty() {
             details id="more-bands" {
                 summary { (count(rest.len(), "more deployment", "more deployments")) }
-                @for name in rest { (one(name)) }
+                ul class="links" { @for name in rest.iter().take(LINKED) {
+                    li { a href=(with_query("/", &[("deployment", name)])) { bdi { (name) } } }
+                } }
+                @if rest.len() > LINKED { p class="dim small" { "And " (rest.len() - LINKED) " more: by name, in the field below." } }
             }
         }
     }

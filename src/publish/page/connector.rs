@@ -8,6 +8,7 @@ use super::{bands, chart, page as answer, plans, readable, recovery, see};
 use crate::history::{Event, FailureSpan, Query as Asks, Reader, Story, VerdictChange};
 use crate::publish::Board;
 use crate::publish::http::{fresh, problem, tokens_for};
+use crate::publish::in_force::Setting;
 use crate::publish::recovery::Overview;
 use crate::publish::status::{Connector, Loss, Status, Stretch};
 use crate::publish::story::{DEFAULT_SPAN, since};
@@ -86,7 +87,8 @@ async fn page(known: Known, named: Named, frame: Frame) -> Response {
     let shown = found.clone().shown(tokens_for(Some(&Extension(frame.visitor().clone()))));
     let story = history(known.reader.as_ref(), &named).await;
     let overview = known.desk.show(|seen| seen.overview_of(&is));
-    let body = body(&shown, &newest.seen, &overview, &story, &named, &frame);
+    let settings = newest.in_force.of_connector(&shown.connect_cluster, &shown.connector);
+    let body = body(&shown, &newest.seen, &overview, &story, &named, &frame, &settings);
     answer(&frame, &format!("{}: {}", shown.connector, plain(&shown.verdict)), body)
 }
 
@@ -108,6 +110,7 @@ fn body(
     story: &Result<Story, String>,
     named: &Named,
     frame: &Frame,
+    settings: &[Setting],
 ) -> Markup {
     let (muted, told): (Vec<_>, Vec<_>) = one.findings.iter().partition(|found| found.muted.is_some());
     let cluster = with_query("/", &[("connect_cluster", &one.connect_cluster)]);
@@ -127,6 +130,7 @@ fn body(
         section class="card" { header { h2 { "History" } (spans(named)) } (seen(story)) }
         @if !one.losses.is_empty() || !one.rescued.is_empty() { (losses(one)) }
         @if !recovery.attempts.is_empty() { section class="card" { h2 { "Attempts" } (recovery::attempts(&recovery.attempts)) } }
+        (in_force(one, settings))
         (secrets(one))
         p class="dim small" { "In a terminal: " code { "resumeguard explain " (one.connect_cluster) "/" (one.connector) } }
     }
@@ -207,7 +211,7 @@ fn seen(story: &Result<Story, String>) -> Markup {
 fn changes(changes: &[VerdictChange]) -> Markup {
     html! {
         @if changes.is_empty() { p class="dim" { "No change." } } @else { table class="tight" {
-            thead class="hidden" { tr { th { "When" } th { "Change" } } }
+            thead class="hidden" role="rowgroup" { tr { th { "When" } th { "Change" } } }
             tbody { @for change in changes.iter().rev().take(LISTED) { tr {
                 td { (moment(&change.at)) }
                 td { @if let Some(before) = &change.before { (plain(before)) " → " } (verdict(&change.verdict)) @if let Some(why) = &change.why { " " span class="dim small" { (plain(why)) } } }
@@ -219,7 +223,7 @@ fn changes(changes: &[VerdictChange]) -> Markup {
 fn failures(failures: &[FailureSpan]) -> Markup {
     html! {
         @if failures.is_empty() { p class="dim" { "No task has failed." } } @else { table class="tight" {
-            thead class="hidden" { tr { th { "When" } th { "What" } } }
+            thead class="hidden" role="rowgroup" { tr { th { "When" } th { "What" } } }
             tbody { @for failure in failures.iter().rev().take(LISTED) { tr {
                 td { (moment(&failure.at)) }
                 td { "task " (failure.task) @if let Some(code) = failure.code { ", error " (code) } ", " (plain(&failure.class))
@@ -232,12 +236,24 @@ fn failures(failures: &[FailureSpan]) -> Markup {
 fn events(events: &[Event]) -> Markup {
     html! {
         @if events.is_empty() { p class="dim" { "None." } } @else { table class="tight" {
-            thead class="hidden" { tr { th { "When" } th { "What" } th { "Detail" } } }
+            thead class="hidden" role="rowgroup" { tr { th { "When" } th { "What" } th { "Detail" } } }
             tbody { @for event in events.iter().rev().take(LISTED) { tr {
-                td { (moment(&event.at)) } td { (plain(&event.kind)) } td class="dim small" { (event.detail) }
+                td { (moment(&event.at)) } td { (plain(&event.kind)) } td class="dim small" { (detail(&event.detail)) }
             } } }
         } }
     }
+}
+
+/// What an event was about, as people read it.
+fn detail(of: &serde_json::Value) -> String {
+    let said = |value: &serde_json::Value| match (&value["t"], value) {
+        (serde_json::Value::Number(t), _) => crate::publish::time(t.as_i64().unwrap_or_default()),
+        (_, serde_json::Value::String(text)) => plain(text),
+        (_, other) => other.to_string(),
+    };
+    let Some(fields) = of.as_object() else { return said(of) };
+    let told = fields.iter().filter(|(_, value)| !value.is_null());
+    told.map(|(name, value)| format!("{} {}", plain(name), said(value))).collect::<Vec<_>>().join(" · ")
 }
 
 fn losses(one: &Connector) -> Markup {
@@ -256,6 +272,24 @@ fn losses(one: &Connector) -> Markup {
             @for one in &one.losses { li { (loss(one)) } }
             @for stretch in &one.rescued { li { b class="tone safe" { "Rescued" } ": " (line(stretch)) } }
         } }
+    }
+}
+
+/// What it was judged by and what may be done, each with where that comes from.
+fn in_force(one: &Connector, settings: &[Setting]) -> Markup {
+    html! {
+        section class="card" {
+            h2 { "Settings that count for it" }
+            details id="settings" {
+                summary { "Limits, where it is read, what may be done" }
+                dl class="pairs wide" {
+                    div { dt { "Deployment" } dd { @match &one.deployment { Some(name) => bdi { (name) }, None => "not known" } } }
+                    @for Setting { name, value, from } in settings {
+                        div { dt { (name) } dd { bdi { (value) } } dd class="dim small" { bdi { (from) } } }
+                    }
+                }
+            }
+        }
     }
 }
 

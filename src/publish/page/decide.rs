@@ -5,7 +5,7 @@ use super::frame::{Frame, Section, crumbs};
 use super::recovery::find;
 use super::words::{encoded, plain};
 use super::{page as answer, readable, see};
-use crate::control::{Problem, Verb, Wanted, Who, carry_out, overview, shown, story};
+use crate::control::{Problem, Verb, Wanted, Who, carry_out, shown, story};
 use crate::publish::http::{Room, problem};
 use crate::recovery::{Desk, Standing};
 use axum::Router;
@@ -198,8 +198,7 @@ fn sentences(heading: &str, says: &[String]) -> Markup {
 }
 
 fn plan(desk: &Desk, verb: Verb, id: &str) -> Result<(String, Markup), Problem> {
-    let overview = overview(desk);
-    let Some((planned, plan)) = find(&overview, id) else {
+    let Some((planned, plan)) = find(desk, id) else {
         let detail =
             format!("no plan is called {id} any more: its connector is well, or there is another plan");
         return Err(Problem { status: 404, detail });
@@ -213,7 +212,7 @@ fn plan(desk: &Desk, verb: Verb, id: &str) -> Result<(String, Markup), Problem> 
     let others: Vec<&str> = others.map(|why| why.says.as_str()).collect();
     let follows = html! {
         div class="notice warn" { p { b { "It loses " } (plan.loses) "." } }
-        @if let Some(bytes) = plan.rescans_bytes { p class="dim" { "MongoDB reads about " (bytes >> 20) " MiB of oplog again." } }
+        @if let Some(bytes) = plan.rescans_bytes { p class="dim" { "MongoDB reads " @if bytes >> 20 == 0 { "less than 1" } @else { "about " (bytes >> 20) } " MiB of oplog again." } }
         h2 { "These steps are taken" }
         ol { @for step in &plan.steps { li { (step) } } }
         @if !plan.effects.is_empty() { h2 { "It follows that" } ul { @for effect in &plan.effects { li { (effect) } } } }

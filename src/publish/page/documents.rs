@@ -177,19 +177,16 @@ fn find(documents: &'static [Document], name: &str) -> Option<&'static Document>
 pub(super) async fn findings(State(board): State<Board>, frame: Frame) -> Response {
     let frame = frame.of(Section::Findings).live();
     let newest = board.newest().filter(|newest| !board.is_stale(newest));
-    let matches = |id: &str| {
-        let seen = newest.as_ref().map(|newest| &newest.seen.connectors)?;
-        Some(seen.iter().filter(|one| one.findings.iter().any(|found| found.rule == id)).count())
-    };
+    let matches = |id: &str| newest.as_ref().map(|newest| newest.tally.rule(id));
     let body = html! {
         h1 { "Findings" }
         p class="dim" { "Every numbered rule, and how many connectors it matches now. " a href="/findings/README" { "About findings" } }
-        div class="card" { table class="stack" {
-            thead { tr { th { "Rule" } th { "Means" } th class="num" { "Now" } } }
-            tbody { @for rule in RULES { tr id=(rule.id) {
-                td { a href={ "/findings/" (rule.id) } { b { (rule.id) } } div class="dim small" { (rule.name.replace('_', " ")) } }
-                td { (find(&FINDINGS, rule.id).map_or("", Document::summary)) }
-                td class="num" { @match matches(rule.id) {
+        div class="card" { table class="stack" role="table" {
+            thead role="rowgroup" { tr role="row" { th role="columnheader" { "Rule" } th role="columnheader" { "Means" } th class="num" role="columnheader" { "Now" } } }
+            tbody role="rowgroup" { @for rule in RULES { tr id=(rule.id) role="row" {
+                td role="cell" { a href={ "/findings/" (rule.id) } { b { (rule.id) } } div class="dim small" { (rule.name.replace('_', " ")) } }
+                td role="cell" { (find(&FINDINGS, rule.id).map_or("", Document::summary)) }
+                td class="num" role="cell" { @match matches(rule.id) {
                     None => "?",
                     Some(0) => span class="dim" { "none" },
                     Some(number) => a href=(with_query("/", &[("rule", rule.id)])) { (count(number, "connector", "connectors")) },
@@ -204,11 +201,11 @@ pub(super) async fn runbooks(frame: Frame) -> Response {
     let body = html! {
         h1 { "Runbooks" }
         p class="dim" { "One for each alert: what it means, how to confirm it, what to do. " a href="/runbooks/README" { "About alerts" } }
-        div class="card" { table class="stack" {
-            thead { tr { th { "Alert" } th { "Means" } } }
-            tbody { @for runbook in RUNBOOKS.iter().filter(|runbook| runbook.name != "README") { tr {
-                td { a href={ "/runbooks/" (runbook.name) } { (runbook.name) } }
-                td { (runbook.summary()) }
+        div class="card" { table class="stack" role="table" {
+            thead role="rowgroup" { tr role="row" { th role="columnheader" { "Alert" } th role="columnheader" { "Means" } } }
+            tbody role="rowgroup" { @for runbook in RUNBOOKS.iter().filter(|runbook| runbook.name != "README") { tr role="row" {
+                td role="cell" { a href={ "/runbooks/" (runbook.name) } { (runbook.name) } }
+                td role="cell" { (runbook.summary()) }
             } } }
         } }
     };

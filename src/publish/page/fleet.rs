@@ -4,18 +4,20 @@ use super::asked::{Filter, Said, slice};
 use super::frame::{Frame, Section};
 use super::words::{address, count, encoded, link, plain, span, span_or_none, tag, verdict};
 use super::{bands, page as answer, readable};
-use crate::publish::Board;
-use crate::publish::headline::{VERDICTS, clauses, number};
+use crate::publish::headline::{Clause, VERDICTS};
 use crate::publish::http::fresh;
 use crate::publish::recovery::Overview;
 use crate::publish::status::{Connector, Finding, Source, Status};
 use crate::publish::table::{sentence, state};
+use crate::publish::tally::Tally;
+use crate::publish::{Board, Published};
 use crate::recovery::Desk;
 use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
-use std::collections::BTreeSet;
 
+/// Sources that are listed, the unreadable ones first.
+const SOURCES: usize = 100;
 /// Findings of a connector that the list shows; its own page shows them all.
 const FINDINGS: usize = 2;
 
@@ -31,21 +33,24 @@ pub(super) async fn page(
         Err(problem) => return readable::drawn(&frame, problem).await,
     };
     let overview = desk.show(|seen| seen.overview_of(&|_, _| false));
-    let body = body(&newest.seen, &overview, &filter);
-    answer(&frame, &title(&newest.seen), body)
+    let body = body(&newest, &overview, &filter);
+    answer(&frame, &title(&newest), body)
 }
 
-fn body(status: &Status, recovery: &Overview, filter: &Filter) -> Markup {
-    let of_any: Vec<&Connector> = status.connectors.iter().filter(|one| filter.holds(one, true)).collect();
-    let shown: Vec<&Connector> = of_any.iter().filter(|one| filter.holds(one, false)).copied().collect();
+fn body(pass: &Published, recovery: &Overview, filter: &Filter) -> Markup {
+    let status = &*pass.seen;
+    let of_any = filter.of_any_verdict(pass);
+    let of_verdict = |one: &&&Connector| filter.only_verdict().is_none_or(|wanted| one.verdict == wanted);
+    let shown: Vec<&Connector> = of_any.iter().filter(of_verdict).copied().collect();
     html! {
         h1 class="hidden" { "Fleet" }
-        p class="say" id="say" { (headline(status)) }
-        (facts(status, recovery))
+        p class="say" id="say" { (headline(&pass.tally.clauses)) }
+        (facts(pass, recovery))
         (notices(status, recovery))
         @if !status.connectors.is_empty() {
-            @if !filter.is_set() || !filter.deployment.is_empty() { (bands::draw(status, &shown)) }
-            (filters(status, filter, &of_any))
+            @if !filter.is_set() { (bands::draw(pass)) }
+            @else if !filter.deployment.is_empty() { (bands::deployment(&filter.deployment, status, &shown)) }
+            (filters(&pass.tally, filter, &of_any))
             (list(filter, &shown))
         }
         (sources(&status.sources))
@@ -53,20 +58,20 @@ fn body(status: &Status, recovery: &Overview, filter: &Filter) -> Markup {
 }
 
 /// What a tab says.
-fn title(status: &Status) -> String {
-    let counts = VERDICTS[..4].iter().map(|verdict| (number(status, verdict), plain(verdict)));
+fn title(pass: &Published) -> String {
+    let counts = VERDICTS[..4].iter().map(|verdict| (pass.tally.verdict(verdict), plain(verdict)));
     let counts: Vec<String> =
         counts.filter(|(count, _)| *count > 0).map(|(count, verdict)| format!("{count} {verdict}")).collect();
-    match (counts.is_empty(), status.connectors.len()) {
+    match (counts.is_empty(), pass.seen.connectors.len()) {
         (false, _) => counts.join(", "),
         (true, 0) => "no connectors".to_owned(),
         (true, all) => format!("{all} safe"),
     }
 }
 
-fn headline(status: &Status) -> Markup {
+fn headline(clauses: &[Clause]) -> Markup {
     html! {
-        @for (number, clause) in clauses(status).iter().enumerate() {
+        @for (number, clause) in clauses.iter().enumerate() {
             @if number > 0 { "; " }
             span class=(clause.verdict) { (clause.says) } (clause.rest)
         }
@@ -74,14 +79,13 @@ fn headline(status: &Status) -> Markup {
     }
 }
 
-fn facts(status: &Status, recovery: &Overview) -> Markup {
-    let clusters: BTreeSet<&str> = status.connectors.iter().map(|one| one.connect_cluster.as_str()).collect();
-    let deployments: BTreeSet<&str> = status.oplogs.iter().map(|oplog| oplog.deployment.as_str()).collect();
+fn facts(pass: &Published, recovery: &Overview) -> Markup {
+    let (status, tally) = (&pass.seen, &pass.tally);
     html! {
         p class="facts" {
             span { b { (status.connectors.len()) } @if status.connectors.len() == 1 { " connector" } @else { " connectors" } }
-            span { (count(clusters.len(), "Connect cluster", "Connect clusters")) }
-            span { (count(deployments.len(), "deployment", "deployments")) }
+            span { (count(tally.clusters.len(), "Connect cluster", "Connect clusters")) }
+            span { (count(tally.with_oplog, "deployment", "deployments")) }
             span { a href="/recovery" { "Recovery" } ": mode " b { (mode(recovery)) }
                 @if recovery.frozen.is_some() { ", " b class="tone lost" { "frozen" } } @else if recovery.no_journal.is_none() { ", not frozen" } }
         }
@@ -116,9 +120,16 @@ fn consequence(source: &str) -> &'static str {
     }
 }
 
-fn filters(status: &Status, filter: &Filter, of_any: &[&Connector]) -> Markup {
-    let clusters: BTreeSet<&str> = status.connectors.iter().map(|one| one.connect_cluster.as_str()).collect();
-    let of = |verdict: &str| of_any.iter().filter(|one| one.verdict == verdict).count();
+fn filters(tally: &Tally, filter: &Filter, of_any: &[&Connector]) -> Markup {
+    let clusters = &tally.clusters;
+    let narrowed = !filter.q.is_empty()
+        || [&filter.connect_cluster, &filter.deployment, &filter.rule]
+            .iter()
+            .any(|wanted| !wanted.is_empty());
+    let of = |verdict: &str| match narrowed {
+        true => of_any.iter().filter(|one| one.verdict == verdict).count(),
+        false => tally.verdict(verdict),
+    };
     let current = |verdict: &str| (filter.verdict == verdict).then_some("true");
     html! {
         nav aria-label="By verdict" { ul class="tags" {
@@ -138,7 +149,7 @@ fn filters(status: &Status, filter: &Filter, of_any: &[&Connector]) -> Markup {
                 label for="connect_cluster" { "Connect cluster" }
                 select id="connect_cluster" name="connect_cluster" {
                     option value="" { "all" }
-                    @for cluster in clusters { option value=(cluster) selected[filter.connect_cluster == cluster] { (cluster) } }
+                    @for cluster in clusters { option value=(cluster) selected[filter.connect_cluster == *cluster] { (cluster) } }
                 }
             } }
             @for (name, value) in [("verdict", &filter.verdict), ("deployment", &filter.deployment), ("rule", &filter.rule)] {
@@ -155,19 +166,24 @@ fn filters(status: &Status, filter: &Filter, of_any: &[&Connector]) -> Markup {
 
 fn list(filter: &Filter, shown: &[&Connector]) -> Markup {
     if shown.is_empty() {
-        return html! { div class="card" id="list" { p { "Nothing fits. " a href="/" { "Show all connectors" } } } };
+        return html! { div class="card" id="list" data-found="No connector fits." { p { "Nothing fits. " a href="/" { "Show all connectors" } } } };
     }
     let (page, pages, range) = slice(&filter.page, shown.len());
     let here = shown.get(range.clone()).unwrap_or_default();
+    let found = if shown.len() == 1 {
+        "1 connector fits.".to_owned()
+    } else {
+        format!("{} connectors fit.", shown.len())
+    };
     html! {
-        section class="card" id="list" aria-label="Connectors" {
-            table class="fleet stack" {
-                thead { tr {
-                    th scope="col" { "After a restart" } th scope="col" { "Connector" }
-                    th class="num" scope="col" { "Headroom" } th class="num" scope="col" { "Lost in" } th class="num" scope="col" { "Lag" }
-                    th scope="col" { "Why, and what to do" }
+        section class="card" id="list" aria-label="Connectors" data-found=(found) {
+            table class="fleet stack" role="table" {
+                thead role="rowgroup" { tr role="row" {
+                    th scope="col" role="columnheader" { "After a restart" } th scope="col" role="columnheader" { "Connector" }
+                    th class="num" scope="col" role="columnheader" { "Headroom" } th class="num" scope="col" role="columnheader" { "Lost in" } th class="num" scope="col" role="columnheader" { "Lag" }
+                    th scope="col" role="columnheader" { "Why, and what to do" }
                 } }
-                tbody { @for connector in here { (row(connector)) } }
+                tbody role="rowgroup" { @for connector in here { (row(connector)) } }
             }
             @if pages > 1 {
                 nav class="pager" aria-label="Pages" {
@@ -183,18 +199,18 @@ fn list(filter: &Filter, shown: &[&Connector]) -> Markup {
 fn row(connector: &Connector) -> Markup {
     let id = format!("c/{}/{}", encoded(&connector.connect_cluster), encoded(&connector.connector));
     html! {
-        tr id=(id) {
-            td { (verdict(&connector.verdict))
+        tr id=(id) role="row" {
+            td role="cell" { (verdict(&connector.verdict))
                 @if connector.on_restart != "unknown" { div class="dim small restart" { (on_restart(&connector.on_restart)) } } }
-            td {
+            td role="cell" {
                 div class="name" { (link(&connector.connect_cluster, &connector.connector)) }
                 div class="dim small" {
                     bdi { (connector.connect_cluster) } " · " (state(connector)) " · " bdi { (namespace(connector)) }
                 }
             }
-            td class="num" data-label="headroom" { (span_or_none(connector.headroom_seconds)) (bar(connector)) }
-            td class="num" data-label="lost in" { (lost_in(connector)) }
-            td class="num" data-label="lag" { (span_or_none(connector.lag_seconds)) }
+            td class="num" data-label="headroom" role="cell" { (span_or_none(connector.headroom_seconds)) (bar(connector)) }
+            td class="num" data-label="lost in" role="cell" { (lost_in(connector)) }
+            td class="num" data-label="lag" role="cell" { (span_or_none(connector.lag_seconds)) }
             (why(connector))
         }
     }
@@ -251,7 +267,7 @@ fn why(connector: &Connector) -> Markup {
     let more = told.len().saturating_sub(FINDINGS) + muted.len();
     let nothing = connector.why.is_none() && connector.findings.is_empty() && connector.plan.is_none();
     html! {
-        td class=[nothing.then_some("none")] {
+        td class=[nothing.then_some("none")] role="cell" {
             @if let Some(why) = &connector.why { div class="find" { p { (sentence(why)) } } }
             @for found in told.iter().take(FINDINGS) { (finding(found, false)) }
             @if more > 0 { p class="small" { a href=(address(&connector.connect_cluster, &connector.connector)) { (count(more, "more finding", "more findings")) } } }
@@ -275,16 +291,19 @@ pub(super) fn finding(found: &Finding, severity: bool) -> Markup {
 
 fn sources(sources: &[Source]) -> Markup {
     let up = sources.iter().filter(|source| source.up).count();
+    let down = sources.iter().filter(|source| !source.up);
+    let worst: Vec<&Source> = down.chain(sources.iter().filter(|source| source.up)).take(SOURCES).collect();
     html! {
         details id="sources" {
             summary { "Sources: " (up) " of " (sources.len()) " readable" }
             div class="scroll" role="region" tabindex="0" aria-label="Sources" { table class="tight" {
                 thead { tr { th { "Source" } th { "Name" } th { "Readable" } } }
-                tbody { @for source in sources { tr {
+                tbody { @for source in worst.iter().take(SOURCES) { tr {
                     td { (plain(&source.source)) } td { bdi { (source.name) } }
                     td { @if source.up { "yes" } @else { b class="tone lost" { "no" } } @if let Some(error) = &source.error { ": " (error) } }
                 } } }
             } }
+            @if sources.len() > SOURCES { p class="dim small" { "The first " (SOURCES) "; " code { "/api/v1/sources" } " has them all." } }
         }
     }
 }

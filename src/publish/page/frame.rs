@@ -75,14 +75,11 @@ impl FromRequestParts<Room> for Frame {
 
     async fn from_request_parts(parts: &mut Parts, room: &Room) -> Result<Self, Infallible> {
         let newest = room.board.newest().filter(|newest| !room.board.is_stale(newest));
-        let asks = |plan: &&crate::publish::status::Connector| {
-            plan.plan.as_ref().is_some_and(|plan| plan.state == "awaits_approval")
-        };
         Ok(Self {
             visitor: parts.extensions.get().cloned().unwrap_or(Visitor(None)),
             ways: parts.extensions.get().copied().unwrap_or_default(),
             here: parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
-            waiting: newest.iter().flat_map(|newest| &newest.seen.connectors).filter(asks).count(),
+            waiting: newest.as_ref().map_or(0, |newest| newest.tally.waiting()),
             pass: newest.map(|newest| (Arc::clone(&newest), room.board.age(&newest))),
             stale_after: room.board.stale_after(),
             live: Live::No,
@@ -161,6 +158,7 @@ impl Frame {
         };
         let age = self.pass.as_ref().map(|(_, age)| format!("{:.1}", age.as_secs_f64()));
         let at = self.pass.as_ref().map(|(pass, _)| pass.seen.at.as_str());
+        let number = self.pass.as_ref().map(|(pass, _)| pass.pass);
         html! {
             (DOCTYPE)
             html lang="en" {
@@ -182,7 +180,7 @@ impl Frame {
                     div id="news" role="alert" {}
                     p class="hidden" id="said" role="status" {}
                     main class="bound" id="main" tabindex="-1"
-                        data-live=[every.map(|_| "")] data-every=[every] data-age=[age] data-at=[at]
+                        data-live=[every.map(|_| "")] data-every=[every] data-age=[age] data-at=[at] data-pass=[number]
                         data-stale-after=(self.stale_after.as_secs()) { (body) }
                     footer id="foot" { div class="bound" { (self.foot()) } }
                 }

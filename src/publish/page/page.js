@@ -14,6 +14,7 @@
   let again = false;
   let failed = false;
   let disarmed = false;
+  let filtered = false;
   const number = (name, otherwise) => Number.parseFloat(main.dataset[name]) || otherwise;
   const age = () => (Number.parseFloat(main.dataset.age) || 0) + since(loaded);
 
@@ -73,10 +74,15 @@
       focused.focus({ preventScroll: true });
       if (marked && marked[0] !== null) focused.setSelectionRange(...marked);
     }
+    const said = document.getElementById("said");
     if (document.title !== fresh.title) {
       document.title = fresh.title;
-      document.getElementById("said").textContent = fresh.title;
+      said.textContent = fresh.title;
     }
+    // Whoever cannot see the list is told what a filter has left of it.
+    const list = document.getElementById("list");
+    if (filtered && list) said.textContent = list.dataset.found;
+    filtered = false;
   };
 
   const refresh = async () => {
@@ -117,6 +123,9 @@
     for (const verdict of main.querySelectorAll("[data-verdict]")) {
       verdict.className = "pill unknown";
       verdict.textContent = "? unknown";
+    }
+    for (const band of main.querySelectorAll(".band")) {
+      band.setAttribute("aria-label", "An oplog as it was judged last; where its connectors stand by now is not known.");
     }
     const say = document.getElementById("say");
     if (say) say.textContent = "Nothing is known: the last word is too old.";
@@ -190,6 +199,7 @@
     const apply = () => {
       const wanted = new URLSearchParams([...new FormData(filter)].filter(([, value]) => value));
       history.replaceState(null, "", wanted.size ? `/?${wanted}` : "/");
+      filtered = true;
       refresh();
     };
     filter.addEventListener("input", () => {

@@ -6,8 +6,10 @@ use super::plans::{card, decide_elsewhere, details};
 use super::words::{address, count, encoded, link, moment, plain, span, tag, with_query};
 use super::{page as answer, readable, see};
 use crate::control::story;
+use crate::publish::Board;
 use crate::publish::http::problem;
 use crate::publish::recovery::{Overview, PlannedFor, Proposal, Told, Tried, Walked};
+use crate::publish::tally::Tally;
 use crate::recovery::Desk;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -26,23 +28,27 @@ pub(super) struct Pages {
 
 pub(super) async fn page(
     State(desk): State<Desk>,
+    State(board): State<Board>,
     frame: Frame,
     Said(Pages { page }): Said<Pages>,
 ) -> Response {
     let frame = frame.of(Section::Recovery).live();
-    let overview = desk.show(|seen| seen.overview());
-    let (page, pages, range) = slice(&page, overview.plans.len());
+    let of = |all: usize| slice(&page, all).2;
+    let (overview, (plans, all)) = desk.show(|seen| (seen.without_plans(), seen.plans_at(&of)));
+    let (page, pages, range) = slice(&page, all);
+    let counts = board.newest().filter(|newest| !board.is_stale(newest));
     let body = html! {
         h1 { "Recovery" }
         (state(&overview))
         (switch(&overview, &frame))
-        h2 { (count(overview.plans.len(), "plan", "plans")) }
+        h2 { @if all == 0 { "No plans" } @else { (count(all, "plan", "plans")) } }
+        @if let Some(newest) = &counts { (at_a_look(&newest.tally)) }
         @if !frame.is_fresh() { div class="notice warn" { p { b { "Not known" } ": no pass has ended lately. What is below was planned when one last did, and begins nothing before the next one." } } }
-        @if overview.plans.is_empty() { p class="dim" { (no_plans(&overview.mode, frame.is_fresh())) } }
-        @for planned in overview.plans.get(range).unwrap_or_default() { (card(planned, &frame)) }
+        @if plans.is_empty() { p class="dim" { (no_plans(&overview.mode, frame.is_fresh())) } }
+        @for planned in &plans { (card(planned, &frame)) }
         @if pages > 1 { nav class="pager" aria-label="Pages" {
             span { @if page > 1 { a class="button" rel="prev" href=(with_query("/recovery", &[("page", &(page - 1).to_string())])) { "‹ Before" } } }
-            span class="dim small" { "page " (page) " of " (pages) }
+            span class="dim small num" { (range.start + 1) "–" (range.end) " of " (all) ", those that wait for a person first" }
             span { @if page < pages { a class="button" rel="next" href=(with_query("/recovery", &[("page", &(page + 1).to_string())])) { "After ›" } } }
         } }
         section class="card" { h2 { "Attempts" } (attempts(&overview.attempts)) }
@@ -52,6 +58,20 @@ pub(super) async fn page(
         None => "Recovery",
     };
     answer(&frame, title, body)
+}
+
+/// How far the plans are, and what keeps them.
+fn at_a_look(tally: &Tally) -> Markup {
+    html! {
+        @if !tally.plans.is_empty() {
+            p class="facts" { @for (state, number) in &tally.plans { span { b { (number) } " " (plain(state)) } } }
+            @if !tally.blockers.is_empty() {
+                details id="blockers" { summary { "What keeps them" }
+                    ul { @for (blocker, number) in &tally.blockers { li { (plain(blocker)) ": " (count(*number, "plan", "plans")) } } }
+                }
+            }
+        }
+    }
 }
 
 /// Why there is no plan.
@@ -99,15 +119,15 @@ fn switch(overview: &Overview, frame: &Frame) -> Markup {
 pub(super) fn attempts(attempts: &[Tried]) -> Markup {
     html! {
         @if attempts.is_empty() { p class="dim" { "None so far." } } @else {
-            table class="stack tight" {
-                thead { tr { th { "Begun" } th { "Connector" } th { "What" } th { "Outcome" } th class="num" { "Lost" } th { "By whom, and why" } } }
-                tbody { @for attempt in attempts.iter().take(ATTEMPTS) { tr id={ "a/" (encoded(&attempt.attempt)) } {
-                    td { a href=(attempt_address(&attempt.attempt)) { (moment(&attempt.begun)) } }
-                    td { (link(&attempt.connect_cluster, &attempt.connector)) div class="dim small" { bdi { (attempt.connect_cluster) } } }
-                    td { (plain(&attempt.strategy)) }
-                    td { (outcome(attempt)) @if let Some(says) = &attempt.says { div class="dim small" { (says) } } }
-                    td class="num" data-label="lost" { (lost(attempt)) }
-                    td { bdi { (attempt.by) } div class="dim small" { bdi { (attempt.reason) } } }
+            table class="stack tight" role="table" {
+                thead role="rowgroup" { tr role="row" { th role="columnheader" { "Begun" } th role="columnheader" { "Connector" } th role="columnheader" { "What" } th role="columnheader" { "Outcome" } th class="num" role="columnheader" { "Lost" } th role="columnheader" { "By whom, and why" } } }
+                tbody role="rowgroup" { @for attempt in attempts.iter().take(ATTEMPTS) { tr id={ "a/" (encoded(&attempt.attempt)) } role="row" {
+                    td role="cell" { a href=(attempt_address(&attempt.attempt)) { (moment(&attempt.begun)) } }
+                    td role="cell" { (link(&attempt.connect_cluster, &attempt.connector)) div class="dim small" { bdi { (attempt.connect_cluster) } } }
+                    td role="cell" { (plain(&attempt.strategy)) }
+                    td role="cell" { (outcome(attempt)) @if let Some(says) = &attempt.says { div class="dim small" { (says) } } }
+                    td class="num" data-label="lost" role="cell" { (lost(attempt)) }
+                    td role="cell" { bdi { (attempt.by) } div class="dim small" { bdi { (attempt.reason) } } }
                 } } }
             }
             @if attempts.len() > ATTEMPTS { p class="dim small" { "The newest " (ATTEMPTS) "; " code { "/api/v1/recovery/attempts" } " has them all." } }
@@ -137,19 +157,18 @@ fn lost(attempt: &Tried) -> Markup {
 }
 
 /// A plan, whichever of a connector's it is.
-pub(super) fn find<'a>(overview: &'a Overview, id: &str) -> Option<(&'a PlannedFor, &'a Proposal)> {
-    overview.plans.iter().find_map(|planned| {
-        let mut all = std::iter::once(&planned.plan).chain(&planned.alternatives);
-        all.find(|plan| plan.id == id).map(|plan| (planned, plan))
-    })
+pub(super) fn find(desk: &Desk, id: &str) -> Option<(PlannedFor, Proposal)> {
+    let planned = desk.show(|seen| seen.plan(id))?;
+    let mut all = std::iter::once(&planned.plan).chain(&planned.alternatives);
+    let plan = all.find(|plan| plan.id == id)?.clone();
+    Some((planned, plan))
 }
 
 const TRAIL: (&str, &str) = ("Recovery", "/recovery");
 
 pub(super) async fn plan(State(desk): State<Desk>, Path(id): Path<String>, frame: Frame) -> Response {
     let frame = frame.of(Section::Recovery).live();
-    let overview = desk.show(|seen| seen.overview());
-    let Some((planned, plan)) = find(&overview, &id) else {
+    let Some((planned, plan)) = find(&desk, &id) else {
         let ledger = desk.ledger();
         if let Some(begun) = ledger.attempts.iter().rev().find(|attempt| attempt.plan.id.0 == id) {
             return see(&attempt_address(&begun.id.0));
@@ -165,7 +184,7 @@ pub(super) async fn plan(State(desk): State<Desk>, Path(id): Path<String>, frame
         p class="facts" { (tag(&plan.state)) span { "because of " (plain(&planned.trigger)) } span { "mode " b { (planned.mode) } } }
         @if plan.state == "approved" { div class="notice good" { p { b { "Approved." } " It begins after the next pass, if the world is still as the plan expects." } } }
         @if plan.state == "discarded" { div class="notice" { p { b { "Discarded." } " It is not carried out." } } }
-        section class="card plan" { h2 { "The plan" } (details(plan, &frame)) }
+        section class="card plan" { h2 { "The plan" } (details(&plan, &frame)) }
     };
     answer(&frame, &format!("{} for {}", plain(&plan.strategy), planned.id()), body)
 }

@@ -75,6 +75,32 @@ impl Seen<'_> {
         }
     }
 
+    /// One page of its plans, those that wait for a person first; and how many there are.
+    #[must_use]
+    pub fn plans_at(&self, range: &dyn Fn(usize) -> std::ops::Range<usize>) -> (Vec<PlannedFor>, usize) {
+        let waits = |planned: &&Planned| self.state_of(planned) != State::AwaitsApproval;
+        let mut all: Vec<&Planned> = self.plans.iter().collect();
+        all.sort_by_cached_key(waits);
+        let page = all.get(range(all.len())).unwrap_or_default();
+        (page.iter().map(|planned| self.planned(planned)).collect(), all.len())
+    }
+
+    /// The plan of this name, and whose it is.
+    #[must_use]
+    pub fn plan(&self, id: &str) -> Option<PlannedFor> {
+        let is = |planned: &&Planned| {
+            planned.plan.id.0 == id || planned.alternatives.iter().any(|(plan, _)| plan.id.0 == id)
+        };
+        self.plans.iter().find(is).map(|planned| self.planned(planned))
+    }
+
+    /// All of it but the plans.
+    #[must_use]
+    pub fn without_plans(&self) -> Overview {
+        let attempts = self.ledger.attempts.iter().rev().take(LISTED).map(attempt).collect();
+        Overview { attempts, ..self.overview_of(&|_, _| false) }
+    }
+
     /// The same of some connectors only: by Connect cluster and name. Every attempt at them.
     #[must_use]
     pub fn overview_of(&self, is: &dyn Fn(&str, &str) -> bool) -> Overview {
@@ -106,7 +132,7 @@ impl Seen<'_> {
         (listed, more)
     }
 
-    fn planned(&self, planned: &Planned) -> PlannedFor {
+    pub(crate) fn planned(&self, planned: &Planned) -> PlannedFor {
         let ConnectorId { connect_cluster, connector } = planned.plan.connector.clone();
         let others = planned.alternatives.iter().map(|(plan, blockers)| self.proposal(plan, blockers));
         PlannedFor {

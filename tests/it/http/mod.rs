@@ -3,6 +3,7 @@
 mod answers;
 mod described;
 mod held;
+mod many;
 mod pages;
 mod secured;
 mod stream;

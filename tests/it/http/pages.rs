@@ -4,6 +4,7 @@
 use super::{Served, published, sample};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
+use resumeguard::publish::InForce;
 use resumeguard::publish::status::{Connector, Status};
 use std::time::Duration;
 
@@ -110,6 +111,32 @@ async fn tokens_are_on_the_page_of_whoever_may_see_them() {
         assert_eq!(page.contains("826B03B3E1"), may, "{who:?}");
         assert_eq!(page.contains("no longer in the oplog"), may, "{who:?}");
     }
+}
+
+/// A connector's page says which settings count for it and where each comes from, and no secret.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connectors_page_has_the_settings_that_count_for_it() {
+    let served = Served::start("", "").await;
+    let config = "[connect.main]\nurl = \"http://127.0.0.1:9\"\nusername = \"u\"\npassword = \"connect-pw\"\nmanaged_by = \"gitops\"\n\
+        kafka_bootstrap_servers = \"127.0.0.1:9\"\noffsets_topic = \"connect-offsets\"\n\
+        [thresholds]\nat_risk = \"6h\"\n\
+        [recovery]\nmode = \"plan\"\n[recovery.policies.shop]\nconnectors = [\"main/orders*\"]\nthreshold = \"3h\"\n";
+    let config = crate::config::load_with(config, &[]).unwrap().1;
+    served.board.put(published(&sample()).judged_by(7, InForce::of(&config)));
+    let (_, page) = text(&served, "/connectors/main/orders%20%22eu%22%5C", None).await;
+    for says in [
+        "data-pass=\"7\"",
+        "Settings that count for it",
+        "<bdi>6h of headroom, or 50 % of the window where that is less</bdi>",
+        "<bdi>configured: topic connect-offsets, then REST</bdi>",
+        "<bdi>mode plan</bdi>",
+        "<bdi>policy shop</bdi>",
+        "<bdi>3h of headroom</bdi>",
+        "<bdi>gitops</bdi>",
+    ] {
+        assert!(page.contains(says), "{says}: {page}");
+    }
+    assert!(!page.contains("connect-pw"), "{page}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

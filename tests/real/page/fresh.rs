@@ -83,6 +83,8 @@ async fn what_is_old_is_not_known() {
     assert!(window.text("document.getElementById('say').innerText").await.starts_with("Nothing is known"));
     let restart = "getComputedStyle(document.querySelector('.restart')).visibility";
     assert_eq!(window.text(restart).await, "hidden", "nor does it say what a restart would do");
+    let band = window.text("document.querySelector('.band').getAttribute('aria-label')").await;
+    assert!(band.contains("is not known") && !band.contains("safe"), "{band}");
     window.picture("disconnected").await;
     window.is_open_to_everybody("disconnected").await;
 }

@@ -25,6 +25,9 @@ async fn looked_at(window: &Window, name: &str, picture: bool) {
         window.browser.prefer(if dark { &DARK } else { &LIGHT }).await.unwrap();
         let what = format!("{name}, {form}");
         window.fits(&what).await;
+        // A table that is laid out otherwise is one no more, unless it says so.
+        let lost = "[...document.querySelectorAll('table, thead, tbody, tr, th, td')].filter((e) => !getComputedStyle(e).display.startsWith('table') && !e.hasAttribute('role')).slice(0, 3).map((e) => e.outerHTML.slice(0, 100)).join('\\n')";
+        assert_eq!(window.text(lost).await, "", "{what}: no table to a screen reader");
         // Each colour once, each width once.
         if form == "light" || form == "phone-dark" {
             window.is_open_to_everybody(&what).await;
@@ -80,6 +83,7 @@ async fn no_connector_six_and_a_thousand() {
             window.browser.until("document.querySelectorAll('#list tbody tr').length === 7").await.unwrap();
             window.browser.until("location.search === '?q=tenant-99'").await.unwrap();
             assert_eq!(window.text("document.activeElement.value").await, "tenant-99");
+            assert_eq!(window.text("document.getElementById('said').textContent").await, "7 connectors fit.");
         }
     }
     window.stayed_at_home().await;
