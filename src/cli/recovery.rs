@@ -66,6 +66,9 @@ pub(super) enum RecoveryCommand {
         /// How; what policy chooses where it is left out.
         #[arg(long)]
         strategy: Option<String>,
+        /// Where many have lost their position at once: you know of so many.
+        #[arg(long, value_name = "NUMBER")]
+        mass_failure: Option<usize>,
         #[command(flatten)]
         common: Common,
     },
@@ -145,9 +148,10 @@ impl RecoveryCommand {
             Self::Acknowledge { connector, common } => {
                 (Verb::Acknowledge, Wanted { connector: Some(connector.clone()), ..common.wanted() }, common)
             }
-            Self::Run { connector, strategy, common } => {
+            Self::Run { connector, strategy, mass_failure, common } => {
                 let (connector, strategy) = (Some(connector.clone()), strategy.clone());
-                (Verb::Run, Wanted { connector, strategy, ..common.wanted() }, common)
+                let mass_failure = *mass_failure;
+                (Verb::Run, Wanted { connector, strategy, mass_failure, ..common.wanted() }, common)
             }
             Self::Restore { attempt, common } => {
                 (Verb::Restore, Wanted { attempt: Some(attempt.clone()), ..common.wanted() }, common)

@@ -5,6 +5,7 @@ use super::load::ConfigError;
 use super::raw::{RawConnect, RawEntrance};
 use super::{Entrance, Secret};
 use resumeguard_core::domain::ConnectionString;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// A secret as it is configured.
@@ -94,8 +95,12 @@ impl Given {
 }
 
 fn read(key: &str, path: &Path) -> Result<String, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| ConfigError::absent(key, format!("{}: {error}", path.display())))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let problem = format!("{}: {error}", path.display());
+        // What may be made good without a look at the configuration; a folder or bytes that are no text may not.
+        let may_pass = [ErrorKind::NotFound, ErrorKind::PermissionDenied].contains(&error.kind());
+        if may_pass { ConfigError::absent(key, problem) } else { ConfigError::at(key, problem) }
+    })?;
     // As it is while somebody writes it.
     if text.trim().is_empty() {
         return Err(ConfigError::absent(key, format!("{} is empty", path.display())));

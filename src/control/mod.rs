@@ -43,8 +43,8 @@ pub struct Wanted {
     /// `restore`: which attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<String>,
-    /// `approve`, where many have lost their position at once: how many its blocker `mass_failure` tells of. Whoever has not seen
-    /// so many does not approve it.
+    /// `approve`, `run`, where many have lost their position at once: how many its blocker `mass_failure` tells of. Whoever has not seen
+    /// so many does not decide on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mass_failure: Option<usize>,
     /// All but `freeze`: the mark of what was shown. Where it has become another one, nothing is done.
@@ -140,7 +140,7 @@ impl Verb {
         if self == Self::Run {
             schema["properties"]["strategy"] = json!({ "type": "string", "enum": strategies, "description": "How; what policy chooses where it is left out." });
         }
-        if self == Self::Approve {
+        if matches!(self, Self::Approve | Self::Run) {
             schema["properties"]["mass_failure"] = json!({ "type": "integer", "minimum": 0, "description": "Where the plan's blocker mass_failure tells of positions lost at once: of so many you know." });
         }
         schema
@@ -180,7 +180,8 @@ pub async fn carry_out(desk: &Desk, verb: Verb, wanted: Wanted, by: Actor) -> Re
         Verb::Acknowledge => desk.acknowledge(&connector(desk, &wanted)?, by, reason).await?,
         Verb::Run => {
             let (connector, strategy) = (connector(desk, &wanted)?, strategy(&wanted)?);
-            done.attempt = Some(desk.run(&connector, strategy, by, reason).await?.to_string());
+            done.attempt =
+                Some(desk.run(&connector, strategy, by, reason, wanted.mass_failure).await?.to_string());
         }
         Verb::Restore => {
             let attempt = AttemptId(named(wanted.attempt.as_ref(), "attempt")?);

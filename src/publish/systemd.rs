@@ -5,16 +5,52 @@ use super::Board;
 use resumeguard_core::domain::{Snapshot, Verdict};
 use resumeguard_core::recovery::Mode;
 use sd_notify::NotifyState;
+use std::sync::LazyLock;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
-fn tell(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        tracing::warn!(%error, "systemd cannot be told how things stand");
+/// Told and not sent yet: more than a reload and a few passes say.
+const WAITING: usize = 32;
+
+/// What systemd is told, in one datagram.
+enum Message {
+    States(Vec<NotifyState<'static>>),
+    Status(String),
+}
+
+/// From a thread of its own: to send waits while nobody reads at the other end, and a pass must not wait for that. The thread that feeds
+/// the watchdog is the same, so whoever reads again is told in order.
+fn tell(message: Message) {
+    static TELLER: LazyLock<Option<SyncSender<Message>>> = LazyLock::new(teller);
+    if let Some(teller) = &*TELLER
+        && teller.try_send(message).is_err()
+    {
+        tracing::warn!("systemd has not taken what it was told for a while: nobody reads its socket");
     }
+}
+
+/// `None` where nobody wants to be told anything.
+fn teller() -> Option<SyncSender<Message>> {
+    std::env::var_os("NOTIFY_SOCKET")?;
+    let (sender, messages) = sync_channel::<Message>(WAITING);
+    let spawned = std::thread::Builder::new().name("systemd".to_owned()).spawn(move || {
+        for message in messages {
+            let sent = match &message {
+                Message::States(states) => sd_notify::notify(states),
+                Message::Status(line) => sd_notify::notify(&[NotifyState::Status(line)]),
+            };
+            if let Err(error) = sent {
+                tracing::warn!(%error, "systemd cannot be told how things stand");
+            }
+        }
+    });
+    let failed =
+        spawned.inspect_err(|error| tracing::error!(%error, "no thread to tell systemd how things stand"));
+    failed.is_ok().then_some(sender)
 }
 
 /// Everything is open and the first pass begins.
 pub fn ready() {
-    tell(&[NotifyState::Ready]);
+    tell(Message::States(vec![NotifyState::Ready]));
 }
 
 /// The configuration is read again; [`ready`] says when that is over.
@@ -23,18 +59,18 @@ pub fn ready() {
 pub fn reloading() {
     let state = NotifyState::monotonic_usec_now();
     if let Ok(now) = state {
-        tell(&[NotifyState::Reloading, now]);
+        tell(Message::States(vec![NotifyState::Reloading, now]));
     }
 }
 
 /// No pass begins any more.
 pub fn stopping() {
-    tell(&[NotifyState::Stopping]);
+    tell(Message::States(vec![NotifyState::Stopping]));
 }
 
 /// The line of `systemctl status`.
 pub fn status(snapshot: &Snapshot, mode: Mode) {
-    tell(&[NotifyState::Status(&line(snapshot, mode))]);
+    tell(Message::Status(line(snapshot, mode)));
 }
 
 /// Tells the watchdog twice in its time that passes advance, as long as they do; never ends.
@@ -44,7 +80,7 @@ pub async fn feed_watchdog(board: Board) {
     loop {
         ticks.tick().await;
         if board.is_alive() {
-            tell(&[NotifyState::Watchdog]);
+            tell(Message::States(vec![NotifyState::Watchdog]));
         }
     }
 }

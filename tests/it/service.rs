@@ -23,13 +23,20 @@ struct Service {
 
 impl Service {
     fn start(url: &str) -> Self {
+        Self::told_to(url, true)
+    }
+
+    /// `read`: whether anybody reads what systemd is told.
+    fn told_to(url: &str, read: bool) -> Self {
         let _first = rustls::crypto::ring::default_provider().install_default().is_ok();
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("notify");
         let socket_of_it = UnixDatagram::bind(&socket).unwrap();
-        // Read all along, as systemd does: a daemon waits for whoever does not.
         let (tell, told) = channel();
         std::thread::spawn(move || {
+            while !read {
+                std::thread::park();
+            }
             let mut bytes = [0; 4096];
             while let Ok(length) = socket_of_it.recv(&mut bytes) {
                 let Ok(()) = tell.send(String::from_utf8_lossy(&bytes[..length]).into_owned()) else {
@@ -143,6 +150,17 @@ async fn systemd_is_told_when_it_is_ready_that_passes_advance_and_when_it_stops(
     service.until_told("WATCHDOG=1");
     service.signal(Signal::TERM);
     service.until_told("STOPPING=1");
+    assert!(service.child.wait().unwrap().success());
+}
+
+/// The kernel keeps ten datagrams or so (`net.unix.max_dgram_qlen`); whoever sends one more waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_nothing_of_what_they_are_told_holds_nothing_up() {
+    let fake = nobody().await;
+    let mut service = Service::told_to(&fake.url, false);
+    // More than are kept and wait, by two a pass.
+    service.says("/metrics", "resumeguard_passes_total 60").await;
+    service.signal(Signal::TERM);
     assert!(service.child.wait().unwrap().success());
 }
 

@@ -30,6 +30,8 @@ fn configured(connect: &str) -> (tempfile::TempDir, std::path::PathBuf, String) 
     let text = quick(connect).replace("[poll]", "managed_by = \"none\"\n[poll]");
     let state = directory.path().join("state");
     let text = format!("{text}[recovery]\nmode = \"approve\"\ndirectory = {state:?}\nstable_for = \"3s\"\n");
+    // Other tests lose positions at the same time.
+    let text = text + "mass_failure = 1000\nmass_failure_ratio = 1.0\n";
     let file = directory.path().join("resumeguard.toml");
     std::fs::write(&file, &text).unwrap();
     (directory, file, text)

@@ -135,7 +135,8 @@ impl Desk {
         self.append(Event::Unfrozen { by, reason }).await
     }
 
-    /// A person wants this done now: what they may decide themselves is decided by that, everything else still blocks.
+    /// A person wants this done now: what they may decide themselves is decided by that, everything else still blocks. `seen` as for
+    /// [`Desk::approve`].
     ///
     /// # Errors
     /// Where there is no such plan, or something blocks it.
@@ -145,9 +146,13 @@ impl Desk {
         strategy: Option<Strategy>,
         by: Actor,
         reason: String,
+        seen: Option<usize>,
     ) -> Result<AttemptId, Refused> {
         let (plan, blockers) = self.chosen(connector, strategy)?;
-        let hard = blockers.iter().filter(|blocker| !blocker.yields_to_approval());
+        let hard = blockers.iter().filter(|blocker| match lost_at_once(blocker) {
+            Some((lost, _)) => seen.is_none_or(|seen| seen < lost),
+            None => !blocker.yields_to_approval(),
+        });
         let sentences: Vec<String> = hard.map(|blocker| blocker.sentence(&plan)).collect();
         if !sentences.is_empty() {
             return Err(Refused::Blocked(sentences));

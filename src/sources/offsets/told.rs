@@ -2,7 +2,7 @@
 
 use super::{Offsets, Origin, Reading};
 use crate::sources::connect::Listed;
-use resumeguard_core::domain::OffsetsFrom;
+use resumeguard_core::domain::{OffsetsFrom, Why};
 use resumeguard_core::recovery::Capabilities;
 
 impl Offsets {
@@ -55,8 +55,10 @@ impl Origin {
 
     /// Why it was not this one.
     fn refusal(&self, listed: &Listed) -> String {
-        let of_it = self.readings().refusals.get(&listed.name).map(|why| why.sentence().to_owned());
-        self.meter().error.clone().or(of_it).unwrap_or_else(|| "it has nothing newer".to_owned())
+        // What keeps this connector's may be another thing than what goes wrong with others'.
+        let of_it = self.readings().refusals.get(&listed.name).filter(|why| **why != Why::NotReadYet);
+        let of_it = of_it.map(|why| why.sentence().to_owned());
+        of_it.or_else(|| self.meter().error.clone()).unwrap_or_else(|| "it has nothing newer".to_owned())
     }
 }
 
@@ -65,7 +67,7 @@ mod tests {
     use super::*;
     use crate::config::{Sources, load};
     use crate::sources::connect::Client;
-    use resumeguard_core::domain::{ConnectorState, Why};
+    use resumeguard_core::domain::ConnectorState;
     use std::collections::BTreeMap;
     use std::time::Duration;
 
@@ -114,6 +116,13 @@ mod tests {
             topic.meter.error = Some("replaying: 40 %".to_owned());
         }
         assert_eq!(told(&refused, Rest, None, &[]), "REST (the topic does not tell: replaying: 40 %)");
+        // Its own reason, not what is wrong with another connector's topic.
+        if let Origin::Topic(topic) = &mut refused.origins[0] {
+            topic.readings.refuse("orders", Why::KeyAmbiguous);
+            topic.meter.error = Some("billing keeps its offsets on b2:9092".to_owned());
+        }
+        let said = told(&refused, Rest, None, &[]);
+        assert!(said.contains(Why::KeyAmbiguous.sentence()) && !said.contains("billing"), "{said}");
         assert_eq!(
             told(&offsets(""), Rest, Some("4.1.0"), &[]),
             "REST (Connect 4.1.0; no topic and no file is configured, or offsets = \"rest\")"

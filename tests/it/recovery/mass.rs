@@ -71,6 +71,18 @@ async fn whoever_approves_one_of_many_has_to_know_of_how_many() {
         assert!(status == 409 && says.contains("--mass-failure 4 "), "{status} {says}");
     }
 
+    // To have it done now takes no less.
+    let run = ["recovery", "run", "orders-0", "--reason", "it is found"];
+    let refused = daemon.run(&run).await;
+    assert!(refused.code == 1 && refused.stderr.contains("--mass-failure 4 "), "{refused:?}");
+    let refused = daemon.run(&[&run[..], &["--mass-failure", "3"]].concat()).await;
+    assert!(refused.code == 1 && refused.stderr.contains("--mass-failure 4 "), "{refused:?}");
+    let refused = daemon.run(&[&run[..], &["--mass-failure", "4"]].concat()).await;
+    assert!(
+        refused.code == 1 && !refused.stderr.contains("--mass-failure"),
+        "what else blocks it: {refused:?}"
+    );
+
     // One more since somebody has looked.
     fake.answer_listing_with(lost(5));
     daemon.until(|seen| tells(seen, 5)).await;

@@ -106,7 +106,7 @@ impl Bench {
         loop {
             self.pass().await;
             let by = Actor::Person("it".to_owned());
-            match self.desk.run(&id, Some(strategy), by, "test".to_owned()).await {
+            match self.desk.run(&id, Some(strategy), by, "test".to_owned(), Some(usize::MAX)).await {
                 Ok(attempt) => return attempt,
                 Err(refused @ Refused::Journal(_)) => panic!("{refused}"),
                 Err(refused) => assert!(!deadline.passed(), "{refused}; {:?}", self.desk.plans()),

@@ -204,7 +204,8 @@ impl<'a> Scene<'a> {
         format!(
             "[connect.main]\nurl = \"{}\"\nmanaged_by = \"none\"\n{}\n\
              [poll]\ninterval = \"1s\"\noffset_flush = \"2s\"\nsizes_every = \"1s\"\n\n\
-             [recovery]\ndirectory = \"{}\"\ncooldown = \"2s\"\nstable_for = \"2s\"\nallow_source_writes = true\n",
+             [recovery]\ndirectory = \"{}\"\ncooldown = \"2s\"\nstable_for = \"2s\"\nallow_source_writes = true\n\
+             mass_failure = 1000\nmass_failure_ratio = 1.0\n",
             self.relay.url,
             self.topic(),
             self.state().display()

@@ -90,7 +90,7 @@ impl Panels {
         let state = roster.folder().join("state");
         let settings = format!(
             "[connect.main]\nurl = \"{}\"\nmanaged_by = \"none\"\n[poll]\ninterval = \"2s\"\noffset_flush = \"2s\"\nsizes_every = \"1s\"\n\
-             [recovery]\nmode = \"approve\"\ndirectory = {state:?}\nstable_for = \"3s\"\n",
+             [recovery]\nmode = \"approve\"\ndirectory = {state:?}\nstable_for = \"3s\"\nmass_failure = 1000\nmass_failure_ratio = 1.0\n",
             ground.connect.url()
         );
         let daemon = Daemon::begin(&roster, binary, &settings, &[]).await?;
