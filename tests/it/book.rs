@@ -137,6 +137,8 @@ fn commands_that_are_not_run_are_known() {
                 assert!(template, "{at}: a command that nobody runs; make it a console block");
             }
             "js" => assert_eq!(page, "permissions.md"),
+            // No nginx is started here.
+            "nginx" => assert_eq!(page, "guide/http.md"),
             "toml" | "text" | "yaml" | "json" | "meanwhile" => {}
             other => panic!("{at}: {other}"),
         }
