@@ -364,9 +364,7 @@ impl Attempt {
             .to_owned());
         };
         if let Some(says) = super::stood::doubt(state, &world.tasks) {
-            return Err(format!(
-                "how it is meant to stand is not known: {says}; once that fits together, ask again"
-            ));
+            return Err(super::stood::unclear(&says, "ask again in a moment"));
         }
         let partition = self.changed().find_map(|taken| taken.step.partition().map(str::to_owned));
         let keys: BTreeSet<&String> = self.taken.iter().flat_map(|taken| taken.will.config.keys()).collect();

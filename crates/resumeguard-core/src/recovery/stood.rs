@@ -22,6 +22,14 @@ pub(super) fn doubt(state: ConnectorState, tasks: &[TaskFacts]) -> Option<String
     other.map(|task| format!("it is {}, and its task {} is {}", state.code(), task.id, task.state.code()))
 }
 
+/// Why nothing is done about it, `again` by which it is looked at once more, and how a person clears it: what a worker is told
+/// anew, it says anew.
+pub(super) fn unclear(doubt: &str, again: &str) -> String {
+    format!(
+        "how it is meant to stand is not known: {doubt}; {again}; where it stays so: pause, stop or resume it as it is meant to be, then POST …/restart?includeTasks=true&onlyFailed=true (before Connect 3.0: …/restart and …/tasks/N/restart), which starts nothing of one that is paused"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

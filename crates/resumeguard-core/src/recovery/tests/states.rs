@@ -62,3 +62,37 @@ fn an_outcome_that_nobody_wrote_down_is_read_off_the_world() {
     // Its tasks are not gone yet.
     assert_eq!(outcome(Step::Stop, Stopped, TaskState::Running), None);
 }
+
+#[test]
+fn whoever_refuses_an_unclear_state_says_how_to_clear_it() {
+    let mut scene = Scene::lost();
+    scene.connector().state = Ok(ConnectorState::Paused);
+    let planned = scene.planned().unwrap();
+    let blocked = planned.blockers[0].sentence(&planned.plan);
+    let id = attempt(&mut scene, planned.plan);
+    took(&mut scene, &id, Step::RemoveOffset { partition: NS.into() }, Will::default(), None);
+    let attempt = scene.ledger.attempt(&id).unwrap();
+    let lags = seen(&scene, ConnectorState::Paused, TaskState::Failed);
+    let Check::Ends(looked) = check(attempt, Phase::Forward, &Step::Save, &lags, 0) else { unreachable!() };
+    let restored = attempt.restoring(&lags).unwrap_err();
+    let all = [
+        (blocked, "the next pass looks again"),
+        (looked.says().to_owned(), "plan anew"),
+        (restored, "ask again in a moment"),
+    ];
+    for (says, again) in all {
+        let begins = format!(
+            "how it is meant to stand is not known: it is paused, and its task 0 is failed; {again}; "
+        );
+        assert!(says.starts_with(&begins), "{says}");
+        for way in [
+            "restart?includeTasks=true&onlyFailed=true",
+            "before Connect 3.0",
+            "/tasks/N/restart",
+            "pause, stop or resume",
+        ] {
+            assert!(says.contains(way), "{says}");
+        }
+        assert!(says.ends_with("starts nothing of one that is paused"), "{says}");
+    }
+}
