@@ -114,9 +114,9 @@ pub enum Blocker {
     /// Debezium's connector: what it stores is in a form of its own, and its settings are others.
     Debezium,
     /// What it was told to be is not known, so neither is what it is to be brought back to: what is said of it and of its tasks
-    /// does not agree. Cleared by `pause`, `stop` or `resume`, whichever it is meant to be, then
-    /// `POST …/restart?includeTasks=true&onlyFailed=true` (before Connect 3.0 `…/restart` and `…/tasks/N/restart`): of one that is
-    /// paused that starts nothing.
+    /// does not agree, or it has failed itself, which hides whether it was paused. Cleared by `pause`, `stop` or `resume`,
+    /// whichever it is meant to be, then `POST …/restart?includeTasks=true&onlyFailed=true` (before Connect 3.0 `…/restart` and
+    /// `…/tasks/N/restart`): of one that is paused that starts nothing.
     StateUnclear {
         /// What is said.
         says: String,
@@ -330,7 +330,7 @@ fn of_evidence(situation: &Situation<'_>, plan: &Plan, around: &Surroundings<'_>
         all.push(Blocker::StaleFacts);
     }
     if plan.strategy != Strategy::ExtendOplog {
-        all.extend(state_unclear(situation));
+        all.extend(state_unclear(plan, situation));
     }
     match situation.report.verdict {
         Verdict::Unknown(Why::Copying) => all.push(Blocker::Copying),
@@ -349,8 +349,8 @@ fn of_evidence(situation: &Situation<'_>, plan: &Plan, around: &Surroundings<'_>
 }
 
 /// How it stands is what it is brought back to.
-fn state_unclear(situation: &Situation<'_>) -> Option<Blocker> {
-    let says = super::stood::doubt(situation.report.state?, &situation.report.tasks)?;
+fn state_unclear(plan: &Plan, situation: &Situation<'_>) -> Option<Blocker> {
+    let says = super::stood::doubt_for(plan, situation.report.state?, &situation.report.tasks)?;
     Some(Blocker::StateUnclear { says })
 }
 

@@ -150,7 +150,7 @@ fn first_look(attempt: &Attempt, world: &World, state: ConnectorState) -> Check 
         let (was, is) = (expects.state.code(), state.code());
         return refuse(format!("it is {is}, and was {was} when the plan was made: somebody is at it"));
     }
-    if let Some(says) = super::stood::doubt(state, &world.tasks) {
+    if let Some(says) = super::stood::doubt_for(&attempt.plan, state, &world.tasks) {
         return refuse(super::stood::unclear(&says, "plan anew"));
     }
     // What a live stream has delivered is known only while it lives.
