@@ -4,8 +4,9 @@
 use super::{Attempt, Ended, Ledger, Loses, Lost};
 use crate::domain::{ConnectorReport, Discontinuity, Finding, LossCause, Outcome, Severity, Snapshot};
 
-/// Has findings name the recovery that they show. What was lost stays lost, and is as severe as it was.
-pub fn name_our_own(snapshot: &mut Snapshot, ledger: &Ledger) {
+/// Has findings name the recovery that they show. What was lost stays lost, and is as severe as it was. One that is `frozen`, for
+/// that reason, ends only once somebody lets it go on.
+pub fn name_our_own(snapshot: &mut Snapshot, ledger: &Ledger, frozen: Option<&str>) {
     for report in &mut snapshot.connectors {
         let open = ledger.open_attempts().find(|attempt| attempt.plan.connector == report.id);
         let moved =
@@ -16,7 +17,7 @@ pub fn name_our_own(snapshot: &mut Snapshot, ledger: &Ledger) {
                 (Some((cause, attempt)), _) if finding.rule == "RG008" => {
                     says_who(finding, *cause, attempt, of_late);
                 }
-                (_, Some(attempt)) => is_under_way(finding, attempt),
+                (_, Some(attempt)) => is_under_way(finding, attempt, frozen),
                 _ => {}
             }
         }
@@ -87,9 +88,15 @@ fn was_delivered(attempt: &Attempt) -> bool {
     plan.restores.is_none() && plan.loses == Loses::Nothing && attempt.lost() == Lost::Nothing
 }
 
-fn is_under_way(finding: &mut Finding, attempt: &Attempt) {
+fn is_under_way(finding: &mut Finding, attempt: &Attempt, frozen: Option<&str>) {
+    let until = match frozen {
+        None => "wait for its end".to_owned(),
+        Some(reason) => format!(
+            "it waits, since recovery is frozen ({reason}), and goes on after resumeguard unfreeze --reason …, or without the freeze file"
+        ),
+    };
     finding.advice = format!(
-        "recovery {} ({}) is under way, and may be what is seen here: wait for its end; else {}",
+        "recovery {} ({}) is under way, and may be what is seen here: {until}; else {}",
         attempt.id,
         attempt.plan.strategy.code(),
         finding.advice

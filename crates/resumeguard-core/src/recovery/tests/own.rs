@@ -38,7 +38,7 @@ fn seen(scene: &Scene, from: u32, at: i64) -> Snapshot {
 }
 
 fn named(scene: &Scene, mut snapshot: Snapshot) -> Vec<Finding> {
-    name_our_own(&mut snapshot, &scene.ledger);
+    name_our_own(&mut snapshot, &scene.ledger, scene.frozen);
     snapshot.connectors.remove(0).findings
 }
 
@@ -180,4 +180,11 @@ fn what_shows_while_one_is_under_way_says_so() {
     let says = "recovery attempt-0 (salvage) is under way, and may be what is seen here: wait for its end; else look";
     assert_eq!(findings[0].advice, says);
     assert!(findings[1].summary.contains("attempt-0"));
+    // Whoever waits for its end then waits for each other.
+    let frozen = Scene { frozen: Some("maintenance"), ..scene };
+    let findings = named(&frozen, seen(&frozen, FIRST - 3600, at));
+    assert_eq!(
+        findings[0].advice,
+        "recovery attempt-0 (salvage) is under way, and may be what is seen here: it waits, since recovery is frozen (maintenance), and goes on after resumeguard unfreeze --reason …, or without the freeze file; else look"
+    );
 }
