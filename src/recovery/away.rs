@@ -23,6 +23,9 @@ const TOLD_FROM: Duration = Duration::from_secs(60);
 /// How often it is said that it is still waited for.
 const TELL: Duration = Duration::from_secs(600);
 
+const STOPPED: &str = "it stands STOPPED";
+const PAUSED: &str = "it stands PAUSED";
+
 /// What is waited for by one step.
 #[derive(Debug)]
 pub(super) struct Away {
@@ -110,24 +113,51 @@ fn refused_for(attempt: &Attempt) -> Option<Duration> {
     u64::try_from(last.at_ms.saturating_sub(first.at_ms)).ok().map(Duration::from_millis)
 }
 
-/// How the connector stands, as far as the steps tell, where this attempt has stopped it.
+/// How the connector stands, as far as the steps tell, where this attempt has stopped it, or paused it instead.
 pub(super) fn stands(attempt: &Attempt) -> Option<&'static str> {
     let mut known = attempt.clone();
+    // Where it is paused instead of stopped, that is no start.
+    let starts = |step: &Step| starts(step) && !(*step == Step::Pause && attempt.by_topic_unstopped());
     // A start that is still to come has changed nothing.
     while known.taken.last().is_some_and(|last| starts(&last.step) && last.outcome.is_none()) {
         known.taken.pop();
     }
+    let unsure = attempt.taken.len() > known.taken.len();
+    // Before Connect 3.5 nothing can be stopped.
+    let [surely, as_known, maybe] = if attempt.plan.steps.contains(&Step::StopWorker) {
+        ["its worker is DOWN", "its worker is DOWN as far as is known", "it may stand STOPPED"]
+    } else if attempt.by_topic_unstopped() {
+        [PAUSED, "it stands PAUSED as far as is known", "it may stand PAUSED"]
+    } else {
+        [STOPPED, "it stands STOPPED as far as is known", "it may stand STOPPED"]
+    };
     if known.leaves_it_stopped() {
-        let unsure = attempt.taken.len() > known.taken.len();
-        if attempt.plan.steps.contains(&Step::StopWorker) {
-            return Some(if unsure { "its worker is DOWN as far as is known" } else { "its worker is DOWN" });
-        }
-        return Some(if unsure { "it stands STOPPED as far as is known" } else { "it stands STOPPED" });
+        return Some(if unsure { as_known } else { surely });
     }
     let last = known.taken.iter().rev().find(|taken| starts(&taken.step) && taken.acted)?;
     let failed = matches!(last.outcome, Some((Outcome::Failed { .. }, _)));
     let before = attempt.plan.expects.state != ConnectorState::Stopped;
-    (failed && before).then_some("it may stand STOPPED")
+    (failed && before).then_some(maybe)
+}
+
+/// The same once its state was asked for, where there was an answer; `None` where it does not stand by us.
+pub(super) fn shown(
+    attempt: &Attempt,
+    seen: Option<Result<Option<ConnectorState>, String>>,
+) -> Option<&'static str> {
+    let told = stands(attempt)?;
+    let stood = attempt.plan.expects.state;
+    match seen {
+        None | Some(Err(_)) => Some(told),
+        Some(Ok(Some(ConnectorState::Stopped))) => Some(STOPPED),
+        // Where it was stopped, only a person can have paused it.
+        Some(Ok(Some(ConnectorState::Paused)))
+            if attempt.by_topic_unstopped() && stood != ConnectorState::Paused =>
+        {
+            Some(PAUSED)
+        }
+        Some(Ok(_)) => None,
+    }
 }
 
 /// How a connector stands in the middle of an attempt, for people.
@@ -164,19 +194,25 @@ mod tests {
     };
 
     pub(super) fn attempt(events: &[Event]) -> Attempt {
-        let expects = Expects {
-            token: None,
-            state: ConnectorState::Running,
-            config: Fingerprint::of_text("x"),
-            partition: None,
-        };
+        let steps = vec![Step::Save, Step::Stop, Step::Resume, Step::Verify];
+        attempt_at(ConnectorState::Running, steps, events)
+    }
+
+    /// Before Connect 3.5.
+    fn pausing(state: ConnectorState, events: &[Event]) -> Attempt {
+        let steps = vec![Step::Save, Step::Pause, Step::AwaitStill, Step::Restart, Step::Resume];
+        attempt_at(state, steps, events)
+    }
+
+    fn attempt_at(state: ConnectorState, steps: Vec<Step>, events: &[Event]) -> Attempt {
+        let expects = Expects { token: None, state, config: Fingerprint::of_text("x"), partition: None };
         let plan = Plan {
             id: PlanId(String::new()),
             connector: ConnectorId::new("main", "orders"),
             strategy: Strategy::Salvage,
             trigger: Trigger::HistoryLost,
             expects,
-            steps: vec![Step::Save, Step::Stop, Step::Resume, Step::Verify],
+            steps,
             restores: None,
             loses: Loses::Unknown,
             rescans_bytes: None,
@@ -218,6 +254,47 @@ mod tests {
         assert_eq!(told(&[back.clone(), held]), Some("it stands STOPPED"));
         assert_eq!(told(&[back.clone(), failed()]), Some("it may stand STOPPED"));
         assert_eq!(told(&[back, done()]), None);
+    }
+
+    /// Before Connect 3.5 it is paused and not stopped, and the resume on the way back may be refused.
+    #[test]
+    fn what_was_paused_instead_of_stopped_is_said_to_be_paused() {
+        use ConnectorState::{Paused, Running, Stopped, Unassigned};
+        let done = || ends(Outcome::Done { says: String::new(), reached: None });
+        let failed = |untouched| Event::Outcome {
+            attempt: AttemptId("a1".into()),
+            outcome: Outcome::Failed { says: String::new() },
+            untouched,
+        };
+        let (pause, back) =
+            ([intent(Phase::Forward, Step::Pause), done()], intent(Phase::Back, Step::Resume));
+        let told = |more: &[Event]| pausing(Running, &[&pause[..], more].concat());
+        let refused = told(&[back.clone(), failed(true)]);
+        assert_eq!(stands(&told(&[])), Some("it stands PAUSED"));
+        assert_eq!(stands(&pausing(Running, &pause[..1])), Some("it stands PAUSED"), "asked for, at least");
+        assert_eq!(stands(&told(std::slice::from_ref(&back))), Some("it stands PAUSED as far as is known"));
+        assert_eq!(stands(&refused), Some("it stands PAUSED"));
+        assert_eq!(stands(&told(&[back.clone(), failed(false)])), Some("it may stand PAUSED"));
+        assert_eq!(stands(&told(&[back, done()])), None);
+        assert!(standing(&refused).starts_with("it stands PAUSED"), "{}", standing(&refused));
+        // What it shows decides.
+        let seen = |attempt: &Attempt, state| shown(attempt, Some(Ok(Some(state))));
+        assert_eq!(seen(&refused, Paused), Some("it stands PAUSED"));
+        assert_eq!(seen(&refused, Running), None);
+        assert_eq!(seen(&refused, Unassigned), None);
+        assert_eq!(
+            (shown(&refused, None), shown(&refused, Some(Ok(None)))),
+            (Some("it stands PAUSED"), None)
+        );
+        assert_eq!(shown(&refused, Some(Err("away".into()))), Some("it stands PAUSED"));
+        // One that a person had paused is as it was.
+        for more in [vec![], vec![done()], vec![failed(false)]] {
+            let before = pausing(Paused, &[vec![intent(Phase::Forward, Step::Pause)], more].concat());
+            assert_eq!((stands(&before), seen(&before, Paused)), (None, None));
+        }
+        // Where it was stopped, only a person can have paused it.
+        let stopped = attempt(&[intent(Phase::Forward, Step::Stop), done()]);
+        assert_eq!((seen(&stopped, Stopped), seen(&stopped, Paused)), (Some("it stands STOPPED"), None));
     }
 
     #[test]

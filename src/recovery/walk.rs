@@ -1,6 +1,6 @@
 //! One attempt on its way: frozen or not, what the world looks like, what is written down.
 
-use super::away::{Away, stands};
+use super::away::{Away, shown, stands};
 use super::execute::Executor;
 use super::pace::Pace;
 use super::prepare::{Prepared, marks};
@@ -300,13 +300,10 @@ impl<'a> Walk<'a> {
         if ended == Ended::Recovered {
             return None;
         }
-        let told = stands(attempt)?;
-        let Some(hands) = &self.hands else { return Some(told) };
-        match world::status(hands, &attempt.plan.connector.connector).await {
-            Ok(Some((ConnectorState::Stopped, _))) => Some("it stands STOPPED"),
-            Ok(_) => None,
-            Err(_) => Some(told),
-        }
+        stands(attempt)?;
+        let Some(hands) = &self.hands else { return shown(attempt, None) };
+        let status = world::status(hands, &attempt.plan.connector.connector).await;
+        shown(attempt, Some(status.map(|status| status.map(|(state, _)| state))))
     }
 
     /// Before the first change of an attempt, a person's command may still say no. Whether it ran just now.
@@ -327,8 +324,8 @@ impl<'a> Walk<'a> {
     async fn until_unfrozen(&self, attempt: &Attempt) {
         let Some(reason) = self.frozen() else { return };
         let (connector, attempt_id) = (&attempt.plan.connector, &self.id);
-        if attempt.leaves_it_stopped() {
-            tracing::warn!(%connector, attempt = %attempt_id, reason, "recovery is frozen: this connector stands STOPPED until it is unfrozen, or somebody resumes it");
+        if let Some(stands) = stands(attempt) {
+            tracing::warn!(%connector, attempt = %attempt_id, reason, "recovery is frozen: {stands} until recovery is unfrozen, or somebody resumes it");
         } else {
             tracing::warn!(%connector, attempt = %attempt_id, reason, "recovery is frozen: this attempt waits");
         }

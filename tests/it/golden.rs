@@ -12,20 +12,24 @@ use resumeguard_core::domain::*;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+fn failed_task() -> TaskFacts {
+    TaskFacts {
+        id: 0,
+        state: TaskState::Failed,
+        failure: Some(Failure { code: Some(286), class: FailureClass::HistoryLost }),
+        trace: Some("ConnectException: no longer in the oplog".into()),
+        worker: Some("10.0.0.1:8083".into()),
+        started: None,
+    }
+}
+
 pub(crate) fn snapshot() -> Snapshot {
     let lost = ConnectorReport {
         id: ConnectorId::new("main", "orders \"eu\"\\"),
         class: "com.mongodb.kafka.connect.MongoSourceConnector".into(),
         version: Some("2.0.1".into()),
         state: Some(ConnectorState::Running),
-        tasks: vec![TaskFacts {
-            id: 0,
-            state: TaskState::Failed,
-            failure: Some(Failure { code: Some(286), class: FailureClass::HistoryLost }),
-            trace: Some("ConnectException: no longer in the oplog".into()),
-            worker: Some("10.0.0.1:8083".into()),
-            started: None,
-        }],
+        tasks: vec![failed_task()],
         deployment: Some("rs0".into()),
         mongodb_namespace: "shop.orders".into(),
         verdict: Verdict::Lost,
@@ -47,6 +51,7 @@ pub(crate) fn snapshot() -> Snapshot {
         live_stream: LiveStream::Carries,
         discontinuities: vec![skipped()],
         discontinuities_now: 1,
+        losses_of_late: 1,
         losses: BTreeMap::from([(LossCause::Tolerated, (1, 3_600))]),
     };
     let unknown = ConnectorReport {
@@ -74,6 +79,7 @@ pub(crate) fn snapshot() -> Snapshot {
         live_stream: LiveStream::Unproven,
         discontinuities: vec![],
         discontinuities_now: 0,
+        losses_of_late: 0,
         losses: BTreeMap::new(),
         ..lost.clone()
     };

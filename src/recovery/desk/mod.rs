@@ -177,7 +177,7 @@ impl Desk {
 
     /// Has what a pass has found name the recovery of ours that it shows.
     pub fn name_our_own(&self, snapshot: &mut Snapshot) {
-        name_our_own(snapshot, &self.ledger());
+        name_our_own(snapshot, &self.ledger(), self.frozen().as_deref());
     }
 
     /// Plans for what a pass has concluded. Nothing is begun.

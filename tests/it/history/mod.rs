@@ -118,6 +118,7 @@ pub(crate) fn report(name: &str, verdict: Verdict) -> ConnectorReport {
         live_stream: LiveStream::Unproven,
         discontinuities: vec![],
         discontinuities_now: 0,
+        losses_of_late: 0,
         losses: BTreeMap::new(),
     }
 }

@@ -190,6 +190,7 @@ pub(super) fn connector(name: &str, verdict: Verdict, headroom: Option<i64>) -> 
         live_stream: LiveStream::Unproven,
         discontinuities: vec![],
         discontinuities_now: 0,
+        losses_of_late: 0,
         losses: BTreeMap::new(),
     }
 }

@@ -132,6 +132,7 @@ fn report(case: &Case<'_>, forecast: Option<Forecast>) -> ConnectorReport {
         live_stream: case.live_stream(),
         discontinuities: case.memory.continuity().found().to_vec(),
         discontinuities_now: case.memory.continuity().found_now(),
+        losses_of_late: case.losses_of_late(),
         losses: case.memory.continuity().counts().clone(),
     }
 }

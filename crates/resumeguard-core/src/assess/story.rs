@@ -68,6 +68,12 @@ impl Story {
     }
 }
 
+/// By the server's clock.
+pub(crate) fn a_day_goes_by(facts: &mut Facts) {
+    let member = &mut facts.deployments.get_mut("rs0").unwrap().members.as_mut().unwrap()[0];
+    member.last = member.last.map(|last| Timestamp { t: last.t + 86_400, ..last });
+}
+
 pub(crate) fn see(facts: &mut Facts, streams: Option<Vec<ChangeStream>>) {
     facts.deployments.get_mut("rs0").unwrap().members.as_mut().unwrap()[0].streams = streams;
 }

@@ -272,6 +272,8 @@ pub struct ConnectorReport {
     pub discontinuities: Vec<Discontinuity>,
     /// How many of them, from the end, this pass has found.
     pub discontinuities_now: usize,
+    /// How many of them are proven losses of late (`thresholds.loss_shown_for`): RG008 tells of all of these at once.
+    pub losses_of_late: usize,
     /// How often history was lost, and how many seconds at the most, by cause.
     pub losses: LossCounts,
 }

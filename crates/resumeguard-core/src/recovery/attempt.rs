@@ -226,7 +226,8 @@ impl Attempt {
     }
 
     /// The same before a Connect that can stop nothing: it is paused instead, or has failed.
-    pub(super) fn by_topic_unstopped(&self) -> bool {
+    #[must_use]
+    pub fn by_topic_unstopped(&self) -> bool {
         self.is_by_topic() && !self.plan.steps.contains(&Step::Stop)
     }
 
@@ -364,9 +365,7 @@ impl Attempt {
             .to_owned());
         };
         if let Some(says) = super::stood::doubt(state, &world.tasks) {
-            return Err(format!(
-                "how it is meant to stand is not known: {says}; once that fits together, ask again"
-            ));
+            return Err(super::stood::unclear(&says, "ask again in a moment"));
         }
         let partition = self.changed().find_map(|taken| taken.step.partition().map(str::to_owned));
         let keys: BTreeSet<&String> = self.taken.iter().flat_map(|taken| taken.will.config.keys()).collect();
@@ -412,12 +411,13 @@ impl Attempt {
         Ok(plan.named())
     }
 
-    /// It has stopped the connector and not started it again.
+    /// It has stopped the connector, or paused it instead, and not started it again.
     #[must_use]
     pub fn leaves_it_stopped(&self) -> bool {
-        let stops =
-            matches!(self.last_order(), Some(Step::Stop | Step::StopWorker)) || self.holds_it_paused();
-        stops && self.plan.expects.state != ConnectorState::Stopped
+        let stood = self.plan.expects.state;
+        let stops = matches!(self.last_order(), Some(Step::Stop | Step::StopWorker));
+        let pauses = self.holds_it_paused() && stood != ConnectorState::Paused;
+        (stops || pauses) && stood != ConnectorState::Stopped
     }
 
     /// It was paused by this attempt, and not resumed since.

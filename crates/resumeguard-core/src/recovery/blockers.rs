@@ -114,7 +114,9 @@ pub enum Blocker {
     /// Debezium's connector: what it stores is in a form of its own, and its settings are others.
     Debezium,
     /// What it was told to be is not known, so neither is what it is to be brought back to: what is said of it and of its tasks
-    /// does not agree.
+    /// does not agree, or it has failed itself, which hides whether it was paused. Cleared by `pause`, `stop` or `resume`,
+    /// whichever it is meant to be, then `POST …/restart?includeTasks=true&onlyFailed=true` (before Connect 3.0 `…/restart` and
+    /// `…/tasks/N/restart`): of one that is paused that starts nothing.
     StateUnclear {
         /// What is said.
         says: String,
@@ -230,7 +232,7 @@ impl Blocker {
             Self::KeepsLosing { recoveries } => format!("it was recovered {recoveries} times within a day and lost history each time; find what brings that about (an oplog too small, no heartbeat, outages), then: resumeguard recovery acknowledge {connector} --reason …"),
             Self::StrategyUnfit { wanted } => format!("policy wants {}, which cannot be done here; a person may approve this instead: resumeguard recovery approve {id} --reason …", wanted.code()),
             Self::Debezium => "what Debezium stores is not changed; by hand: snapshot.mode = when_needed (since 2.6) makes it copy existing data anew at a restart, so does deleting its offsets while it is stopped, with snapshot.mode = initial".to_owned(),
-            Self::StateUnclear { says } => format!("how it is meant to stand is not known: {says}; the next pass looks again; where it stays so: restart its failed tasks, and pause, stop or resume {connector} as it is meant to be"),
+            Self::StateUnclear { says } => super::stood::unclear(says, "the next pass looks again"),
         }
     }
 
@@ -328,7 +330,7 @@ fn of_evidence(situation: &Situation<'_>, plan: &Plan, around: &Surroundings<'_>
         all.push(Blocker::StaleFacts);
     }
     if plan.strategy != Strategy::ExtendOplog {
-        all.extend(state_unclear(situation));
+        all.extend(state_unclear(plan, situation));
     }
     match situation.report.verdict {
         Verdict::Unknown(Why::Copying) => all.push(Blocker::Copying),
@@ -347,8 +349,8 @@ fn of_evidence(situation: &Situation<'_>, plan: &Plan, around: &Surroundings<'_>
 }
 
 /// How it stands is what it is brought back to.
-fn state_unclear(situation: &Situation<'_>) -> Option<Blocker> {
-    let says = super::stood::doubt(situation.report.state?, &situation.report.tasks)?;
+fn state_unclear(plan: &Plan, situation: &Situation<'_>) -> Option<Blocker> {
+    let says = super::stood::doubt_for(plan, situation.report.state?, &situation.report.tasks)?;
     Some(Blocker::StateUnclear { says })
 }
 

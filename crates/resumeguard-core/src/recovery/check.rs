@@ -150,8 +150,8 @@ fn first_look(attempt: &Attempt, world: &World, state: ConnectorState) -> Check 
         let (was, is) = (expects.state.code(), state.code());
         return refuse(format!("it is {is}, and was {was} when the plan was made: somebody is at it"));
     }
-    if let Some(says) = super::stood::doubt(state, &world.tasks) {
-        return refuse(format!("how it is meant to stand is not known: {says}; plan anew"));
+    if let Some(says) = super::stood::doubt_for(&attempt.plan, state, &world.tasks) {
+        return refuse(super::stood::unclear(&says, "plan anew"));
     }
     // What a live stream has delivered is known only while it lives.
     if attempt.plan.trigger == Trigger::LostWhileRunning && !runs(world, state) {

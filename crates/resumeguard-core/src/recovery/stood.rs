@@ -1,5 +1,6 @@
 //! How a connector stands, which is what it is brought back to at the end: known only where everything that says it agrees.
 
+use super::{Plan, Strategy};
 use crate::domain::{ConnectorState, TaskFacts, TaskState};
 
 /// Why nobody knows how it stands. Connect writes down the states of a connector and of its tasks one by one, and each worker has
@@ -7,8 +8,8 @@ use crate::domain::{ConnectorState, TaskFacts, TaskState};
 /// `None` where all of it fits together.
 pub(super) fn doubt(state: ConnectorState, tasks: &[TaskFacts]) -> Option<String> {
     let other = match state {
-        // Told to start, whatever has become of it.
-        ConnectorState::Failed => return None,
+        // Of one that has failed Connect writes down that it is to be paused, and shows FAILED all the same, before and after.
+        ConnectorState::Failed => return Some("it is failed, and may be meant to be paused".to_owned()),
         ConnectorState::Running => {
             tasks.iter().find(|task| matches!(task.state, TaskState::Paused | TaskState::Stopped))
         }
@@ -20,6 +21,21 @@ pub(super) fn doubt(state: ConnectorState, tasks: &[TaskFacts]) -> Option<String
         }
     };
     other.map(|task| format!("it is {}, and its task {} is {}", state.code(), task.id, task.state.code()))
+}
+
+/// The same, as far as a plan depends on it: a restart brings back to nothing, and is what has one that has failed show how it is
+/// meant to stand.
+pub(super) fn doubt_for(plan: &Plan, state: ConnectorState, tasks: &[TaskFacts]) -> Option<String> {
+    let shows = plan.strategy == Strategy::Restart && state == ConnectorState::Failed;
+    if shows { None } else { doubt(state, tasks) }
+}
+
+/// Why nothing is done about it, `again` by which it is looked at once more, and how a person clears it: what a worker is told
+/// anew, it says anew.
+pub(super) fn unclear(doubt: &str, again: &str) -> String {
+    format!(
+        "how it is meant to stand is not known: {doubt}; {again}; where it stays so: pause, stop or resume it as it is meant to be, then POST …/restart?includeTasks=true&onlyFailed=true (before Connect 3.0: …/restart and …/tasks/N/restart), which starts nothing of one that is paused"
+    )
 }
 
 #[cfg(test)]
@@ -49,8 +65,6 @@ mod tests {
             (Paused, &[Paused, Paused]),
             (Paused, &[]),
             (Stopped, &[]),
-            (Failed, &[]),
-            (Failed, &[Paused]),
         ] {
             assert_eq!(doubt(state, &tasks(of_tasks)), None, "{state:?} {of_tasks:?}");
         }
@@ -67,6 +81,9 @@ mod tests {
             (Unassigned, &[Failed]),
             (Restarting, &[Running]),
             (Other, &[]),
+            (Failed, &[]),
+            (Failed, &[Paused]),
+            (Failed, &[Running]),
         ] {
             assert!(doubt(state, &tasks(of_tasks)).is_some(), "{state:?} {of_tasks:?}");
         }

@@ -36,7 +36,8 @@ use super::memory::ConnectorMemory;
 use super::oplogs::Oplogs;
 use super::thresholds::Thresholds;
 use crate::domain::{
-    ConnectorFacts, Discontinuity, Facts, Failure, Finding, LiveStream, Now, Severity, Timestamp, Verdict,
+    ConnectorFacts, Discontinuity, Facts, Failure, Finding, LiveStream, Now, Outcome, Severity, Timestamp,
+    Verdict,
 };
 use std::cmp::Reverse;
 
@@ -100,6 +101,11 @@ impl Case<'_> {
     /// Discontinuities that are still shown, oldest first.
     fn recent(&self) -> impl DoubleEndedIterator<Item = &Discontinuity> {
         self.memory.continuity().found().iter().filter(|found| self.is_recent(found.newest))
+    }
+
+    /// Proven losses that are still shown.
+    pub(super) fn losses_of_late(&self) -> usize {
+        self.recent().filter(|found| matches!(found.outcome, Outcome::Lost(_))).count()
     }
 
     /// What one member's oplog was allowed to hold.

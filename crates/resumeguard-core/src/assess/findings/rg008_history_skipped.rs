@@ -9,7 +9,7 @@ pub(super) fn matches(case: &Case<'_>) -> Option<Matched> {
         Outcome::Lost(cause) => Some((cause, found)),
         Outcome::MaybeLost | Outcome::Rescued => None,
     })?;
-    let count = case.recent().filter(|found| matches!(found.outcome, Outcome::Lost(_))).count();
+    let count = case.losses_of_late();
     let more = if count > 1 { format!(" (the last of {count} of late)") } else { String::new() };
     Some(Matched {
         severity: Severity::Critical,

@@ -109,8 +109,12 @@ fn rg008_names_the_last_loss_and_counts_the_others() {
     let once = skip(&mut story, AT + 600);
     assert!(once.contains("600 s at the most") && once.ends_with("was not delivered"), "{once}");
     assert!(once.contains("; some or all of what happened from ") && !once.contains("4294967295"), "{once}");
+    assert_eq!(story.report().losses_of_late, 1);
     let twice = skip(&mut story, AT + 1000);
     assert!(twice.contains("350 s at the most") && twice.ends_with("(the last of 2 of late)"), "{twice}");
+    assert_eq!(story.report().losses_of_late, 2);
+    story.pass(a_day_goes_by);
+    assert_eq!((story.report().losses_of_late, story.report().discontinuities.len()), (0, 2));
 }
 
 #[test]

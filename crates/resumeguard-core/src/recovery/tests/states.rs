@@ -62,3 +62,74 @@ fn an_outcome_that_nobody_wrote_down_is_read_off_the_world() {
     // Its tasks are not gone yet.
     assert_eq!(outcome(Step::Stop, Stopped, TaskState::Running), None);
 }
+
+/// Paused after its start had failed, it is FAILED as before: what was to bring it back would start what a person has paused.
+#[test]
+fn nobody_knows_whether_one_that_has_failed_itself_was_paused() {
+    let mut scene = Scene::running();
+    scene.connector().state = Ok(ConnectorState::Failed);
+    scene.connector().tasks = vec![];
+    scene.blocked(&["state_unclear"]);
+    let plan = scene.plan();
+    let id = attempt(&mut scene, plan);
+    let failed = World { state: Some(ConnectorState::Failed), tasks: vec![], ..world(&scene) };
+    let salvage = scene.ledger.attempt(&id).unwrap();
+    ends(
+        check(salvage, Phase::Forward, &Step::Save, &failed, 0),
+        "failed",
+        "it is failed, and may be meant to be paused",
+    );
+}
+
+/// It is what shows how it is meant to stand, and brings it back to nothing.
+#[test]
+fn what_has_failed_itself_may_be_restarted() {
+    let mut scene = Scene::lost();
+    scene.connector().tasks = failed(None, FailureClass::Transient);
+    scene.connector().offset = token(FIRST + 7200, 1);
+    // Where its task does not fit, a restart is as little wanted as anything else.
+    scene.connector().state = Ok(ConnectorState::Paused);
+    scene.blocked(&["state_unclear"]);
+    scene.connector().state = Ok(ConnectorState::Failed);
+    let plan = scene.plan();
+    assert_eq!(codes(&plan), ["save", "restart_tasks", "verify"]);
+    scene.blocked(&[]);
+    let id = attempt(&mut scene, plan);
+    let restart = scene.ledger.attempt(&id).unwrap();
+    let failed = seen(&scene, ConnectorState::Failed, TaskState::Failed);
+    assert!(matches!(check(restart, Phase::Forward, &Step::Save, &failed, 0), Check::Go(_)));
+}
+
+#[test]
+fn whoever_refuses_an_unclear_state_says_how_to_clear_it() {
+    let mut scene = Scene::lost();
+    scene.connector().state = Ok(ConnectorState::Paused);
+    let planned = scene.planned().unwrap();
+    let blocked = planned.blockers[0].sentence(&planned.plan);
+    let id = attempt(&mut scene, planned.plan);
+    took(&mut scene, &id, Step::RemoveOffset { partition: NS.into() }, Will::default(), None);
+    let attempt = scene.ledger.attempt(&id).unwrap();
+    let lags = seen(&scene, ConnectorState::Paused, TaskState::Failed);
+    let Check::Ends(looked) = check(attempt, Phase::Forward, &Step::Save, &lags, 0) else { unreachable!() };
+    let restored = attempt.restoring(&lags).unwrap_err();
+    let all = [
+        (blocked, "the next pass looks again"),
+        (looked.says().to_owned(), "plan anew"),
+        (restored, "ask again in a moment"),
+    ];
+    for (says, again) in all {
+        let begins = format!(
+            "how it is meant to stand is not known: it is paused, and its task 0 is failed; {again}; "
+        );
+        assert!(says.starts_with(&begins), "{says}");
+        for way in [
+            "restart?includeTasks=true&onlyFailed=true",
+            "before Connect 3.0",
+            "/tasks/N/restart",
+            "pause, stop or resume",
+        ] {
+            assert!(says.contains(way), "{says}");
+        }
+        assert!(says.ends_with("starts nothing of one that is paused"), "{says}");
+    }
+}

@@ -167,6 +167,22 @@ fn on_the_way_back_only_what_is_ours_is_put_back() {
     assert_eq!(codes(&removed.restoring(&paused).unwrap()), steps[..5]);
 }
 
+/// Whoever had paused it finds it as it was.
+#[test]
+fn one_that_was_paused_before_is_not_left_so_by_us() {
+    for (was_paused, left) in [(false, true), (true, false)] {
+        let mut scene = old(Scene::running(), "3.4.1");
+        if was_paused {
+            scene.pause();
+        }
+        let plan = scene.by(Strategy::ResetOffsets);
+        let id = attempt(&mut scene, plan);
+        took(&mut scene, &id, Step::Pause, Will::default(), Some(done()));
+        let attempt = scene.ledger.attempt(&id).unwrap();
+        assert_eq!((attempt.holds_it_paused(), attempt.leaves_it_stopped()), (true, left), "{was_paused}");
+    }
+}
+
 #[test]
 fn one_that_was_paused_is_well_once_it_is_paused_again() {
     let mut scene = old(Scene::lost(), "3.4.1");
