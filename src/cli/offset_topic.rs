@@ -8,7 +8,9 @@ use crate::clock::Clock;
 use crate::config::{Config, ConnectCluster};
 use crate::control::myself;
 use crate::recovery::failpoint::{self, AFTER_EFFECT, AFTER_INTENT};
-use crate::recovery::whole::{Backup, Head, Line, Standing, Steps, WholeTopic, before_restore, lacking};
+use crate::recovery::whole::{
+    Backup, Head, Line, Standing, Steps, WholeTopic, before_restore, lacking, was_cleaned_by,
+};
 use crate::sources::connect::{Client, Listed};
 use resumeguard_core::recovery::{ManagedBy, Mode};
 use std::collections::BTreeSet;
@@ -403,6 +405,11 @@ impl<'a> Guide<'a> {
                 return say(&format!("whether {name} has the settings that it had is not known: {line}"));
             }
         };
+        if let Some(policy) = was_cleaned_by(had) {
+            say(&format!(
+                "{name} had cleanup.policy={policy}: leave it compact, since Kafka Connect needs the last record of every key"
+            ))?;
+        }
         if !lacks.is_empty() {
             say(&format!(
                 "{name} has not all the settings that it had; to give them back: kafka-configs.sh --alter --topic {name} --add-config {}",

@@ -8,7 +8,7 @@ mod steps;
 mod write;
 
 pub use backup::{Backup, Head, before_restore};
-pub use settings::lacking;
+pub use settings::{lacking, was_cleaned_by};
 pub use steps::{Line, Steps};
 
 use super::failpoint::{self, AFTER_EFFECT};
