@@ -28,8 +28,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-pub(super) use write::cause;
-use write::{differing, send};
+pub(super) use write::{OLDER, cause};
+use write::{differing, right, send};
 
 /// How long brokers may take for one answer.
 const ANSWERS: Duration = Duration::from_secs(15);
@@ -237,7 +237,7 @@ impl WholeTopic {
             match outcome {
                 Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
                 Err((_, code)) => {
-                    return Err(self.coded("it could not be deleted", "Delete on the topic", code));
+                    return Err(coded(self.name(), "it could not be deleted", "Delete on the topic", code));
                 }
             }
         }
@@ -293,7 +293,7 @@ impl WholeTopic {
             let sent = futures_util::future::join_all(sending).await;
             let errors: Vec<KafkaError> = sent.into_iter().filter_map(Result::err).collect();
             if let Some(code) = cause(&errors, producer.client().fatal_error().map(|(code, _)| code)) {
-                return Err(self.coded("a record could not be written", "Write on the topic", code));
+                return Err(coded(self.name(), "a record could not be written", &right(), code));
             }
             failpoint::passed("write", AFTER_EFFECT);
         }
@@ -322,7 +322,7 @@ impl WholeTopic {
                     settings = made_with(None)
                 }
                 Some(Err((_, code))) => {
-                    return Err(self.coded("it could not be made", "Create on the topic", code));
+                    return Err(coded(self.name(), "it could not be made", "Create on the topic", code));
                 }
                 Some(Ok(_)) | None => break,
             }
@@ -361,26 +361,19 @@ impl WholeTopic {
 
     fn words(&self, what: &str, right: &str, error: &KafkaError) -> String {
         match error.rdkafka_error_code() {
-            Some(code) => self.coded(what, right, code),
+            Some(code) => coded(self.name(), what, right, code),
             // Its own words would show values of the configuration.
             None => format!("`{}`: {what}", self.name()),
         }
     }
+}
 
-    fn coded(&self, what: &str, right: &str, code: RDKafkaErrorCode) -> String {
-        let (name, refused) = (
-            self.name(),
-            code == RDKafkaErrorCode::TopicAuthorizationFailed
-                // What an idempotent producer is answered that may write to no topic at all.
-                || code == RDKafkaErrorCode::ClusterAuthorizationFailed
-                || code == RDKafkaErrorCode::GroupAuthorizationFailed,
-        );
-        if refused {
-            format!("`{name}`: {what}: grant {right}")
-        } else {
-            format!("`{name}`: {what}: {code:?}")
-        }
-    }
+fn coded(name: &str, what: &str, right: &str, code: RDKafkaErrorCode) -> String {
+    let refused = code == RDKafkaErrorCode::TopicAuthorizationFailed
+        // What an idempotent producer is answered that may write to no topic at all, or before Kafka 3.0 not idempotently.
+        || code == RDKafkaErrorCode::ClusterAuthorizationFailed
+        || code == RDKafkaErrorCode::GroupAuthorizationFailed;
+    if refused { format!("`{name}`: {what}: grant {right}") } else { format!("`{name}`: {what}: {code:?}") }
 }
 
 /// One of its partitions ends before it did, or is none any more.

@@ -1,6 +1,6 @@
 //! What is set on the topic itself: kept with it, put back where it is made anew, and told where it is not what it was.
 
-use super::{ANSWERS, WholeTopic};
+use super::{ANSWERS, WholeTopic, coded};
 use rdkafka::admin::{AdminOptions, ConfigResource, ConfigSource, ResourceSpecifier};
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ impl WholeTopic {
         let asked = admin.describe_configs(&wanted, &AdminOptions::new().request_timeout(Some(ANSWERS)));
         let found = asked.await.map_err(|error| self.words(what, right, &error))?;
         let first = found.into_iter().next().ok_or_else(|| format!("`{}`: {what}", self.name()))?;
-        let found = first.map_err(|code| self.coded(what, right, code))?;
+        let found = first.map_err(|code| coded(self.name(), what, right, code))?;
         // The client library keeps the refusal to itself: where they may not be read there are none, and a topic that is there has dozens.
         if found.entries.is_empty() {
             return Err(format!("`{}`: {what}: grant {right}", self.name()));
