@@ -16,7 +16,7 @@ use resumeguard_core::recovery::{ManagedBy, Mode};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use told::{cost, illness, verdict};
+use told::{cost, illness, other, verdict};
 
 /// Between two looks at the workers.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -89,6 +89,10 @@ pub(super) async fn delete(cli: &Cli, which: &Which, clock: Clock) -> Result<Out
             say(&format!("{} was backed up and deleted before: going on from there", guide.whole.name()))?;
             return guide.until_well(backup, "deleted").await;
         }
+        // No worker need be stopped to learn this.
+        if guide.steps.has("delete") && matches!(guide.whole.is_as_backed_up(backup).await, Ok(false)) {
+            return Err(refused(other(guide.whole.name(), &which.backup, true)));
+        }
     }
     if !there {
         return Err(refused(format!("there is no topic `{}`: nothing to delete", guide.whole.name())));
@@ -98,7 +102,9 @@ pub(super) async fn delete(cli: &Cli, which: &Which, clock: Clock) -> Result<Out
     guide.confirmed("deletes that topic")?;
     guide.until_down().await?;
     let backup = guide.backed_up(backup).await?;
-    guide.whole.is_as_backed_up(&backup).await.map_err(refused)?;
+    if !guide.whole.is_as_backed_up(&backup).await.map_err(refused)? {
+        return Err(refused(other(guide.whole.name(), &which.backup, guide.steps.has("delete"))));
+    }
     guide.is_down_now().await?;
     // Last, since all of this takes its time: somebody may have frozen recovery since.
     guide.may_go_on().await?;

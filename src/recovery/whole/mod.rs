@@ -200,22 +200,17 @@ impl WholeTopic {
     }
 
     /// Whether the topic is the one that was backed up, and nothing was written to it since: neither is anything in a transaction that is open.
+    /// What it holds is read, since another that is young, or quiet, may end where this ended.
     ///
     /// # Errors
-    /// Where it has gone on, or cannot be read, one line.
-    pub async fn is_as_backed_up(&self, backup: &Backup) -> Result<(), String> {
+    /// Where there is none any more, or it cannot be read, one line.
+    pub async fn is_as_backed_up(&self, backup: &Backup) -> Result<bool, String> {
+        let kept = self.kept(true).await?;
         let topic = self.topic.clone();
         let now = tokio::task::spawn_blocking(move || settled_ends(&topic)).await;
         let now = now.map_err(|error| error.to_string())??;
         let now = now.ok_or_else(|| format!("there is no topic `{}` any more", self.name()))?;
-        let same = now.len() == backup.ends.len()
-            && now.iter().all(|(id, (_, end))| backup.ends.get(id).is_some_and(|(_, then)| then == end));
-        if same {
-            Ok(())
-        } else {
-            Err("the topic has gone on since it was backed up, or is another: name another --backup file"
-                .to_owned())
-        }
+        Ok(is_same(backup, &now, &kept))
     }
 
     /// Whether it is another than the one that was backed up, which is gone then: offsets go back in no topic that lives on.
@@ -381,9 +376,43 @@ fn has_gone_back(then: &Ends, now: &Ends) -> bool {
     then.iter().any(|(id, (_, end))| now.get(id).is_none_or(|(_, now)| now < end))
 }
 
+/// It ends where it ended, and every key's last record is the same in its place, with its time. Where a topic begins is altered by compaction.
+fn is_same(backup: &Backup, ends: &Ends, kept: &Kept) -> bool {
+    let end = |ends: &Ends| -> Vec<(i32, i64)> { ends.iter().map(|(id, (_, end))| (*id, *end)).collect() };
+    end(&backup.ends) == end(ends) && backup.kept == *kept
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sources::kafka::WholeRecord;
+
+    #[test]
+    fn a_topic_that_ends_where_another_did_is_not_that() {
+        let record = |offset, at| WholeRecord {
+            partition: 0,
+            offset,
+            at: Some(at),
+            key: Some(b"k".to_vec()),
+            value: Some(b"v".to_vec()),
+            headers: Vec::new(),
+        };
+        let kept = |record: WholeRecord| Kept::from([(b"k".to_vec(), record)]);
+        let ends = Ends::from([(0, (0, 5)), (1, (0, 0))]);
+        let head = Head::new("main", "t", 1, 7, "uid 0", "it");
+        let backup = Backup { head, ends: ends.clone(), records: 5, kept: kept(record(4, 100)) };
+        assert!(is_same(&backup, &ends, &kept(record(4, 100))));
+        let compacted = Ends::from([(0, (4, 5)), (1, (0, 0))]);
+        assert!(is_same(&backup, &compacted, &kept(record(4, 100))));
+        // Made anew: the same key and value, of another moment or in another place, or nothing yet.
+        assert!(!is_same(&backup, &ends, &kept(record(4, 101))));
+        assert!(!is_same(&backup, &ends, &kept(record(3, 100))));
+        assert!(!is_same(&backup, &ends, &Kept::new()));
+        // Gone on.
+        for others in [Ends::from([(0, (0, 6)), (1, (0, 0))]), Ends::from([(0, (0, 5))])] {
+            assert!(!is_same(&backup, &others, &kept(record(4, 100))));
+        }
+    }
 
     #[test]
     fn a_topic_that_ends_before_it_did_is_another() {
