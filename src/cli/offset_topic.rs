@@ -83,6 +83,13 @@ pub(super) async fn delete(cli: &Cli, which: &Which, clock: Clock) -> Result<Out
     let there = guide.whole.ends().await.map_err(unreachable)?.is_some();
     if let Some(backup) = &backup {
         guide.is_of_this(backup)?;
+        if guide.steps.is_amid_restore() {
+            return Err(refused(format!(
+                "nothing was done: {} is being written back from {}, and may hold only a part: restore-offset-topic goes on with that; to delete it all the same, name another --backup file",
+                guide.whole.name(),
+                which.backup.display()
+            )));
+        }
         // Whoever died between the deletion and its note finds it made anew by workers that were started since.
         let gone = !there || guide.steps.has("deleted") || guide.whole.was_made_anew(backup).await;
         if guide.steps.has("delete") && gone {
@@ -157,6 +164,7 @@ impl<'a> Guide<'a> {
         let whole = WholeTopic::of(&cluster, &which.group, clock)
             .map_err(|line| Failure::new(Outcome::Configuration, line))?;
         let steps = Steps::of(&which.backup).map_err(refused)?;
+        let whole = whole.going_on(&steps);
         let guide = Self { which, cluster, whole, steps, by: myself().to_string(), clock, config };
         guide.may_go_on().await?;
         Ok(guide)
@@ -264,7 +272,7 @@ impl<'a> Guide<'a> {
         let (mut since, mut told, mut noted) = (None, None::<Duration>, false);
         loop {
             let standing = self.whole.standing().await;
-            if self.whole.has_seen_members() && !std::mem::replace(&mut noted, true) {
+            if self.whole.has_seen_group() && !std::mem::replace(&mut noted, true) {
                 self.note("group_seen", &self.which.group)?;
             }
             let now = self.clock.uptime();

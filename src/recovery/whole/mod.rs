@@ -17,7 +17,7 @@ use crate::config::{ConnectCluster, KafkaTopic};
 use crate::sources::connect::{Client, ConnectError};
 use crate::sources::kafka::{Ends, ends, read_settled, read_whole, settled_ends};
 use backup::{Kept, Writing, connectors, keep, stored};
-use group::{Group, objection};
+use group::{Before, Group, objection};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::KafkaError;
@@ -61,8 +61,10 @@ pub struct WholeTopic {
     url: String,
     topic: KafkaTopic,
     group: String,
-    /// That group was shown with members once, to this.
+    /// That group was shown once, with members or without: to this, or to whoever began what this goes on with.
     seen: AtomicBool,
+    /// The topic holds a part of what is written back.
+    half_written: bool,
     clock: Clock,
 }
 
@@ -78,7 +80,15 @@ impl WholeTopic {
         })?;
         let connect = Client::new(cluster).map_err(|error| error.to_string())?;
         let url = connect.base().to_string();
-        Ok(Self { connect, url, topic, group: group.to_owned(), seen: AtomicBool::new(false), clock })
+        let (group, seen) = (group.to_owned(), AtomicBool::new(false));
+        Ok(Self { connect, url, topic, group, seen, half_written: false, clock })
+    }
+
+    /// Goes on with what was begun: a group that was seen then may have been forgotten since.
+    #[must_use]
+    pub fn going_on(self, steps: &Steps) -> Self {
+        let seen = AtomicBool::new(steps.saw(&self.group));
+        Self { seen, half_written: steps.is_amid_restore(), ..self }
     }
 
     /// Its name.
@@ -88,16 +98,18 @@ impl WholeTopic {
     }
 
     /// How the workers stand. A group that Kafka does not show tells nothing by itself, since it shows none to who may not see it: it
-    /// counts only where it was shown with members before, to this very value.
+    /// counts only where it was shown before, to this very value, or amid the change that this goes on with.
     pub async fn standing(&self) -> Standing {
         let shown = match self.shown().await {
             Err(line) => return Standing::Unknown(line),
             Ok(shown) => shown,
         };
-        if let Some(standing) = objection(&self.group, shown.as_ref(), self.has_seen_members()) {
-            if matches!(standing, Standing::Up(_)) {
-                self.seen.store(true, Ordering::SeqCst);
-            }
+        let objection = objection(&self.group, shown.as_ref(), self.before());
+        // One that is shown without members has had some, and is forgotten at any moment.
+        if shown.is_some() && matches!(objection, None | Some(Standing::Up(_))) {
+            self.seen.store(true, Ordering::SeqCst);
+        }
+        if let Some(standing) = objection {
             return standing;
         }
         match self.connect.version(ANSWERS).await {
@@ -115,10 +127,18 @@ impl WholeTopic {
         }
     }
 
-    /// Whether the group was shown with members since this was made.
+    /// Whether the group was shown: see [`Self::standing`].
     #[must_use]
-    pub fn has_seen_members(&self) -> bool {
+    pub fn has_seen_group(&self) -> bool {
         self.seen.load(Ordering::SeqCst)
+    }
+
+    fn before(&self) -> Before {
+        match (self.has_seen_group(), self.half_written) {
+            (true, _) => Before::Shown,
+            (false, true) => Before::HalfWritten,
+            (false, false) => Before::Nothing,
+        }
     }
 
     /// The group; `None` where Kafka shows no such group.
