@@ -8,13 +8,15 @@ use crate::clock::Clock;
 use crate::config::{Config, ConnectCluster};
 use crate::control::myself;
 use crate::recovery::failpoint::{self, AFTER_EFFECT, AFTER_INTENT};
-use crate::recovery::whole::{Backup, Head, Line, Standing, Steps, WholeTopic, before_restore, lacking};
+use crate::recovery::whole::{
+    Backup, Head, Line, Standing, Steps, WholeTopic, before_restore, lacking, was_cleaned_by,
+};
 use crate::sources::connect::{Client, Listed};
 use resumeguard_core::recovery::{ManagedBy, Mode};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use told::{cost, illness, verdict};
+use told::{cost, illness, other, verdict};
 
 /// Between two looks at the workers.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -81,11 +83,22 @@ pub(super) async fn delete(cli: &Cli, which: &Which, clock: Clock) -> Result<Out
     let there = guide.whole.ends().await.map_err(unreachable)?.is_some();
     if let Some(backup) = &backup {
         guide.is_of_this(backup)?;
+        if guide.steps.is_amid_restore() {
+            return Err(refused(format!(
+                "nothing was done: {} is being written back from {}, and may hold only a part: restore-offset-topic goes on with that; to delete it all the same, name another --backup file",
+                guide.whole.name(),
+                which.backup.display()
+            )));
+        }
         // Whoever died between the deletion and its note finds it made anew by workers that were started since.
         let gone = !there || guide.steps.has("deleted") || guide.whole.was_made_anew(backup).await;
         if guide.steps.has("delete") && gone {
             say(&format!("{} was backed up and deleted before: going on from there", guide.whole.name()))?;
             return guide.until_well(backup, "deleted").await;
+        }
+        // No worker need be stopped to learn this.
+        if guide.steps.has("delete") && matches!(guide.whole.is_as_backed_up(backup).await, Ok(false)) {
+            return Err(refused(other(guide.whole.name(), &which.backup, true)));
         }
     }
     if !there {
@@ -96,7 +109,9 @@ pub(super) async fn delete(cli: &Cli, which: &Which, clock: Clock) -> Result<Out
     guide.confirmed("deletes that topic")?;
     guide.until_down().await?;
     let backup = guide.backed_up(backup).await?;
-    guide.whole.is_as_backed_up(&backup).await.map_err(refused)?;
+    if !guide.whole.is_as_backed_up(&backup).await.map_err(refused)? {
+        return Err(refused(other(guide.whole.name(), &which.backup, guide.steps.has("delete"))));
+    }
     guide.is_down_now().await?;
     // Last, since all of this takes its time: somebody may have frozen recovery since.
     guide.may_go_on().await?;
@@ -149,6 +164,7 @@ impl<'a> Guide<'a> {
         let whole = WholeTopic::of(&cluster, &which.group, clock)
             .map_err(|line| Failure::new(Outcome::Configuration, line))?;
         let steps = Steps::of(&which.backup).map_err(refused)?;
+        let whole = whole.going_on(&steps);
         let guide = Self { which, cluster, whole, steps, by: myself().to_string(), clock, config };
         guide.may_go_on().await?;
         Ok(guide)
@@ -256,7 +272,7 @@ impl<'a> Guide<'a> {
         let (mut since, mut told, mut noted) = (None, None::<Duration>, false);
         loop {
             let standing = self.whole.standing().await;
-            if self.whole.has_seen_members() && !std::mem::replace(&mut noted, true) {
+            if self.whole.has_seen_group() && !std::mem::replace(&mut noted, true) {
                 self.note("group_seen", &self.which.group)?;
             }
             let now = self.clock.uptime();
@@ -403,6 +419,11 @@ impl<'a> Guide<'a> {
                 return say(&format!("whether {name} has the settings that it had is not known: {line}"));
             }
         };
+        if let Some(policy) = was_cleaned_by(had) {
+            say(&format!(
+                "{name} had cleanup.policy={policy}: leave it compact, since Kafka Connect needs the last record of every key"
+            ))?;
+        }
         if !lacks.is_empty() {
             say(&format!(
                 "{name} has not all the settings that it had; to give them back: kafka-configs.sh --alter --topic {name} --add-config {}",

@@ -2,7 +2,7 @@
 //! into the partition in which it was found. Whoever alters that topic has to know that nobody else does at the moment.
 
 use super::actions::{Sent, Writer};
-use super::whole::cause;
+use super::whole::{OLDER, cause};
 use crate::config::KafkaTopic;
 use crate::sources::offsets::OffsetsTopic;
 use rdkafka::error::KafkaError;
@@ -122,9 +122,7 @@ fn words(topic: &KafkaTopic, error: &KafkaError) -> String {
     if [RDKafkaErrorCode::TopicAuthorizationFailed, RDKafkaErrorCode::ClusterAuthorizationFailed]
         .contains(&code)
     {
-        return format!(
-            "may not write to the topic `{name}`: grant Write on it (before Kafka 3.0 IdempotentWrite on the cluster as well)"
-        );
+        return format!("may not write to the topic `{name}`: grant Write on it ({OLDER})");
     }
     format!("nothing could be written to the topic `{name}`: {code:?}")
 }
@@ -140,6 +138,10 @@ mod tests {
         assert!(!is_refusal(&error(RDKafkaErrorCode::MessageTimedOut)), "it may have been written");
         assert!(!is_refusal(&error(RDKafkaErrorCode::BrokerTransportFailure)));
         let topic = KafkaTopic { kafka: crate::config::Kafka::plain("b:9092"), topic: "offs".to_owned() };
-        assert!(words(&topic, &error(RDKafkaErrorCode::TopicAuthorizationFailed)).contains("grant Write"));
+        for code in [RDKafkaErrorCode::TopicAuthorizationFailed, RDKafkaErrorCode::ClusterAuthorizationFailed]
+        {
+            let line = words(&topic, &error(code));
+            assert!(line.contains("grant Write on it (before Kafka 3.0 IdempotentWrite"), "{line}");
+        }
     }
 }

@@ -126,7 +126,7 @@ async fn a_whole_topic_is_cured_with_exactly_its_rights_and_one_less_is_named() 
 
     // Delete, and to write it back Create and Write.
     refused("grant Delete on the topic", async || whole.delete().await).await;
-    assert!(whole.is_as_backed_up(&backup).await.is_ok(), "nothing of it is gone");
+    assert_eq!(whole.is_as_backed_up(&backup).await, Ok(true), "nothing of it is gone");
     acls.allow(&Acl::delete_topic(user, TOPIC)).await.unwrap();
     works("it to be deleted", async || whole.delete().await).await;
     assert_eq!(whole.ends().await, Ok(None));

@@ -100,6 +100,9 @@ pub(crate) async fn broker_on(
         ("log.dirs", data.display().to_string()),
         ("offsets.topic.replication.factor", "1".to_owned()),
         ("offsets.topic.num.partitions", "1".to_owned()),
+        // A group without members and commits, as Connect's workers leave one, is forgotten when this next ticks: by default within 10 min,
+        // so at any moment of a test.
+        ("offsets.retention.check.interval.ms", "86400000".to_owned()),
         ("transaction.state.log.replication.factor", "1".to_owned()),
         ("transaction.state.log.min.isr", "1".to_owned()),
         ("share.coordinator.state.topic.replication.factor", "1".to_owned()),

@@ -4,6 +4,7 @@ use super::super::Outcome;
 use crate::sources::connect::Listed;
 use resumeguard_core::domain::{ConnectorState, Settings, StartupMode, TaskState};
 use std::collections::BTreeSet;
+use std::path::Path;
 
 /// Which of those that had something stored were not looked at, and the answer to whether all of them run.
 pub(super) fn verdict<'n>(
@@ -19,6 +20,21 @@ pub(super) fn verdict<'n>(
         _ => Outcome::Negative,
     };
     (others, outcome)
+}
+
+/// What to do about a topic that is not what its backup holds. Where its deletion was begun (`deleting`), nobody knows whether that has come to
+/// pass: then what the backup holds is nowhere else, and one more deletion would be of the new topic.
+pub(super) fn other(topic: &str, backup: &Path, deleting: bool) -> String {
+    let file = backup.display();
+    if deleting {
+        format!(
+            "nothing was done: {topic} is not what {file} holds, and its deletion was begun before: it was deleted then and made anew, or it is the old one and was written to since. Look which (kafka-topics.sh --describe --topic {topic}, the brokers' log, when its first records were written): one that was made anew needs nothing more, and {file} is all that is left of the old one; only the old one is deleted with another --backup"
+        )
+    } else {
+        format!(
+            "{topic} has gone on since it was backed up, or is another than {file} holds: name another --backup file"
+        )
+    }
 }
 
 /// What a connector does without an offset.
@@ -57,6 +73,13 @@ pub(super) fn illness(listed: &Listed) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_topic_whose_deletion_was_begun_is_not_to_be_deleted_again_unseen() {
+        let (begun, not) = (other("t", Path::new("/b"), true), other("t", Path::new("/b"), false));
+        assert!(begun.contains("made anew, or it is the old one") && begun.contains("Look which"), "{begun}");
+        assert!(!begun.contains("name another --backup") && not.contains("name another --backup"), "{not}");
+    }
 
     #[test]
     fn all_run_only_where_all_were_looked_at() {

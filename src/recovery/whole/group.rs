@@ -26,15 +26,30 @@ impl Group {
     }
 }
 
-/// Why this does not say that no worker lives; `None` where it does. A group that is not shown at all tells nothing by itself: `seen` says
-/// that it was shown with members before, by the same client.
-pub(super) fn objection(name: &str, shown: Option<&Group>, seen: bool) -> Option<Standing> {
+/// What is known of a group from before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Before {
+    /// Kafka has shown it.
+    Shown,
+    /// Nothing.
+    Nothing,
+    /// Nothing, and the topic holds a part of what is written back: connectors whose record is not back yet would begin without an offset.
+    HalfWritten,
+}
+
+/// Why this does not say that no worker lives; `None` where it does. A group that is not shown at all tells nothing by itself: it counts
+/// where it was shown before, to this client or to the one that has noted it and was broken off.
+pub(super) fn objection(name: &str, shown: Option<&Group>, before: Before) -> Option<Standing> {
     let Some(group) = shown else {
-        return (!seen).then(|| {
-            Standing::Unknown(format!(
+        return match before {
+            Before::Shown => None,
+            Before::Nothing => Some(Standing::Unknown(format!(
                 "Kafka shows no group `{name}`: is that the workers' group.id, and may its group be described (Describe on the group)? Kafka forgets a group minutes after its last worker: then start one, until it is seen here, and stop it again"
-            ))
-        });
+            ))),
+            Before::HalfWritten => Some(Standing::Unknown(format!(
+                "Kafka shows no group `{name}`, and it was not seen when the topic began to be written back: is that the workers' group.id, and the --group of that time? The topic may hold only a part, so no worker may be started before the rest is written"
+            ))),
+        };
     };
     if !group.kind.is_empty() && group.kind != WORKERS {
         return Some(Standing::Another(format!(
@@ -63,7 +78,7 @@ mod tests {
 
     fn objected(kind: &str, state: &str, members: usize) -> Option<Standing> {
         let group = Group { kind: kind.to_owned(), state: state.to_owned(), members };
-        objection("g", Some(&group), true)
+        objection("g", Some(&group), Before::Shown)
     }
 
     #[test]
@@ -90,7 +105,13 @@ mod tests {
 
     #[test]
     fn one_that_is_not_shown_counts_only_when_it_was_before() {
-        assert!(matches!(objection("g", None, false), Some(Standing::Unknown(_))));
-        assert_eq!(objection("g", None, true), None);
+        assert_eq!(objection("g", None, Before::Shown), None);
+        let unknown = |before| match objection("g", None, before) {
+            Some(Standing::Unknown(line)) => line,
+            other => panic!("{other:?}"),
+        };
+        assert!(unknown(Before::Nothing).contains("then start one"));
+        let half = unknown(Before::HalfWritten);
+        assert!(half.contains("no worker may be started") && !half.contains("start one"), "{half}");
     }
 }

@@ -8,7 +8,7 @@ mod steps;
 mod write;
 
 pub use backup::{Backup, Head, before_restore};
-pub use settings::lacking;
+pub use settings::{lacking, was_cleaned_by};
 pub use steps::{Line, Steps};
 
 use super::failpoint::{self, AFTER_EFFECT};
@@ -17,7 +17,7 @@ use crate::config::{ConnectCluster, KafkaTopic};
 use crate::sources::connect::{Client, ConnectError};
 use crate::sources::kafka::{Ends, ends, read_settled, read_whole, settled_ends};
 use backup::{Kept, Writing, connectors, keep, stored};
-use group::{Group, objection};
+use group::{Before, Group, objection};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::KafkaError;
@@ -28,8 +28,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-pub(super) use write::cause;
-use write::{differing, send};
+pub(super) use write::{OLDER, cause};
+use write::{differing, right, send};
 
 /// How long brokers may take for one answer.
 const ANSWERS: Duration = Duration::from_secs(15);
@@ -61,8 +61,10 @@ pub struct WholeTopic {
     url: String,
     topic: KafkaTopic,
     group: String,
-    /// That group was shown with members once, to this.
+    /// That group was shown once, with members or without: to this, or to whoever began what this goes on with.
     seen: AtomicBool,
+    /// The topic holds a part of what is written back.
+    half_written: bool,
     clock: Clock,
 }
 
@@ -78,7 +80,15 @@ impl WholeTopic {
         })?;
         let connect = Client::new(cluster).map_err(|error| error.to_string())?;
         let url = connect.base().to_string();
-        Ok(Self { connect, url, topic, group: group.to_owned(), seen: AtomicBool::new(false), clock })
+        let (group, seen) = (group.to_owned(), AtomicBool::new(false));
+        Ok(Self { connect, url, topic, group, seen, half_written: false, clock })
+    }
+
+    /// Goes on with what was begun: a group that was seen then may have been forgotten since.
+    #[must_use]
+    pub fn going_on(self, steps: &Steps) -> Self {
+        let seen = AtomicBool::new(steps.saw(&self.group));
+        Self { seen, half_written: steps.is_amid_restore(), ..self }
     }
 
     /// Its name.
@@ -88,16 +98,18 @@ impl WholeTopic {
     }
 
     /// How the workers stand. A group that Kafka does not show tells nothing by itself, since it shows none to who may not see it: it
-    /// counts only where it was shown with members before, to this very value.
+    /// counts only where it was shown before, to this very value, or amid the change that this goes on with.
     pub async fn standing(&self) -> Standing {
         let shown = match self.shown().await {
             Err(line) => return Standing::Unknown(line),
             Ok(shown) => shown,
         };
-        if let Some(standing) = objection(&self.group, shown.as_ref(), self.has_seen_members()) {
-            if matches!(standing, Standing::Up(_)) {
-                self.seen.store(true, Ordering::SeqCst);
-            }
+        let objection = objection(&self.group, shown.as_ref(), self.before());
+        // One that is shown without members has had some, and is forgotten at any moment.
+        if shown.is_some() && matches!(objection, None | Some(Standing::Up(_))) {
+            self.seen.store(true, Ordering::SeqCst);
+        }
+        if let Some(standing) = objection {
             return standing;
         }
         match self.connect.version(ANSWERS).await {
@@ -115,10 +127,18 @@ impl WholeTopic {
         }
     }
 
-    /// Whether the group was shown with members since this was made.
+    /// Whether the group was shown: see [`Self::standing`].
     #[must_use]
-    pub fn has_seen_members(&self) -> bool {
+    pub fn has_seen_group(&self) -> bool {
         self.seen.load(Ordering::SeqCst)
+    }
+
+    fn before(&self) -> Before {
+        match (self.has_seen_group(), self.half_written) {
+            (true, _) => Before::Shown,
+            (false, true) => Before::HalfWritten,
+            (false, false) => Before::Nothing,
+        }
     }
 
     /// The group; `None` where Kafka shows no such group.
@@ -200,22 +220,17 @@ impl WholeTopic {
     }
 
     /// Whether the topic is the one that was backed up, and nothing was written to it since: neither is anything in a transaction that is open.
+    /// What it holds is read, since another that is young, or quiet, may end where this ended.
     ///
     /// # Errors
-    /// Where it has gone on, or cannot be read, one line.
-    pub async fn is_as_backed_up(&self, backup: &Backup) -> Result<(), String> {
+    /// Where there is none any more, or it cannot be read, one line.
+    pub async fn is_as_backed_up(&self, backup: &Backup) -> Result<bool, String> {
+        let kept = self.kept(true).await?;
         let topic = self.topic.clone();
         let now = tokio::task::spawn_blocking(move || settled_ends(&topic)).await;
         let now = now.map_err(|error| error.to_string())??;
         let now = now.ok_or_else(|| format!("there is no topic `{}` any more", self.name()))?;
-        let same = now.len() == backup.ends.len()
-            && now.iter().all(|(id, (_, end))| backup.ends.get(id).is_some_and(|(_, then)| then == end));
-        if same {
-            Ok(())
-        } else {
-            Err("the topic has gone on since it was backed up, or is another: name another --backup file"
-                .to_owned())
-        }
+        Ok(is_same(backup, &now, &kept))
     }
 
     /// Whether it is another than the one that was backed up, which is gone then: offsets go back in no topic that lives on.
@@ -237,7 +252,7 @@ impl WholeTopic {
             match outcome {
                 Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
                 Err((_, code)) => {
-                    return Err(self.coded("it could not be deleted", "Delete on the topic", code));
+                    return Err(coded(self.name(), "it could not be deleted", "Delete on the topic", code));
                 }
             }
         }
@@ -293,7 +308,7 @@ impl WholeTopic {
             let sent = futures_util::future::join_all(sending).await;
             let errors: Vec<KafkaError> = sent.into_iter().filter_map(Result::err).collect();
             if let Some(code) = cause(&errors, producer.client().fatal_error().map(|(code, _)| code)) {
-                return Err(self.coded("a record could not be written", "Write on the topic", code));
+                return Err(coded(self.name(), "a record could not be written", &right(), code));
             }
             failpoint::passed("write", AFTER_EFFECT);
         }
@@ -322,7 +337,7 @@ impl WholeTopic {
                     settings = made_with(None)
                 }
                 Some(Err((_, code))) => {
-                    return Err(self.coded("it could not be made", "Create on the topic", code));
+                    return Err(coded(self.name(), "it could not be made", "Create on the topic", code));
                 }
                 Some(Ok(_)) | None => break,
             }
@@ -361,26 +376,19 @@ impl WholeTopic {
 
     fn words(&self, what: &str, right: &str, error: &KafkaError) -> String {
         match error.rdkafka_error_code() {
-            Some(code) => self.coded(what, right, code),
+            Some(code) => coded(self.name(), what, right, code),
             // Its own words would show values of the configuration.
             None => format!("`{}`: {what}", self.name()),
         }
     }
+}
 
-    fn coded(&self, what: &str, right: &str, code: RDKafkaErrorCode) -> String {
-        let (name, refused) = (
-            self.name(),
-            code == RDKafkaErrorCode::TopicAuthorizationFailed
-                // What an idempotent producer is answered that may write to no topic at all.
-                || code == RDKafkaErrorCode::ClusterAuthorizationFailed
-                || code == RDKafkaErrorCode::GroupAuthorizationFailed,
-        );
-        if refused {
-            format!("`{name}`: {what}: grant {right}")
-        } else {
-            format!("`{name}`: {what}: {code:?}")
-        }
-    }
+fn coded(name: &str, what: &str, right: &str, code: RDKafkaErrorCode) -> String {
+    let refused = code == RDKafkaErrorCode::TopicAuthorizationFailed
+        // What an idempotent producer is answered that may write to no topic at all, or before Kafka 3.0 not idempotently.
+        || code == RDKafkaErrorCode::ClusterAuthorizationFailed
+        || code == RDKafkaErrorCode::GroupAuthorizationFailed;
+    if refused { format!("`{name}`: {what}: grant {right}") } else { format!("`{name}`: {what}: {code:?}") }
 }
 
 /// One of its partitions ends before it did, or is none any more.
@@ -388,9 +396,43 @@ fn has_gone_back(then: &Ends, now: &Ends) -> bool {
     then.iter().any(|(id, (_, end))| now.get(id).is_none_or(|(_, now)| now < end))
 }
 
+/// It ends where it ended, and every key's last record is the same in its place, with its time. Where a topic begins is altered by compaction.
+fn is_same(backup: &Backup, ends: &Ends, kept: &Kept) -> bool {
+    let end = |ends: &Ends| -> Vec<(i32, i64)> { ends.iter().map(|(id, (_, end))| (*id, *end)).collect() };
+    end(&backup.ends) == end(ends) && backup.kept == *kept
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sources::kafka::WholeRecord;
+
+    #[test]
+    fn a_topic_that_ends_where_another_did_is_not_that() {
+        let record = |offset, at| WholeRecord {
+            partition: 0,
+            offset,
+            at: Some(at),
+            key: Some(b"k".to_vec()),
+            value: Some(b"v".to_vec()),
+            headers: Vec::new(),
+        };
+        let kept = |record: WholeRecord| Kept::from([(b"k".to_vec(), record)]);
+        let ends = Ends::from([(0, (0, 5)), (1, (0, 0))]);
+        let head = Head::new("main", "t", 1, 7, "uid 0", "it");
+        let backup = Backup { head, ends: ends.clone(), records: 5, kept: kept(record(4, 100)) };
+        assert!(is_same(&backup, &ends, &kept(record(4, 100))));
+        let compacted = Ends::from([(0, (4, 5)), (1, (0, 0))]);
+        assert!(is_same(&backup, &compacted, &kept(record(4, 100))));
+        // Made anew: the same key and value, of another moment or in another place, or nothing yet.
+        assert!(!is_same(&backup, &ends, &kept(record(4, 101))));
+        assert!(!is_same(&backup, &ends, &kept(record(3, 100))));
+        assert!(!is_same(&backup, &ends, &Kept::new()));
+        // Gone on.
+        for others in [Ends::from([(0, (0, 6)), (1, (0, 0))]), Ends::from([(0, (0, 5))])] {
+            assert!(!is_same(&backup, &others, &kept(record(4, 100))));
+        }
+    }
 
     #[test]
     fn a_topic_that_ends_before_it_did_is_another() {

@@ -75,6 +75,26 @@ impl Steps {
         Ok(())
     }
 
+    /// Whether a topic was begun to be written back, and nobody knows that it has come to its end.
+    #[must_use]
+    pub fn is_amid_restore(&self) -> bool {
+        self.is_amid("restore", "restored")
+    }
+
+    /// Whether this group of workers was shown by Kafka to whoever began a change that has not come to its end. Kafka forgets it within
+    /// minutes of its last worker, and one that is started only to be seen would write to a topic that is half deleted, or half written.
+    #[must_use]
+    pub fn saw(&self, group: &str) -> bool {
+        let seen = self.lines.iter().any(|line| line.step == "group_seen" && line.says == group);
+        seen && (self.is_amid_restore() || self.is_amid("delete", "deleted"))
+    }
+
+    /// Whether the first was written, and neither the second nor that all was looked at in the end after it.
+    fn is_amid(&self, begun: &str, ended: &str) -> bool {
+        let last = |step: &str| self.lines.iter().rposition(|line| line.step == step);
+        last(begun) > last(ended).max(last("verified"))
+    }
+
     /// Whether this was written.
     #[must_use]
     pub fn has(&self, step: &str) -> bool {
@@ -108,6 +128,35 @@ mod tests {
             torn.append(line("restore")).unwrap();
             let again = Steps::of(&backup).unwrap();
             assert_eq!((again.has("delete"), again.has("restore")), (cut >= first.len(), true), "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_group_that_was_seen_counts_amid_the_change_that_it_was_seen_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let backup = folder.path().join("b");
+        let mut written = Steps::of(&backup).unwrap();
+        for (step, amid_restore, amid) in [
+            ("group_seen", false, false),
+            ("backed_up", false, false),
+            ("delete", false, true),
+            ("deleted", false, false),
+            ("verified", false, false),
+            ("kept_before_restore", false, false),
+            ("restore", true, true),
+            ("restore", true, true),
+            ("restored", false, false),
+            ("restore", true, true),
+            ("restored", false, false),
+            // It was deleted, and whoever did it died before that was noted.
+            ("delete", false, true),
+            ("verified", false, false),
+        ] {
+            let line = Line { at_ms: 1, by: "uid 0".into(), step: step.into(), says: "workers".into() };
+            written.append(line).unwrap();
+            let again = Steps::of(&backup).unwrap();
+            assert_eq!((again.is_amid_restore(), again.saw("workers")), (amid_restore, amid), "{step}");
+            assert!(!again.saw("others"));
         }
     }
 

@@ -7,6 +7,15 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::types::RDKafkaErrorCode;
 
+/// What an idempotent producer needs besides `Write`. Whoever lacks it gets the same code as whoever may write to no topic at all
+/// (`KafkaApis.handleInitProducerIdRequest`).
+pub(in crate::recovery) const OLDER: &str = "before Kafka 3.0 IdempotentWrite on the cluster as well";
+
+/// The right without which none is written back.
+pub(super) fn right() -> String {
+    format!("Write on the topic ({OLDER})")
+}
+
 /// Why records were not written. Behind one that is refused, an idempotent producer gives up all others, and says of them only that.
 pub(in crate::recovery) fn cause(
     errors: &[KafkaError],
@@ -77,6 +86,15 @@ mod tests {
         assert_eq!(cause(&errors(&[PurgeQueue]), None), Some(PurgeQueue));
         assert_eq!(cause(&errors(&[MessageTimedOut]), refused), Some(MessageTimedOut));
         assert_eq!(cause(&[], refused), None);
+    }
+
+    #[test]
+    fn a_producer_that_is_refused_is_told_of_the_right_that_older_brokers_want_as_well() {
+        use RDKafkaErrorCode::{ClusterAuthorizationFailed, TopicAuthorizationFailed};
+        for code in [TopicAuthorizationFailed, ClusterAuthorizationFailed] {
+            let line = super::super::coded("offs", "a record could not be written", &right(), code);
+            assert!(line.contains("grant Write on the topic (before Kafka 3.0 IdempotentWrite"), "{line}");
+        }
     }
 
     #[test]
