@@ -4,8 +4,11 @@
 use super::people::Refused;
 use super::{Desk, candidates};
 use resumeguard_core::domain::{ConnectorId, ConnectorState};
-use resumeguard_core::recovery::{Attempt, AttemptId, Fingerprint, Plan, PlanId, Strategy, Word, World};
+use resumeguard_core::recovery::{
+    Attempt, AttemptId, Blocker, Fingerprint, Mode, Plan, PlanId, Planned, Strategy, Word, World,
+};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// What is decided on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,7 +130,16 @@ impl Desk {
         let counts = |plan: &&Plan| ledger.approval(&plan.id, self.now_ms(), expires).is_some();
         let all = plans.iter().flat_map(candidates).map(|(plan, _)| plan);
         let approved: Vec<&Plan> = all.filter(counts).collect();
-        let mut says: Vec<String> = frozen.iter().map(|reason| format!("frozen by {reason}")).collect();
+        // By policy alone, as soon as nothing freezes it any more.
+        let thaws = |planned: &&Planned| {
+            let mut blockers = planned.blockers.iter();
+            planned.mode == Mode::Auto && blockers.all(|blocker| matches!(blocker, Blocker::Frozen { .. }))
+        };
+        let automatic: Vec<&Plan> = plans.iter().filter(thaws).map(|planned| &planned.plan).collect();
+        // A file and the configuration come first, and this is the one that is lifted.
+        let by_person = ledger.frozen.as_ref().map(|(by, reason)| format!("{by}: {reason}"));
+        let reasons: BTreeSet<&String> = frozen.iter().chain(&by_person).collect();
+        let mut says: Vec<String> = reasons.iter().map(|reason| format!("frozen by {reason}")).collect();
         says.extend(open.iter().map(|one| {
             format!("attempt {} goes on: {} for {}", one.id, one.plan.strategy.code(), one.plan.connector)
         }));
@@ -139,12 +151,17 @@ impl Desk {
                 plan.connector
             )
         }));
+        says.extend(automatic.iter().map(|plan| {
+            format!("plan {} begins by policy: {} for {}", plan.id, plan.strategy.code(), plan.connector)
+        }));
         let open: Vec<_> = open.iter().map(|one| &one.id).collect();
         let approved: Vec<_> = approved.iter().map(|plan| &plan.id).collect();
+        let automatic: Vec<_> = automatic.iter().map(|plan| &plan.id).collect();
         Standing::new(says)
-            .on("why it is frozen", &frozen)
+            .on("why it is frozen", &reasons)
             .on("what was under way", &open)
             .on("what is approved", &approved)
+            .on("what policy begins", &automatic)
     }
 
     /// A connector that runs moves on while somebody decides: where it has got to is saved before it is replaced, and is no news.

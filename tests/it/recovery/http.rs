@@ -153,6 +153,25 @@ async fn a_decision_is_about_what_was_shown() {
     assert_eq!(look("/approve").await.0, 400);
 }
 
+/// What is lifted is what a person has frozen, even where something else freezes it as well and is named first.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_unfreezes_has_been_shown_every_reason() {
+    let served = Served::start(&format!("token = \"{TOKEN}\""), "freeze = true").await;
+    let by = |name: &str| resumeguard_core::recovery::Actor::Person(name.into());
+    served.desk.freeze(by("bob"), "rain".into()).await.unwrap();
+    let client = reqwest::Client::new();
+    let url = served.url("/api/v1/recovery/unfreeze");
+    let shown = client.get(&url).bearer_auth(TOKEN).send().await.unwrap();
+    let shown: Value = shown.json().await.unwrap();
+    let says = shown["says"].to_string();
+    assert!(says.contains("in the configuration") && says.contains("bob: rain"), "{says}");
+    served.desk.freeze(by("eve"), "the disk is full".into()).await.unwrap();
+    let body = json!({ "reason": "sun", "seen": shown["seen"] });
+    let answer = client.post(&url).bearer_auth(TOKEN).json(&body).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 409);
+    assert!(served.desk.ledger().frozen.is_some(), "eve's stands");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_sent_is_bounded_and_checked() {
     let server = Server::start(Some(TOKEN)).await;

@@ -36,7 +36,7 @@ pub(crate) async fn desk_after(recovery: &str, events: Vec<Event>) -> (tempfile:
     let desk = Desk::open(&config, Clock::start()).await;
     let off = recovery.contains("\"off\"");
     assert_eq!(desk.no_journal().as_deref(), off.then_some("recovery.mode is off"));
-    while desk.frozen().is_some() {
+    while !desk.has_looked() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     (directory, desk)
