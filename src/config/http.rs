@@ -1,12 +1,13 @@
 //! `[http]`: where it is served, by what it is secured, and who may do what.
 
 use super::raw::list;
+use super::security;
 use super::{ConfigError, Secret};
 use crate::server::{Accounts, tls};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use wildmatch::WildMatch;
 
 /// Characters that a token has at least: one that can be guessed is worse than none.
@@ -225,6 +226,21 @@ pub(super) fn http(raw: &RawHttp) -> Result<Http, ConfigError> {
         max_connections: raw.max_connections,
         requests_per_second: raw.requests_per_second,
     };
+    for (key, file) in [
+        ("tls_cert_file", &raw.tls_cert_file),
+        ("tls_key_file", &raw.tls_key_file),
+        ("client_ca_file", &raw.client_ca_file),
+        ("token_file", &raw.token_file),
+        ("read_token_file", &raw.read_token_file),
+    ] {
+        // That it is not there, or not yet, is another thing than that it is wrong.
+        if let Some(file) = file {
+            security::read(&format!("http.{key}"), Path::new(file))?;
+        }
+    }
+    if let Some(file) = &http.credentials.users_file {
+        security::is_there("http.users_file", file)?;
+    }
     if let Some(tls) = &http.tls {
         tls::load(tls).map_err(ConfigError::line)?;
     }

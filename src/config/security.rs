@@ -94,13 +94,20 @@ impl Given {
     }
 }
 
-fn read(key: &str, path: &Path) -> Result<String, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        let problem = format!("{}: {error}", path.display());
-        // What may be made good without a look at the configuration; a folder or bytes that are no text may not.
-        let may_pass = [ErrorKind::NotFound, ErrorKind::PermissionDenied].contains(&error.kind());
-        if may_pass { ConfigError::absent(key, problem) } else { ConfigError::at(key, problem) }
-    })?;
+/// Whether a file that is read elsewhere is there.
+pub(super) fn is_there(key: &str, path: &Path) -> Result<(), ConfigError> {
+    std::fs::File::open(path).map(drop).map_err(|error| unreadable(key, path, &error))
+}
+
+fn unreadable(key: &str, path: &Path, error: &std::io::Error) -> ConfigError {
+    let problem = format!("{}: {error}", path.display());
+    // What may be made good without a look at the configuration; a folder or bytes that are no text may not.
+    let may_pass = [ErrorKind::NotFound, ErrorKind::PermissionDenied].contains(&error.kind());
+    if may_pass { ConfigError::absent(key, problem) } else { ConfigError::at(key, problem) }
+}
+
+pub(super) fn read(key: &str, path: &Path) -> Result<String, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(key, path, &error))?;
     // As it is while somebody writes it.
     if text.trim().is_empty() {
         return Err(ConfigError::absent(key, format!("{} is empty", path.display())));

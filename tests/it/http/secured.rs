@@ -344,11 +344,11 @@ fn what_contradicts_itself_is_refused_with_what_to_do() {
         at,
         &format!("http.users.ada.certificate: {needs}"),
     );
-    std::fs::write(at.join("empty"), "").unwrap();
+    std::fs::write(at.join("nonsense"), "nonsense").unwrap();
     refused(
-        &format!("{tls}client_ca_file = {}", file("empty")),
+        &format!("{tls}client_ca_file = {}", file("nonsense")),
         at,
-        "http.client_ca_file: DIR/empty: holds no certificate in PEM",
+        "http.client_ca_file: DIR/nonsense: holds no certificate in PEM",
     );
     let (_, other) = Authority::new("x").signs("x", ExtendedKeyUsagePurpose::ServerAuth);
     std::fs::write(at.join("key"), other).unwrap();
