@@ -7,6 +7,7 @@ use resumeguard_core::recovery::Mode;
 use sd_notify::NotifyState;
 use std::sync::LazyLock;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::Duration;
 
 /// Told and not sent yet: more than a reload and a few passes say.
 const WAITING: usize = 32;
@@ -15,7 +16,12 @@ const WAITING: usize = 32;
 enum Message {
     States(Vec<NotifyState<'static>>),
     Status(String),
+    /// The last one; answered once it is sent.
+    Stopping(SyncSender<()>),
 }
+
+/// How long the end waits for systemd to have been told of it.
+const LAST_WORD: Duration = Duration::from_millis(200);
 
 /// From a thread of its own: to send waits while nobody reads at the other end, and a pass must not wait for that. The thread that feeds
 /// the watchdog is the same, so whoever reads again is told in order.
@@ -37,6 +43,12 @@ fn teller() -> Option<SyncSender<Message>> {
             let sent = match &message {
                 Message::States(states) => sd_notify::notify(states),
                 Message::Status(line) => sd_notify::notify(&[NotifyState::Status(line)]),
+                Message::Stopping(sent) => {
+                    let told = sd_notify::notify(&[NotifyState::Stopping]);
+                    // Whoever waits no longer has ended.
+                    sent.try_send(()).ok();
+                    told
+                }
             };
             if let Err(error) = sent {
                 tracing::warn!(%error, "systemd cannot be told how things stand");
@@ -63,9 +75,14 @@ pub fn reloading() {
     }
 }
 
-/// No pass begins any more.
+/// No pass begins any more. Waits for a moment until that is told.
 pub fn stopping() {
-    tell(Message::States(vec![NotifyState::Stopping]));
+    if std::env::var_os("NOTIFY_SOCKET").is_none() {
+        return;
+    }
+    let (sent, told) = sync_channel(1);
+    tell(Message::Stopping(sent));
+    told.recv_timeout(LAST_WORD).ok();
 }
 
 /// The line of `systemctl status`.
