@@ -40,6 +40,14 @@ fn packages() -> Vec<Value> {
     packages
 }
 
+/// The list that goes along with the program is made by the same rule.
+#[test]
+fn what_is_handed_out_lists_the_licences_that_deny_toml_allows() {
+    let about = std::fs::read_to_string(root().join("packaging/licences/about.toml")).unwrap();
+    let about: toml::Table = about.parse().unwrap();
+    assert_eq!(words(&about["accepted"]), words(&policy()["licenses"]["allow"]));
+}
+
 #[test]
 fn every_crate_is_one_that_deny_toml_allows() {
     let policy = policy();

@@ -8,7 +8,7 @@ use tokio::process::Command;
 use xtask::{Cache, Need, Progress, ensure as ensure_machine, packager};
 
 use super::cargo::{build_release, workspace};
-use super::dist;
+use super::{dist, licences};
 
 /// Where the package finds what is made for it.
 const DIST: &str = "target/dist";
@@ -65,6 +65,7 @@ impl Packager {
             std::fs::remove_dir_all(&folder)?;
         }
         dist::write(&binary, &folder).await?;
+        licences::write(&folder.join(licences::FILE), cache, progress).await?;
         Ok(Self { cargo_deb })
     }
 

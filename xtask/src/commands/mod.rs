@@ -16,6 +16,7 @@ mod fuzz;
 mod image;
 mod interrupt;
 mod kill_matrix;
+mod licences;
 mod manifests;
 mod matrix;
 mod mutants;
@@ -72,6 +73,8 @@ pub(crate) enum Command {
     Reference(book::ReferenceArguments),
     /// Builds what is handed out, into target/released: program, manual pages, completions, bill of materials, checksums.
     Release,
+    /// Writes whose code is in the program, and on which terms.
+    Licences(licences::Arguments),
     /// Has everything compiled by the oldest Rust that is promised.
     Msrv,
     /// Holds licences, sources and advisories of every crate against deny.toml.
@@ -111,6 +114,7 @@ impl Command {
             Self::Book(arguments) => guarded(book::run(arguments)).await,
             Self::Reference(arguments) => guarded(book::reference(arguments)).await,
             Self::Release => guarded(release::run()).await,
+            Self::Licences(arguments) => guarded(licences::run(arguments)).await,
             Self::Msrv => guarded(release::msrv()).await,
             Self::Deny => guarded(release::deny()).await,
             Self::Test(arguments) => Box::pin(guarded(test::run(arguments))).await,

@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result, ensure};
 use xtask::{Cache, Need, Progress, ensure as ensure_machine, sha256};
 
 use super::cargo::{build_release, workspace};
-use super::dist;
 use super::tools::{crate_tool, run as run_tool};
+use super::{dist, licences};
 
 const DENY: (&str, &str) = ("cargo-deny", "0.20.2");
 const CYCLONEDX: (&str, &str) = ("cargo-cyclonedx", "0.5.9");
@@ -49,6 +49,7 @@ pub(crate) async fn run() -> Result<ExitCode> {
         fs::copy(workspace.join(file), dist.join(name)).with_context(|| format!("cannot copy {file}"))?;
     }
     bill(&workspace, &dist, &cache, &progress).await?;
+    licences::write(&dist.join(licences::FILE), &cache, &progress).await?;
     checksums(&dist)?;
     let said = dist::said(&program, &["--version"]).await?;
     let size = fs::metadata(&program)?.len();

@@ -9,8 +9,11 @@ use xtask::{Cache, Progress};
 
 use super::cargo;
 
-/// A program from crates.io, with what `cargo install` is told besides. Nothing of them is worth optimising: a second of ours
-/// is a minute of the compiler's.
+/// What is. cargo-about compares every text of every crate with every licence that there is: ten minutes of one that is not optimised.
+const THOROUGH: [&str; 1] = ["cargo-about"];
+
+/// A program from crates.io, with what `cargo install` is told besides. Most are not worth optimising: a second of ours is a minute of
+/// the compiler's.
 pub(crate) async fn crate_tool(
     name: &str,
     version: &str,
@@ -26,7 +29,8 @@ pub(crate) async fn crate_tool(
     let step = progress.step(format!("build {name} {version}"));
     let mut command = cargo::command(&["install", "--locked", "--version", version, name, "--root"])?;
     command.arg(&root).args(more).env_remove("CARGO_TARGET_DIR");
-    for (key, value) in [("OPT_LEVEL", "0"), ("LTO", "off"), ("DEBUG", "0"), ("CODEGEN_UNITS", "16")] {
+    let level = if THOROUGH.contains(&name) { "3" } else { "0" };
+    for (key, value) in [("OPT_LEVEL", level), ("LTO", "off"), ("DEBUG", "0"), ("CODEGEN_UNITS", "16")] {
         command.env(format!("CARGO_PROFILE_RELEASE_{key}"), value);
     }
     let output = command.kill_on_drop(true).output().await.context("cannot run cargo install")?;

@@ -13,11 +13,13 @@ use super::scene::{CONFIGURATION, LIMIT, Scene, UNIT};
 const MOST_EXPOSED: u32 = 12;
 
 /// What the package promises to install.
-const FILES: [&str; 8] = [
+const FILES: [&str; 10] = [
     "/usr/bin/resumeguard",
     "/usr/lib/sysusers.d/resumeguard.conf",
     "/usr/share/bash-completion/completions/resumeguard",
     "/usr/share/doc/resumeguard/copyright",
+    "/usr/share/doc/resumeguard/examples/resumeguard.toml",
+    "/usr/share/doc/resumeguard/third-party-licences.txt",
     "/usr/share/fish/vendor_completions.d/resumeguard.fish",
     "/usr/share/man/man1/resumeguard.1.gz",
     "/usr/share/resumeguard/prometheus/resumeguard.rules.yaml",
