@@ -109,13 +109,11 @@ enum Trouble {
 /// `systemctl stop` while a lost connector is being recovered: it ends at once, and the next start ends the recovery.
 pub(super) async fn stopped_in_mid_recovery(scene: &Scene<'_>) -> Result<()> {
     // Long enough to be stopped in: a connector must be well for so long before its recovery counts.
-    let policy = "mode = \"plan\"\nstable_for = \"20s\"";
+    let policy = "mode = \"plan\"\nstable_for = \"20s\"\ncooldown = \"1s\"";
     scene.configure(policy)?;
     let text = fs::read_to_string(scene.guest.path(CONFIGURATION))?;
     // Of the failure alone: while it is paused with its position lost, it is a person's.
     let text = text
-        .replace("stable_for = \"10s\"", "# stable_for")
-        .replace("cooldown = \"1h\"", "cooldown = \"1s\"")
         + "\n[recovery.policies.failed]\nconnectors = [\"*\"]\non = [\"history_lost\"]\nmode = \"auto\"\n";
     fs::write(scene.guest.path(CONFIGURATION), text)?;
     scene.restart().await?;
