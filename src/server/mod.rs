@@ -104,6 +104,12 @@ impl Server {
                 "credentials are sent in the clear: set http.tls_cert_file and http.tls_key_file, or put a proxy with TLS before it"
             );
         }
+        if http.hosts.is_empty() && !http.listen.ip().is_loopback() {
+            tracing::info!(
+                listen = %http.listen,
+                "pages and API answer those who ask by an IP address or localhost; names of this daemon belong into http.hosts"
+            );
+        }
         let door = Arc::new(door.map_err(anyhow::Error::msg)?);
         let hosts = Arc::new(Hosts(http.hosts.clone()));
         Ok(Self { listener, door, hosts, tls, connections: Connections::new(http.max_connections) })
