@@ -17,16 +17,20 @@ use std::time::Duration;
 
 /// How long one look at the topic may take before the thread sees whether something was asked.
 const POLL: Duration = Duration::from_millis(25);
-/// How long the asker's log is read after each question.
-const LOG: Duration = Duration::from_millis(10);
-/// So many errors may stand between its lines.
-const ERRORS: usize = 16;
+/// The same while a question is likely: who was just answered, or told that the topic is still being read, asks again.
+const QUICK_POLL: Duration = Duration::from_millis(1);
+/// So many times.
+const QUICK_POLLS: u32 = 50;
+/// So much of what the asker has to say is heard at once: a line a partition and a few more.
+const SAID: usize = 10_000;
 /// How long the brokers have to describe the topic.
 const METADATA: Duration = Duration::from_secs(5);
 /// Before reading begins anew.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Records that are folded under one lock: readers wait no longer than these take.
-const BATCH: usize = 1_000;
+/// Records that are folded at once, under one lock: looked up one after the other between two polls, each waits for memory by itself.
+const BATCH: usize = 1024;
+/// After so many batches without an empty poll the client is asked where it stands: that takes as long as dozens of records.
+const BUSY: u32 = 64;
 
 /// Why reading begins anew.
 enum Trouble {
@@ -85,6 +89,10 @@ struct Reader<'a, F> {
     /// The question that was heard last, and whether it waits for its answer.
     question: u64,
     waits: bool,
+    /// So many quick polls are left.
+    quick: u32,
+    /// Batches so far.
+    busy: u32,
     ailing: bool,
 }
 
@@ -124,6 +132,8 @@ impl<'a, F: Fold> Reader<'a, F> {
             live: false,
             question: 0,
             waits: false,
+            quick: 0,
+            busy: 0,
             ailing: false,
         })
     }
@@ -192,45 +202,48 @@ impl<'a, F: Fold> Reader<'a, F> {
     }
 
     /// The asker has no records; what else it has to say is said by its log, and the last answer to a question stands there by now. A poll
-    /// that may not wait ends after one line, which counts as none; one that may goes on with the next until its time is over.
+    /// that may not wait ends after one line, which counts as none.
     fn hear_the_log(&self) {
-        for _ in 0..ERRORS {
-            if self.asker.poll(LOG).is_none() {
+        for _ in 0..SAID {
+            let heard = self.listener.heard();
+            if self.asker.poll(Duration::ZERO).is_none() && self.listener.heard() == heard {
                 return;
             }
         }
     }
 
     fn poll(&mut self) -> Result<(), Trouble> {
-        let mut next = self.consumer.poll(POLL);
+        let patience = if self.quick > 0 { QUICK_POLL } else { POLL };
+        self.quick = self.quick.saturating_sub(1);
+        let mut next = self.consumer.poll(patience);
         if next.is_none() {
             self.pass_markers();
             return Ok(());
         }
-        let (partitions, consumer) = (&mut self.partitions, &self.consumer);
+        let mut records = Vec::with_capacity(BATCH);
         let mut error = None;
-        self.shared.fold(|fold| {
-            for _ in 0..BATCH {
-                match next.take() {
-                    Some(Ok(record)) => take(fold, partitions, &record),
-                    Some(Err(found)) => {
-                        error = Some(found);
-                        break;
-                    }
-                    None => break,
+        while let Some(polled) = next.take() {
+            match polled {
+                Ok(record) => records.push(record),
+                Err(found) => {
+                    error = Some(found);
+                    break;
                 }
-                next = consumer.poll(Duration::ZERO);
             }
-        });
-        // What was polled last when the batch was full.
-        if let Some(Ok(record)) = &next {
-            self.shared.fold(|fold| take(fold, &mut self.partitions, record));
-        } else if let Some(Err(found)) = next {
-            error = Some(found);
+            if records.len() < BATCH {
+                next = self.consumer.poll(Duration::ZERO);
+            }
         }
+        let partitions = &mut self.partitions;
+        self.shared.fold(|fold| records.iter().for_each(|record| take(fold, partitions, record)));
+        drop(records);
         // A quiet partition may end with a marker, and a busy one beside it never leaves a poll empty. Everything that the
         // client has handed out has been taken by now, so its position leaves out nothing.
-        self.pass_markers();
+        self.busy = self.busy.wrapping_add(1);
+        // Once live, somebody waits for the answer, and batches are few.
+        if self.live || self.busy.is_multiple_of(BUSY) {
+            self.pass_markers();
+        }
         match error {
             None => Ok(()),
             // Nothing joins the group and nothing is committed: no right to it is needed.
@@ -267,12 +280,14 @@ impl<'a, F: Fold> Reader<'a, F> {
         }
         if !self.live {
             self.live = true;
+            self.quick = QUICK_POLLS;
             self.listener.forget();
             self.shared.set_live();
             tracing::info!(topic = self.topic, "the topic has been read to its end");
         }
         if self.waits {
             self.waits = false;
+            self.quick = QUICK_POLLS;
             self.shared.answer(self.question, Ok(self.listener.held()));
         }
     }
@@ -382,8 +397,8 @@ pub(super) fn reader_of(
         .set("statistics.interval.ms", "1000");
     // Defaults of ours that the operator may change. Otherwise 64 MiB are read ahead, and an answer may have 50 MiB.
     let defaults = [
-        ("queued.max.messages.kbytes", "16384"),
-        ("fetch.max.bytes", "8388608"),
+        ("queued.max.messages.kbytes", "8192"),
+        ("fetch.max.bytes", "2097152"),
         // Whenever as much has been read ahead, the library pauses for this long: a second, if nothing is said.
         ("fetch.queue.backoff.ms", "5"),
         // Measured with each record that is taken, for nobody.

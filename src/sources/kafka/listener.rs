@@ -19,6 +19,8 @@ pub(super) struct Listener(Arc<Mutex<Told>>);
 #[derive(Debug, Default)]
 struct Told {
     said: Option<String>,
+    /// Lines, errors and statistics so far.
+    heard: u64,
     /// The topic of this name has another id than before.
     anew: bool,
     /// By partition: the offset at which an open transaction begins, and for how many statistics it has.
@@ -33,6 +35,11 @@ impl Listener {
     /// Why a connection failed last, in the library's words.
     pub(super) fn said(&self) -> Option<String> {
         self.told().said.clone()
+    }
+
+    /// How much has been told: whoever polls for more knows by it whether there was any.
+    pub(super) fn heard(&self) -> u64 {
+        self.told().heard
     }
 
     /// What was said is over.
@@ -69,9 +76,9 @@ impl ConsumerContext for Listener {}
 impl ClientContext for Listener {
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
         tracing::debug!(target: "librdkafka", ?level, fac, message);
-        if fac == "METADATA" && has_another_id(message) {
-            self.told().anew = true;
-        }
+        let mut told = self.told();
+        told.heard += 1;
+        told.anew |= fac == "METADATA" && has_another_id(message);
         if matches!(
             level,
             RDKafkaLogLevel::Emerg
@@ -79,16 +86,18 @@ impl ClientContext for Listener {
                 | RDKafkaLogLevel::Critical
                 | RDKafkaLogLevel::Error
         ) {
-            self.told().said = Some(shortened(message));
+            told.said = Some(shortened(message));
         }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(target: "librdkafka", %error, reason);
+        self.told().heard += 1;
     }
 
     fn stats(&self, statistics: Statistics) {
         let mut told = self.told();
+        told.heard += 1;
         for (id, partition) in statistics.topics.values().flat_map(|topic| &topic.partitions) {
             // Besides real ones there is -1, for what belongs to none.
             if *id >= 0 {
