@@ -210,7 +210,7 @@ fn oplogs(oplogs: &[OplogReport]) -> [Family; 7] {
     let mut window = gauge("oplog_window_seconds", "Newest minus oldest oplog entry of a member, seconds.");
     let mut size = gauge("oplog_size_bytes", "Logical size of a member's oplog, bytes.");
     let mut max = gauge("oplog_max_size_bytes", "Configured maximum size of a member's oplog, bytes; it may be overshot.");
-    let mut retention = gauge("oplog_min_retention_seconds", "Configured minimum retention of a member's oplog, seconds; absent where none is.");
+    let mut retention = gauge("oplog_min_retention_seconds", "Configured minimum retention of a member's oplog, seconds; 0 where none is, absent where it could not be read.");
     let mut erosion = gauge("oplog_erosion_ratio", "Seconds of history that a member's oplog loses in a second, of late; above 1 its window shrinks. Absent until it truncates.");
     for oplog in oplogs {
         let shard = oplog.shard.as_deref().unwrap_or("");

@@ -1,6 +1,6 @@
 //! One deployment: its members as the set itself names them, read twice a pass.
 
-use super::collections::collections;
+use super::collections::{Found, collections};
 use super::commands::{Hello, ReadError};
 use super::member::{FirstReading, LastReading, Manner, Member, bounded};
 use super::rights::{Right, lacking};
@@ -180,23 +180,21 @@ impl DeploymentReader {
         namespaces: &BTreeSet<String>,
         deadline: Duration,
     ) {
-        let collections = self.collections_of_the_primary(namespaces, deadline);
+        let found = Found::default();
+        let collections = self.collections_of_the_primary(namespaces, deadline, &found);
         let (now, every, last) = (clock.uptime(), self.sizes_every, &self.last);
         let well = self.members.iter_mut().filter(|(address, _)| {
             last.get(*address).is_some_and(|reading| reading.as_ref().is_ok_and(|r| r.last.is_ok()))
         });
-        let members = join_all(well.map(|(_, member)| {
-            let due = member.sizes_read_at.is_none_or(|at| now.saturating_sub(at) >= every);
-            member.read_optional(now, due, deadline)
-        }));
+        let members = join_all(well.map(|(_, member)| member.read_optional(now, every, deadline)));
         let overdue = &mut self.collections_overdue;
-        let (_, collections) = futures_util::join!(members, async {
-            match collections {
-                Some(reading) => bounded(overdue, deadline, reading).await.unwrap_or_default(),
-                None => Default::default(),
+        futures_util::join!(members, async {
+            if let Some(reading) = collections {
+                bounded(overdue, deadline, reading).await.ok();
             }
         });
-        (self.collections, self.collections_lack) = collections;
+        // What has been read until then counts.
+        (self.collections, self.collections_lack) = found.take();
         self.meter.lacking = lacking(&self.lacks());
     }
 
@@ -212,15 +210,18 @@ impl DeploymentReader {
         &self,
         namespaces: &BTreeSet<String>,
         deadline: Duration,
-    ) -> Option<impl Future<Output = Result<(Collections, BTreeSet<Right>), ReadError>> + Send + use<>> {
+        found: &Found,
+    ) -> Option<impl Future<Output = Result<(), ReadError>> + Send + use<>> {
         let is_primary = |address: &&String| {
             let reading = self.last.get(*address).and_then(|reading| reading.as_ref().ok());
             reading.is_some_and(|reading| reading.hello.role == Role::Primary)
         };
         let client = self.members.get(self.members.keys().find(is_primary)?)?.client.clone();
-        let namespaces = namespaces.clone();
-        // Half of it: what has been read until then counts.
-        Some(async move { Ok(collections(&client, &namespaces, deadline / 2).await) })
+        let (namespaces, found) = (namespaces.clone(), found.clone());
+        Some(async move {
+            collections(&client, &namespaces, deadline / 2, &found).await;
+            Ok(())
+        })
     }
 
     /// The first contact goes to the hosts of the connection string; one that leads to nobody is tried again.

@@ -86,8 +86,9 @@ impl DeploymentReader {
             first,
             last: last.map(|(time, _)| time),
             term: last.ok().and_then(|(_, term)| term),
-            streams: self.members.get(address).and_then(|member| member.streams.clone()),
-            sizes: self.members.get(address).map(|member| member.sizes).unwrap_or_default(),
+            // Of this pass, or unknown: who does not answer now may have closed them, or opened others.
+            streams: last.ok().and(self.members.get(address)).and_then(|member| member.streams.clone()),
+            sizes: self.members.get(address).map(|member| member.sizes.sizes()).unwrap_or_default(),
             host,
         }
     }

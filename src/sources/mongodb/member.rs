@@ -3,11 +3,11 @@
 use super::commands::{self, Hello, ReadError};
 use super::product::Product;
 use super::rights::Right;
-use super::server_status::{self, Bounds};
+use super::server_status::{self, Bounds, LastSizes};
 use super::streams;
 use mongodb::Client;
 use mongodb::options::{ClientOptions, ServerAddress};
-use resumeguard_core::domain::{ChangeStream, FirstEntry, OplogSizes, Timestamp, Why};
+use resumeguard_core::domain::{ChangeStream, FirstEntry, Timestamp, Why};
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,8 +43,7 @@ pub(super) struct Member {
     optional_overdue: Option<JoinHandle<()>>,
     /// Open change streams; `None` where they could not be seen, or not all of them.
     pub(super) streams: Option<Vec<ChangeStream>>,
-    pub(super) sizes: OplogSizes,
-    pub(super) sizes_read_at: Option<Duration>,
+    pub(super) sizes: LastSizes,
     /// Rights without which something was not told when it was last read.
     streams_lack: BTreeSet<Right>,
     sizes_lack: BTreeSet<Right>,
@@ -89,8 +88,7 @@ impl Member {
             overdue: None,
             optional_overdue: None,
             streams: None,
-            sizes: OplogSizes::default(),
-            sizes_read_at: None,
+            sizes: LastSizes::default(),
             streams_lack: BTreeSet::new(),
             sizes_lack: BTreeSet::new(),
             late: Late::default(),
@@ -151,13 +149,14 @@ impl Member {
         self.streams_lack.iter().chain(&self.sizes_lack)
     }
 
-    /// What helps and is not needed: open change streams, and sizes when they are due. Sizes that were known stay where
-    /// nothing new could be read; streams do not.
-    pub(super) async fn read_optional(&mut self, now: Duration, sizes_are_due: bool, deadline: Duration) {
+    /// What helps and is not needed: open change streams, and sizes when they are due. Sizes that were known stay for a while
+    /// where nothing new could be read; streams do not.
+    pub(super) async fn read_optional(&mut self, now: Duration, sizes_every: Duration, deadline: Duration) {
         self.streams = None;
         if self.retention.is_some() {
             return;
         }
+        let sizes_are_due = self.sizes.fall_due(now, sizes_every);
         let client = self.client.clone();
         let outcome = bounded(&mut self.optional_overdue, deadline, async move {
             let share = deadline / 3;
@@ -166,15 +165,16 @@ impl Member {
             Ok((streams, sizes))
         })
         .await;
+        let read = outcome.as_ref().ok().and_then(|(_, sizes)| sizes.as_ref()).map(|(sizes, _)| *sizes);
         if sizes_are_due {
-            self.sizes_read_at = Some(now);
+            self.sizes.after(read);
         }
         if let Ok((streams, sizes)) = outcome {
             let refused = streams.as_ref().is_err_and(|error| error.why == Why::OplogUnauthorized);
             self.streams_lack = refused.then_some(Right::InProg).into_iter().collect();
             self.streams = streams.ok();
-            if let Some((sizes, lack)) = sizes {
-                (self.sizes, self.sizes_lack) = (sizes, lack);
+            if let Some((_, lack)) = sizes {
+                self.sizes_lack = lack;
             }
         }
     }

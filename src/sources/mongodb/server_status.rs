@@ -36,6 +36,7 @@ pub(super) async fn sizes(client: &Client, deadline: Duration) -> (OplogSizes, B
         Right::CollStats.missing_in(stats.as_ref().err()),
         Right::ServerStatus.missing_in(status.as_ref().err()),
     ];
+    let status_came = status.is_ok();
     let (stats, status) = (stats.unwrap_or_default(), status.unwrap_or_default());
     let hours = status
         .get_document("oplogTruncation")
@@ -44,9 +45,67 @@ pub(super) async fn sizes(client: &Client, deadline: Duration) -> (OplogSizes, B
     let sizes = OplogSizes {
         size_bytes: number(&stats, "size").and_then(whole),
         max_size_bytes: number(&stats, "maxSize").and_then(whole),
-        min_retention_seconds: hours.filter(|hours| *hours > 0.0).and_then(|hours| whole(hours * 3600.0)),
+        // The section is there from 4.4 on, with 0 where none is configured; an older server knows no retention.
+        min_retention_seconds: hours.map_or(status_came.then_some(0), |hours| whole(hours.max(0.0) * 3600.0)),
     };
     (sizes, missing.into_iter().flatten().collect())
+}
+
+/// After so many readings that failed what was known is known no longer.
+const KEPT: u32 = 3;
+
+/// The sizes that were read last. Both commands fail by themselves: what one has told stays for a while where only the other does.
+#[derive(Debug, Default)]
+pub(super) struct LastSizes {
+    sizes: OplogSizes,
+    failed: Failed,
+    asked_at: Option<Duration>,
+}
+
+/// Readings in a row that told nothing of it.
+#[derive(Debug, Default)]
+struct Failed {
+    stats: u32,
+    status: u32,
+}
+
+impl LastSizes {
+    pub(super) fn sizes(&self) -> OplogSizes {
+        self.sizes
+    }
+
+    /// Whether `every` has passed since they were asked for; asking counts from now on.
+    pub(super) fn fall_due(&mut self, now: Duration, every: Duration) -> bool {
+        let due = self.asked_at.is_none_or(|at| now.saturating_sub(at) >= every);
+        if due {
+            self.asked_at = Some(now);
+        }
+        due
+    }
+
+    /// After one more reading; `None` where it did not end in time.
+    pub(super) fn after(&mut self, read: Option<OplogSizes>) {
+        let read = read.unwrap_or_default();
+        let (sizes, failed) = (&mut self.sizes, &mut self.failed);
+        if read.size_bytes.is_some() {
+            (sizes.size_bytes, sizes.max_size_bytes) = (read.size_bytes, read.max_size_bytes);
+            failed.stats = 0;
+        } else {
+            failed.stats = failed.stats.saturating_add(1);
+        }
+        if read.min_retention_seconds.is_some() {
+            sizes.min_retention_seconds = read.min_retention_seconds;
+            failed.status = 0;
+        } else {
+            failed.status = failed.status.saturating_add(1);
+        }
+        if failed.stats >= KEPT {
+            (sizes.size_bytes, sizes.max_size_bytes) = (None, None);
+        }
+        if failed.status >= KEPT {
+            sizes.min_retention_seconds = None;
+        }
+    }
 }
 
 /// What is said instead of the oplog's own entries.
@@ -117,5 +176,31 @@ mod tests {
         assert_eq!(said((0, 0)), Err(Why::MemberUnreadable));
         let nothing = bounds_in(&Document::new(), ReadError::new(Why::OplogUnauthorized, "may not"));
         assert_eq!(nothing.unwrap_err().why, Why::OplogUnauthorized);
+    }
+
+    #[test]
+    fn sizes_stay_for_a_while_where_a_command_fails_and_not_for_ever() {
+        let read = |size, retention| OplogSizes {
+            size_bytes: size,
+            max_size_bytes: size.map(|_| 900),
+            min_retention_seconds: retention,
+        };
+        let mut last = LastSizes::default();
+        let second = Duration::from_secs(1);
+        assert!(last.fall_due(second, 60 * second) && !last.fall_due(60 * second, 60 * second));
+        assert!(last.fall_due(61 * second, 60 * second));
+        last.after(Some(read(Some(1), Some(7))));
+        assert_eq!(last.sizes(), read(Some(1), Some(7)));
+        last.after(Some(read(Some(2), None)));
+        assert_eq!(last.sizes(), read(Some(2), Some(7)), "not 0: nobody has said so");
+        last.after(None);
+        assert_eq!(last.sizes(), read(Some(2), Some(7)));
+        last.after(Some(read(None, Some(0))));
+        assert_eq!(last.sizes(), read(Some(2), Some(0)));
+        last.after(None);
+        assert_eq!(last.sizes(), read(None, Some(0)), "how full it was tells nothing any more");
+        last.after(None);
+        last.after(None);
+        assert_eq!(last.sizes(), OplogSizes::default());
     }
 }

@@ -10,6 +10,9 @@ pub(crate) struct Behind {
     uuid: Option<[u8; 16]>,
     /// The deployment's newest entry when another was first seen there, or none any more.
     changed: Option<Timestamp>,
+    /// The deployment's newest entry when this was read; unknown where an older version wrote it.
+    #[serde(default)]
+    read: Option<Timestamp>,
 }
 
 impl Behind {
@@ -21,7 +24,7 @@ impl Behind {
         let known = before.and_then(|behind| behind.uuid);
         let replaced = known.is_some_and(|known| uuid != Some(known));
         let changed = if replaced { Some(newest) } else { before.and_then(|behind| behind.changed) };
-        Some(Self { uuid, changed })
+        Some(Self { uuid, changed, read: Some(newest) })
     }
 }
 
@@ -40,7 +43,10 @@ pub(crate) fn ended_since(
 ) -> bool {
     match (position.collection, seen(connector, facts)) {
         (Some(uuid), Some(now)) => now != Some(uuid),
-        (Some(_), None) => false,
+        // What was seen stays true of a position from before it.
+        (Some(uuid), None) => behind.is_some_and(|behind| {
+            behind.uuid != Some(uuid) && behind.read.is_some_and(|read| position.time <= read)
+        }),
         (None, _) => behind.and_then(|behind| behind.changed).is_some_and(|changed| position.time < changed),
     }
 }

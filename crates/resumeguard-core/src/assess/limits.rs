@@ -31,7 +31,8 @@ impl Limits {
     /// After one more reading; sizes that could not be read say nothing.
     pub(crate) fn after(&self, member: &MemberFacts) -> Self {
         let (Some(max), Ok(at)) = (member.sizes.max_size_bytes, member.last) else { return *self };
-        let retention = member.sizes.min_retention_seconds.unwrap_or(0);
+        // What could not be read was not lowered.
+        let retention = member.sizes.min_retention_seconds.unwrap_or(self.min_retention_seconds);
         let size = self.max_size_bytes.filter(|before| max < *before).map(|before| (before, max));
         let before = self.min_retention_seconds;
         let shorter = (self.max_size_bytes.is_some() && retention < before).then_some((before, retention));
@@ -59,7 +60,7 @@ mod tests {
         let sizes = OplogSizes {
             size_bytes: Some(1),
             max_size_bytes: Some(size),
-            min_retention_seconds: Some(retention).filter(|seconds| *seconds > 0),
+            min_retention_seconds: Some(retention),
         };
         MemberFacts { sizes, ..member("a:1", Role::Primary, FIRST) }
     }
@@ -100,5 +101,8 @@ mod tests {
         let unread = MemberFacts { sizes: OplogSizes::default(), ..limited(900, 60) };
         let silent = MemberFacts { last: Err(Why::MemberUnreadable), ..limited(1, 1) };
         assert_eq!((known.after(&unread), known.after(&silent)), (known, known));
+        // `collStats` answered, `serverStatus` did not.
+        let half = OplogSizes { min_retention_seconds: None, ..limited(900, 60).sizes };
+        assert_eq!(known.after(&MemberFacts { sizes: half, ..limited(900, 60) }), known);
     }
 }

@@ -45,7 +45,7 @@ pub struct OplogSizes {
     pub size_bytes: Option<u64>,
     /// Configured maximum, bytes; may be overshot.
     pub max_size_bytes: Option<u64>,
-    /// `oplogMinRetentionHours` in seconds, where configured.
+    /// `oplogMinRetentionHours` in seconds; 0 where none is configured, `None` where that could not be read.
     pub min_retention_seconds: Option<u64>,
 }
 

@@ -120,7 +120,19 @@ fn rg022_a_collection_that_was_dropped_or_created_anew_since() {
     assert_eq!(judged(&event(Some(Some(known)))), resumes);
     assert_eq!(judged(&event(Some(Some(other)))), skips, "created anew");
     assert_eq!(judged(&event(Some(None))), skips, "dropped");
-    assert_eq!(judged(&event(None)), resumes, "not read");
+    assert_eq!(judged(&event(None)), resumes, "never read");
+    // Once it was seen, a pass in which nobody tells takes nothing back; a position from after it is another matter.
+    let (_, dropped) = pass(&Memory::default(), &event(Some(None)), 0);
+    let unread = |facts: &Facts| rules(&pass(&dropped, facts, 15).0);
+    assert_eq!(unread(&event(None)), ["RG022"], "what was seen stays true");
+    let mut moved = event(None);
+    for connector in &mut moved.connectors {
+        let Ok(StoredOffset::Token(position)) = &mut connector.offset else { unreachable!() };
+        position.time = Timestamp { t: LAST + 1, i: 0 };
+    }
+    assert_eq!(unread(&moved), Vec::<&str>::new());
+    let (_, stands) = pass(&Memory::default(), &event(Some(Some(known))), 0);
+    assert_eq!(rules(&pass(&stands, &event(None), 15).0), Vec::<&str>::new());
     // A mark names no collection: it is compared with when the change was seen.
     let mark = |t, uuid| behind(token(t, 1), uuid);
     let (_, memory) = pass(&Memory::default(), &mark(LAST - 9, Some(Some(known))), 0);
@@ -292,6 +304,17 @@ fn rg017_rg018_rg020_rg023() {
         ["RG020"]
     );
     assert_eq!(rules(&one(&facts(connector(Err(Why::NameUnaddressable)), replica_set()))), ["RG023"]);
+    // Read from the topic it has a position, and can be helped no better.
+    let of_topic = |name: &str, from| {
+        let mut named = ConnectorFacts { offsets_from: Some(from), ..connector(token(FIRST + 60_000, 0)) };
+        named.id.connector = name.to_owned();
+        let report = one(&facts(named, replica_set()));
+        report.findings.iter().map(|finding| (finding.rule, finding.severity)).collect::<Vec<_>>()
+    };
+    assert_eq!(of_topic("a/b", OffsetsFrom::Topic), [("RG023", Severity::Info)]);
+    assert_eq!(of_topic("..", OffsetsFrom::File), [("RG023", Severity::Warning)]);
+    assert_eq!(of_topic("a/b", OffsetsFrom::Rest), [], "REST has just told its position");
+    assert_eq!(of_topic("a.b", OffsetsFrom::Topic), []);
 }
 
 #[test]
