@@ -1,8 +1,9 @@
 //! `gate`: before a deploy, a restart or an upgrade.
 
 use super::{Failure, Outcome, status};
-use crate::publish::status::{Connector, Status};
+use crate::publish::status::{Connector, Range, Status};
 use crate::publish::table::sentence;
+use resumeguard_core::assess::forecast::NoForecast;
 use std::time::Duration;
 use wildmatch::WildMatch;
 
@@ -28,11 +29,30 @@ impl Which {
         cluster && (glob.matches(&connector.connector) || glob.matches(&full))
     }
 
-    /// Seconds that are left, at the least, where the restart may take longer.
-    fn too_little(&self, connector: &Connector) -> Option<u64> {
-        let left = u64::try_from(connector.outage_budget_range?.low).unwrap_or(0);
-        (left < self.duration.as_secs()).then_some(left)
+    fn time_of(&self, connector: &Connector) -> Time {
+        let needed = i64::try_from(self.duration.as_secs()).unwrap_or(i64::MAX);
+        match (connector.outage_budget_range, connector.no_forecast.as_deref()) {
+            (Some(Range { low, .. }), _) if low < needed => Time::TooShort(low.max(0).unsigned_abs()),
+            (Some(_), _) => Time::Enough,
+            (None, Some(reason)) if reason == NoForecast::NothingErodes.code() => Time::Enough,
+            // Nobody knows how fast it melts; where it is less than that at the pace of a clock, nobody would say that it lasts.
+            (None, _) => match connector.headroom_seconds {
+                Some(headroom) if headroom >= needed => Time::ByHeadroom(headroom.unsigned_abs()),
+                headroom => Time::Unknown(headroom.map(|seconds| seconds.max(0).unsigned_abs())),
+            },
+        }
     }
+}
+
+/// Whether a position that resumes now lasts as long as the restart.
+enum Time {
+    Enough,
+    /// Seconds that are left, at the least.
+    TooShort(u64),
+    /// No forecast yet; as many seconds of oplog are behind it.
+    ByHeadroom(u64),
+    /// No forecast, and less than that, or unknown.
+    Unknown(Option<u64>),
 }
 
 /// Names every connector that would not survive a restart. A cluster that cannot be read may hold more of them.
@@ -57,7 +77,7 @@ fn conclude(seen: &Status, which: &Which) -> (Vec<String>, Outcome) {
         .collect();
     let mut outcome = if asked.is_empty() || !lines.is_empty() { Outcome::Unknown } else { Outcome::Done };
     for connector in &asked {
-        let Some((line, of_this)) = objection(connector, which) else { continue };
+        let Some((line, of_this)) = remark(connector, which) else { continue };
         if of_this == Outcome::Bad || outcome == Outcome::Done {
             outcome = of_this;
         }
@@ -72,17 +92,35 @@ fn conclude(seen: &Status, which: &Which) -> (Vec<String>, Outcome) {
     (lines, outcome)
 }
 
-/// What speaks against a restart of this one.
-fn objection(connector: &Connector, which: &Which) -> Option<(String, Outcome)> {
+/// What speaks against a restart of this one, or should be known of it.
+fn remark(connector: &Connector, which: &Which) -> Option<(String, Outcome)> {
     let id = format!("{}/{}", connector.connect_cluster, connector.connector);
     if connector.on_restart == "resumes" {
-        let left = which.too_little(connector)?;
-        let line = format!(
-            "too slow: {id} would be lost before the restart ends: it may have {} left, and the restart may take {}",
-            humantime::format_duration(Duration::from_secs(left)),
-            humantime::format_duration(which.duration)
-        );
-        return Some((line, Outcome::Bad));
+        let seconds = |seconds| humantime::format_duration(Duration::from_secs(seconds));
+        let may_take = format!("the restart may take {}", humantime::format_duration(which.duration));
+        let why = connector.no_forecast.as_deref().unwrap_or("of a running daemon only");
+        return match which.time_of(connector) {
+            Time::Enough => None,
+            Time::TooShort(left) => {
+                let left = seconds(left);
+                let line = format!(
+                    "too slow: {id} would be lost before the restart ends: it may have {left} left, and {may_take}"
+                );
+                Some((line, Outcome::Bad))
+            }
+            Time::ByHeadroom(headroom) => {
+                let line =
+                    format!("no forecast ({why}): {id} goes by its headroom alone, {}", seconds(headroom));
+                Some((line, Outcome::Done))
+            }
+            Time::Unknown(headroom) => {
+                let headroom = headroom.map_or_else(|| "unknown".to_owned(), |s| seconds(s).to_string());
+                let line = format!(
+                    "unknown: {id} resumes now, and nobody knows for how long ({why}): its headroom is {headroom}, and {may_take}; ask the daemon once it has a forecast, or give a shorter --duration"
+                );
+                Some((line, Outcome::Unknown))
+            }
+        };
     }
     let outcome = if connector.on_restart == "unknown" { Outcome::Unknown } else { Outcome::Bad };
     let line = match &connector.why {
@@ -95,7 +133,6 @@ fn objection(connector: &Connector, which: &Which) -> Option<(String, Outcome)> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::publish::status::Range;
 
     fn seen(budget: Option<i64>) -> Status {
         let golden = include_str!("../../tests/golden/status.json");
@@ -105,6 +142,8 @@ mod tests {
         let connector = &mut status.connectors[0];
         connector.connector = "orders".to_owned();
         connector.on_restart = "resumes".to_owned();
+        connector.no_forecast = budget.is_none().then(|| "too_few_samples".to_owned());
+        connector.headroom_seconds = Some(600);
         connector.outage_budget_range = budget.map(|low| Range { low, high: Some(9_000) });
         status
     }
@@ -123,7 +162,25 @@ mod tests {
         check(&seen(Some(300)), "*", 300, Outcome::Done, "go: all 1");
         check(&seen(Some(299)), "*", 300, Outcome::Bad, "too slow: main/orders would be lost");
         check(&seen(Some(299)), "*", 60, Outcome::Done, "go: all 1");
-        check(&seen(None), "*", 300, Outcome::Done, "go: all 1");
+        check(
+            &seen(None),
+            "*",
+            600,
+            Outcome::Done,
+            "no forecast (too_few_samples): main/orders goes by its headroom",
+        );
+    }
+
+    /// Unknown is not long enough.
+    #[test]
+    fn without_a_forecast_there_must_be_headroom_for_as_long() {
+        let unknown = "unknown: main/orders resumes now, and nobody knows for how long";
+        let mut status = seen(None);
+        check(&status, "*", 601, Outcome::Unknown, unknown);
+        status.connectors[0].headroom_seconds = None;
+        check(&status, "*", 1, Outcome::Unknown, unknown);
+        status.connectors[0].no_forecast = Some("nothing_erodes".to_owned());
+        check(&status, "*", 601, Outcome::Done, "go: all 1");
     }
 
     #[test]
@@ -141,7 +198,7 @@ mod tests {
     /// A certain no outweighs what is not known, in any order.
     #[test]
     fn the_worst_decides() {
-        let mut status = seen(None);
+        let mut status = seen(Some(300));
         let mut other = status.connectors[0].clone();
         other.on_restart = "unknown".to_owned();
         status.connectors.push(other.clone());

@@ -12,8 +12,11 @@ async fn a_paused_connector_is_lost_before_the_restart_and_fails_with_286_after_
     let lost = ["resumeguard_connector_verdict{", "connector=\"seed\"", "verdict=\"lost\"", "} 1"];
     daemon.passes_until(&["connector_verdict{", "connector=\"seed\"", "verdict=\"lost\"", "} 0"]).await;
 
-    let gate = daemon.ask(&["gate", "--connector", "seed"]);
-    assert_eq!(gate, (0, "go: all 1 connectors would survive a restart\n".to_owned()));
+    // It has just begun to measure: mostly it does not know for how long the position lasts, and never says that it lasts a month.
+    let gate = daemon.ask(&["gate", "--connector", "seed", "--duration", "30d"]);
+    assert!([2, 3].contains(&gate.0) && gate.1.contains("main/seed"), "{gate:?}");
+    let gate = daemon.ask(&["gate", "--connector", "seed", "--duration", "0s"]);
+    assert!(gate.0 == 0 && gate.1.ends_with("go: all 1 connectors would survive a restart\n"), "{gate:?}");
     connect.pause("seed").await.unwrap();
     connect.wait_until("seed", LONG, |status| status.all("PAUSED")).await.unwrap();
     // What was on its way when it was paused is stored with the next flush.
