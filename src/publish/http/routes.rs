@@ -112,10 +112,13 @@ impl Doc {
             },
         });
         self.content = json!({ "application/json": { "schema": schema } });
-        let limit = json!({ "type": "integer", "minimum": 1, "maximum": super::asked::MOST, "default": 100 });
-        self.asked("limit", limit, "How many.")
-            .query("cursor", "Where the last page ended: its `next`.")
-            .refuses(&[400])
+        self.limit("How many.").query("cursor", "Where the last page ended: its `next`.")
+    }
+
+    /// Takes `limit`.
+    pub(crate) fn limit(self, says: &str) -> Self {
+        let limit = json!({ "type": "integer", "minimum": 1, "maximum": super::asked::MOST, "default": super::asked::USUAL });
+        self.asked("limit", limit, says).refuses(&[400])
     }
 
     /// Answers with another kind of content.
