@@ -83,6 +83,16 @@ async fn what_is_old_is_not_known() {
     assert!(window.text("document.getElementById('say').innerText").await.starts_with("Nothing is known"));
     let restart = "getComputedStyle(document.querySelector('.restart')).visibility";
     assert_eq!(window.text(restart).await, "hidden", "nor does it say what a restart would do");
+    let unknown = window.text("getComputedStyle(document.querySelector('.pill.unknown')).color").await;
+    let mark = "getComputedStyle(document.querySelector('.band .mark')).stroke";
+    assert_eq!(window.text(mark).await, unknown, "no mark has the colour of what is safe");
+    let safe =
+        window.text("getComputedStyle(document.documentElement).getPropertyValue('--safe').trim()").await;
+    let painted = format!(
+        "(() => {{ const e = document.createElement('i'); e.style.color = '{safe}'; document.body.append(e); const c = getComputedStyle(e).color; e.remove(); return c }})()"
+    );
+    let bar = window.text("getComputedStyle(document.querySelector('.bar .fill')).fill").await;
+    assert_ne!(bar, window.text(&painted).await, "nor has a bar");
     let band = window.text("document.querySelector('.band').getAttribute('aria-label')").await;
     assert!(band.contains("is not known") && !band.contains("safe"), "{band}");
     window.picture("disconnected").await;
@@ -113,6 +123,10 @@ async fn a_refusal_replaces_nothing_and_is_told() {
     assert!(!window.text("document.body.innerText").await.contains("To the fleet"), "it is not replaced");
     window.is_open_to_everybody("refused").await;
     window.picture("refused").await;
+    window.browser.resize(360, 780).await.unwrap();
+    window.fits("refused, on a phone").await;
+    window.picture("refused-phone").await;
+    window.browser.resize(1280, 900).await.unwrap();
     // It is not called safe for ever.
     window.browser.until(&format!("{pill} === '? unknown'")).await.unwrap();
     assert!(window.text(NEWS).await.contains("may no longer hold"));
