@@ -9,7 +9,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use resumeguard_core::recovery::Planned;
+use resumeguard_core::recovery::{Planned, Strategy};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -137,11 +137,12 @@ fn look_doc(verb: Verb) -> Doc {
     };
     let doc = Doc::new(id, says).returns::<Shown>().refuses(&[400, 403, 404, 409]);
     let doc = match verb.about() {
-        Some(about) => doc.query(about, "Which one."),
+        Some(about) => doc.needs(about, "Which one."),
         None => doc,
     };
     if verb == Verb::Run {
-        doc.query("strategy", "How; what policy chooses where it is left out.")
+        let strategies = Strategy::ALL.map(Strategy::code);
+        doc.query_of("strategy", &strategies, "How; what policy chooses where it is left out.")
     } else {
         doc
     }

@@ -147,6 +147,15 @@ impl Doc {
         self.asked(name, json!({ "type": "string" }), says)
     }
 
+    /// A text in the query that has to be there.
+    pub(crate) fn needs(mut self, name: &str, says: &str) -> Self {
+        let schema = json!({ "type": "string", "minLength": 1 });
+        self.parameters.push(
+            json!({ "name": name, "in": "query", "required": true, "schema": schema, "description": says }),
+        );
+        self.refuses(&[400])
+    }
+
     /// One of these words in the query.
     pub(crate) fn query_of(self, name: &str, words: &[&str], says: &str) -> Self {
         self.asked(name, json!({ "type": "string", "enum": words }), says).refuses(&[400])
