@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::control::{self, Done, Problem, Shown, Verb, Wanted};
 use crate::daemon::Watch;
 use crate::journal;
+use crate::publish::http::{MOST, Page};
 use crate::publish::recovery::{Overview, Told};
 use crate::recovery::Desk;
 use resumeguard_core::domain::Snapshot;
@@ -195,10 +196,10 @@ impl Counter {
         }
     }
 
-    /// Everything that recovery is at.
+    /// Everything that recovery is at: every plan, every attempt.
     pub(super) async fn overview(&self) -> Result<Overview, Failure> {
         match self {
-            Self::Daemon(daemon) => daemon.get(&[]).await,
+            Self::Daemon(daemon) => daemon.overview().await,
             Self::Own { desk, .. } => Ok(control::overview(desk)),
         }
     }
@@ -254,6 +255,40 @@ impl Daemon {
 
     async fn get<T: DeserializeOwned>(&self, segments: &[&str]) -> Result<T, Failure> {
         self.answer(self.client.get(self.url(segments)?)).await
+    }
+
+    /// A page: `cursor` says after what.
+    async fn page<T: DeserializeOwned>(&self, list: &[&str], cursor: Option<&str>) -> Result<T, Failure> {
+        let mut url = self.url(list)?;
+        let limit = MOST.to_string();
+        let asked = [("limit", Some(limit.as_str())), ("cursor", cursor)];
+        let asked = asked.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        url.query_pairs_mut().extend_pairs(asked);
+        self.answer(self.client.get(url)).await
+    }
+
+    async fn overview(&self) -> Result<Overview, Failure> {
+        let mut seen: Overview = self.page(&[], None).await?;
+        let (plans, attempts) = (seen.next_plans.take(), seen.next_attempts.take());
+        seen.plans.extend(self.rest("plans", plans).await?);
+        seen.attempts.extend(self.rest("attempts", attempts).await?);
+        Ok(seen)
+    }
+
+    /// What of a list comes after its first page.
+    async fn rest<T: DeserializeOwned>(
+        &self,
+        list: &str,
+        mut next: Option<String>,
+    ) -> Result<Vec<T>, Failure> {
+        let mut all = Vec::new();
+        while let Some(cursor) = next {
+            let page: Page<T> = self.page(&[list], Some(&cursor)).await?;
+            // A page without entries leads nowhere.
+            next = page.next.filter(|_| !page.items.is_empty());
+            all.extend(page.items);
+        }
+        Ok(all)
     }
 
     async fn post<T: DeserializeOwned>(&self, verb: Verb, wanted: &impl Serialize) -> Result<T, Failure> {

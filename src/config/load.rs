@@ -8,6 +8,7 @@ use super::recovery::{managed_by, recovery};
 use super::security::{ConnectSecurity, EntranceSource};
 use super::thresholds::thresholds;
 use super::worker::worker;
+use super::written::Written;
 use super::{ByteSize, Config, ConnectCluster, Deployment, History, Poll, Raw, ShardEntrance};
 use config::{Environment, File, FileFormat, Value, ValueKind};
 use std::collections::HashMap;
@@ -63,16 +64,16 @@ impl ConfigError {
 /// # Errors
 /// The first problem, with the file (or `the environment`) and the path of the key.
 pub fn load(sources: &Sources) -> Result<(Raw, Config), ConfigError> {
-    let mut raw = merge(sources)?;
+    let (mut raw, written) = merge(sources)?;
     for url in &sources.connect {
         let (name, connect) = from_flag(url)?;
         raw.connect.insert(name, connect);
     }
-    let config = validate(&raw)?;
+    let config = Config { written, ..validate(&raw)? };
     Ok((raw, config))
 }
 
-fn merge(sources: &Sources) -> Result<Raw, ConfigError> {
+fn merge(sources: &Sources) -> Result<(Raw, Written), ConfigError> {
     let mut builder = config::Config::builder();
     for path in &sources.files {
         // Read here, so that a missing file and a broken one are told apart and named as the user wrote them.
@@ -88,7 +89,8 @@ fn merge(sources: &Sources) -> Result<Raw, ConfigError> {
     );
     let merged = builder.build().map_err(|error| ConfigError::line(error.to_string()))?;
     let tree = merged.cache.clone();
-    serde_path_to_error::deserialize(merged).map_err(|error| explain(&error, &tree, &sources.files))
+    let raw = serde_path_to_error::deserialize(merged);
+    Ok((raw.map_err(|error| explain(&error, &tree, &sources.files))?, Written::of(&tree)))
 }
 
 fn broken_toml(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
@@ -205,6 +207,7 @@ fn validate(raw: &Raw) -> Result<Config, ConfigError> {
         http: http(&raw.http)?,
         recovery: recovery(&raw.recovery, history.as_ref())?,
         history,
+        written: Written::default(),
     })
 }
 

@@ -11,6 +11,7 @@ mod security;
 mod size;
 mod thresholds;
 mod worker;
+mod written;
 
 pub use http::Http;
 pub use kafka::Kafka;
@@ -21,6 +22,7 @@ pub use secret::Secret;
 pub use security::{Authorization, ConnectCredentials, ConnectSecurity, EntranceSource};
 pub use size::ByteSize;
 pub use worker::Worker;
+pub use written::{Place, Written};
 
 use resumeguard_core::assess::Thresholds;
 use resumeguard_core::recovery::{ManagedBy, Policies};
@@ -48,6 +50,8 @@ pub struct Config {
     pub history: Option<History>,
     /// What may be done about a connector in trouble.
     pub recovery: Recovery,
+    /// Which of its keys somebody has written, and where.
+    pub written: Written,
 }
 
 /// What may be done about a connector in trouble.

@@ -3,7 +3,7 @@
 use super::ConfigError;
 use super::load::within;
 use super::raw::{RawMute, RawThresholds};
-use resumeguard_core::assess::{Levels, Mute, RULES, Thresholds};
+use resumeguard_core::assess::{Levels, Mute, Override, RULES, Thresholds};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use wildmatch::WildMatch;
@@ -42,7 +42,11 @@ pub(super) fn thresholds(
             window_needed: special.window_needed.map_or(levels.window_needed, |d| needed(d.0)),
         };
         check_levels(&format!("thresholds.overrides.{name}"), special_levels)?;
-        overrides.extend(special.connectors.iter().map(|glob| (WildMatch::new(glob), special_levels)));
+        overrides.extend(special.connectors.iter().map(|glob| Override {
+            name: name.clone(),
+            glob: WildMatch::new(glob),
+            levels: special_levels,
+        }));
     }
     Ok(Thresholds {
         levels,

@@ -1,15 +1,15 @@
 //! `/api/v1/recovery…`, the same by the control socket and by HTTP.
 
-use super::{Verb, Wanted, carry_out, overview, shown, story, who::Who};
+use super::{Verb, Wanted, carry_out, shown, story, who::Who};
 use crate::publish::http::{Asked, Cursor, Doc, Page, Paging, Routes, json, problem};
-use crate::publish::recovery::{Overview, PlannedFor, Told, Tried};
+use crate::publish::recovery::{Overview, PlannedFor, Seen, Told, Tried};
 use crate::recovery::{Desk, Refused};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use resumeguard_core::recovery::Planned;
+use resumeguard_core::recovery::{Planned, Strategy};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -76,8 +76,10 @@ pub(crate) fn routes() -> Routes {
     let routes = Routes::new()
         .get(
             "/api/v1/recovery",
-            Doc::new("recovery", "Mode, freeze, plans and the newest attempts.").returns::<Overview>(),
-            async |State(desk): State<Desk>| json(&overview(&desk)),
+            Doc::new("recovery", "Mode, freeze, the first plans by name and the newest attempts; `next_plans` and `next_attempts` lead to the others.")
+                .returns::<Overview>()
+                .limit("How many plans, and how many attempts."),
+            begins,
         )
         .get(
             "/api/v1/recovery/plans",
@@ -135,11 +137,12 @@ fn look_doc(verb: Verb) -> Doc {
     };
     let doc = Doc::new(id, says).returns::<Shown>().refuses(&[400, 403, 404, 409]);
     let doc = match verb.about() {
-        Some(about) => doc.query(about, "Which one."),
+        Some(about) => doc.needs(about, "Which one."),
         None => doc,
     };
     if verb == Verb::Run {
-        doc.query("strategy", "How; what policy chooses where it is left out.")
+        let strategies = Strategy::ALL.map(Strategy::code);
+        doc.query_of("strategy", &strategies, "How; what policy chooses where it is left out.")
     } else {
         doc
     }
@@ -172,25 +175,52 @@ struct OfList {
     cursor: Option<String>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfBoth {
+    limit: Option<usize>,
+}
+
+/// The overview: of either list its first page.
+async fn begins(State(desk): State<Desk>, Asked(asked): Asked<OfBoth>) -> Result<Response, Response> {
+    let paging = Paging::new(asked.limit, None)?;
+    let overview = desk.show(|seen| {
+        let (plans, attempts) = (plans_of(seen, &paging), attempts_of(seen, &paging));
+        Overview {
+            plans: plans.items,
+            next_plans: plans.next,
+            attempts: attempts.items,
+            next_attempts: attempts.next,
+            ..seen.overview_of(&|_, _| false)
+        }
+    });
+    Ok(json(&overview))
+}
+
+fn plans_of(seen: &Seen<'_>, paging: &Paging) -> Page<PlannedFor> {
+    let of = |one: &&Planned| {
+        let id = &one.plan.connector;
+        Cursor::of([&id.connect_cluster, &id.connector])
+    };
+    let Page { items, next } = paging.page(seen.plans.iter(), of);
+    Page { items: items.into_iter().map(|one| seen.planned(one)).collect(), next }
+}
+
+fn attempts_of(seen: &Seen<'_>, paging: &Paging) -> Page<Tried> {
+    let after = paging.after.as_ref().and_then(|Cursor(parts)| parts.first());
+    let (items, more) = seen.attempts(after.map(String::as_str), paging.limit);
+    let next = items.last().filter(|_| more).map(|last| Cursor::of([&last.attempt]).to_text());
+    Page { items, next }
+}
+
 async fn plans(State(desk): State<Desk>, Asked(asked): Asked<OfList>) -> Result<Response, Response> {
     let paging = Paging::new(asked.limit, asked.cursor.as_deref())?;
-    let page = desk.show(|seen| {
-        let of = |one: &&Planned| {
-            let id = &one.plan.connector;
-            Cursor::of([&id.connect_cluster, &id.connector])
-        };
-        let Page { items, next } = paging.page(seen.plans.iter(), of);
-        Page { items: items.into_iter().map(|one| seen.planned(one)).collect::<Vec<_>>(), next }
-    });
-    Ok(json(&page))
+    Ok(json(&desk.show(|seen| plans_of(seen, &paging))))
 }
 
 async fn attempts(State(desk): State<Desk>, Asked(asked): Asked<OfList>) -> Result<Response, Response> {
     let paging = Paging::new(asked.limit, asked.cursor.as_deref())?;
-    let after = paging.after.as_ref().and_then(|Cursor(parts)| parts.first());
-    let (items, more) = desk.show(|seen| seen.attempts(after.map(String::as_str), paging.limit));
-    let next = items.last().filter(|_| more).map(|last| Cursor::of([&last.attempt]).to_text());
-    Ok(json(&Page { items, next }))
+    Ok(json(&desk.show(|seen| attempts_of(seen, &paging))))
 }
 
 async fn attempt(State(desk): State<Desk>, Path(id): Path<String>) -> Response {

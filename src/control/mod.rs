@@ -127,7 +127,8 @@ impl Verb {
             "type": "string", "minLength": 1, "maxLength": REASON_LENGTH, "description": "Why; it is written into the journal.",
             "pattern": "^[^\\x00-\\x20\\x7f-\\xa0]([^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0])?$",
         });
-        let strategies = Strategy::ALL.map(Strategy::code);
+        let strategies: Vec<Option<&str>> =
+            Strategy::ALL.map(Strategy::code).into_iter().map(Some).chain([None]).collect();
         let about = self.about();
         let required: Vec<&str> = std::iter::once("reason").chain(about).collect();
         let mut schema = json!({ "type": "object", "additionalProperties": false, "required": required, "properties": { "reason": reason } });
@@ -135,13 +136,13 @@ impl Verb {
             schema["properties"][about] = text;
         }
         if self != Self::Freeze {
-            schema["properties"]["seen"] = json!({ "type": "string", "description": "The mark of what was shown (`GET` of this address has it): where something has changed since, nothing is done. Left out: whatever stands now." });
+            schema["properties"]["seen"] = json!({ "type": ["string", "null"], "description": "The mark of what was shown (`GET` of this address has it): where something has changed since, nothing is done. Left out or null: whatever stands now." });
         }
         if self == Self::Run {
-            schema["properties"]["strategy"] = json!({ "type": "string", "enum": strategies, "description": "How; what policy chooses where it is left out." });
+            schema["properties"]["strategy"] = json!({ "type": ["string", "null"], "enum": strategies, "description": "How; what policy chooses where it is left out." });
         }
         if matches!(self, Self::Approve | Self::Run) {
-            schema["properties"]["mass_failure"] = json!({ "type": "integer", "minimum": 0, "description": "Where the plan's blocker mass_failure tells of positions lost at once: of so many you know." });
+            schema["properties"]["mass_failure"] = json!({ "type": ["integer", "null"], "minimum": 0, "description": "Where the plan's blocker mass_failure tells of positions lost at once: of so many you know." });
         }
         schema
     }

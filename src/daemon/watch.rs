@@ -160,7 +160,7 @@ impl Watch {
     /// Renders a pass.
     #[must_use]
     pub fn render(&self, snapshot: &Snapshot) -> Published {
-        let overview = self.desk.as_ref().map(|desk| desk.show(|seen| seen.overview())).unwrap_or_default();
+        let overview = self.desk.as_ref().map(|desk| desk.show(|seen| seen.all_plans())).unwrap_or_default();
         let seen = Status::new(snapshot, Tokens::Shown).with_plans(&overview);
         let meters = self.observer.meters().chain(self.history.as_ref().map(History::meter));
         let plans = self.desk.as_ref().map(|desk| desk.show(metrics::plans)).unwrap_or_default();

@@ -25,7 +25,7 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use connections::{Connection, Connections};
@@ -221,7 +221,7 @@ async fn guard(State(door): State<Arc<Door>>, mut request: Request, next: Next) 
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
     let visitor = match door.enter(&peer, request.headers(), changes).await {
         Ok(visitor) => visitor,
-        Err(refusal) => return *refusal,
+        Err(refusal) => return without_a_prompt(request.headers(), *refusal),
     };
     request.extensions_mut().insert(visitor);
     request.extensions_mut().insert(door.ways());
@@ -232,6 +232,22 @@ async fn guard(State(door): State<Arc<Door>>, mut request: Request, next: Next) 
         };
     }
     next.run(request).await
+}
+
+/// Where a page looks again by itself, with credentials that do not count any more, a browser would ask for a password in the middle of
+/// what somebody reads, and keep the answer from the page: no Basic challenge then. Without credentials there is one, since browsers
+/// answer it with what they know already.
+fn without_a_prompt(headers: &HeaderMap, mut refusal: Response) -> Response {
+    let says = |name: &str, value: &str| headers.get(name).is_some_and(|said| said == value);
+    let by_itself = says("x-requested-with", "resumeguard") || says("accept", "text/event-stream");
+    if by_itself
+        && headers.contains_key(header::AUTHORIZATION)
+        && refusal.status() == StatusCode::UNAUTHORIZED
+    {
+        let elsewhere = HeaderValue::from_static("Page realm=\"resumeguard\"");
+        refusal.headers_mut().insert(header::WWW_AUTHENTICATE, elsewhere);
+    }
+    refusal
 }
 
 /// The request with its body read, in time and within bounds.

@@ -4,6 +4,7 @@
 use base64::Engine as _;
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 use toml::Value;
 
 #[path = "leaks/asked.rs"]
@@ -11,43 +12,19 @@ mod asked;
 #[cfg(test)]
 #[path = "leaks/planted.rs"]
 mod planted;
+#[path = "leaks/questions.rs"]
+mod questions;
 
 use asked::{Asked, Question};
+use questions::{PAGES, decisions, pages_of};
 
 /// Shorter ones stand in texts by chance.
 const SHORTEST: usize = 6;
-/// Connectors, and attempts, whose pages are looked at.
-const MOST: usize = 500;
-/// Whatever anybody may ask for.
-const PAGES: [&str; 26] = [
-    "/",
-    "/?q=a&verdict=lost",
-    "/login?to=/",
-    "/recovery",
-    "/recovery/freeze",
-    "/findings",
-    "/findings/RG001",
-    "/runbooks",
-    "/metrics",
-    "/healthz",
-    "/readyz",
-    "/nonsense",
-    "/api/v1/status",
-    "/api/v1/connectors?limit=500",
-    "/api/v1/oplogs",
-    "/api/v1/sources",
-    "/api/v1/findings?limit=500",
-    "/api/v1/events?limit=500",
-    "/api/v1/history?since=30d",
-    "/api/v1/recovery",
-    "/recovery/unfreeze",
-    "/api/v1/recovery/unfreeze",
-    "/connectors",
-    "/api/v1/recovery/plans",
-    "/api/v1/recovery/attempts?limit=500",
-    "/api/v1/openapi.json",
-];
-
+/// So long a daemon that has just begun, or reads something that does not answer, may have nothing to tell.
+const READY: Duration = Duration::from_secs(30);
+const LOOKS: Duration = Duration::from_millis(100);
+/// Nobody has looked where these have not answered.
+const TELLING: [&str; 3] = ["/metrics", "/api/v1/status", "/"];
 /// Every secret that is known of one run of the program.
 #[derive(Debug, Default)]
 pub(crate) struct Leaks {
@@ -56,6 +33,8 @@ pub(crate) struct Leaks {
     connects: BTreeSet<String>,
     /// By these somebody is known who may do everything.
     bearers: BTreeSet<String>,
+    /// Only those who are known may read.
+    guarded: bool,
 }
 
 impl Leaks {
@@ -87,6 +66,7 @@ impl Leaks {
         self.secrets.extend(other.secrets);
         self.connects.extend(other.connects);
         self.bearers.extend(other.bearers);
+        self.guarded |= other.guarded;
         self
     }
 
@@ -116,6 +96,7 @@ impl Leaks {
         let file = text("token_file").and_then(|file| std::fs::read_to_string(file).ok());
         let file = file.map(|text| text.trim_end().to_owned());
         self.bearers.extend(text("token").map(str::to_owned).or(file));
+        self.guarded |= text("read") == Some("authenticated");
     }
 
     /// Name and password as basic authentication sends them.
@@ -227,13 +208,20 @@ impl Leaks {
     }
 
     /// Looks at everything that a running daemon tells anybody, and at what it has logged: pages, the API, the stream of events, and what it
-    /// answers to decisions. None of these is one that it could make.
+    /// answers to decisions. None of these is one that it could make. What does not answer has not been looked at: that is an error.
     #[track_caller]
     pub(crate) fn sweep(&mut self, address: &str, log: &str) {
+        self.sweep_within(READY, address, log);
+    }
+
+    #[track_caller]
+    fn sweep_within(&mut self, ready: Duration, address: &str, log: &str) {
         self.ask_connects();
         self.nor_tokens_in("the log", log);
-        let Some(origin) = asked::origin(address) else { return };
-        let pages = PAGES.map(str::to_owned).into_iter().chain(pages_of(&origin, self.bearers.iter().next()));
+        let origin = asked::origin(address);
+        TELLING.iter().for_each(|path| self.tells(ready, &format!("{origin}{path}")));
+        let known = pages_of(|path| self.told(&format!("{origin}{path}")));
+        let pages = PAGES.map(str::to_owned).into_iter().chain(known);
         let questions: Vec<Question> = pages
             .map(|page| Question::get(format!("{origin}{page}")))
             .chain([Question::stream(format!("{origin}/api/v1/stream"))])
@@ -241,15 +229,49 @@ impl Leaks {
             .collect();
         for question in questions {
             let what = question.to_string();
-            let answer = question.asked();
-            answer.iter().for_each(|answer: &Asked| self.nor_tokens_in(&what, &answer.whole()));
+            self.nor_tokens_in(&what, &answered(&question).whole());
             // Whoever may do everything sees tokens of streams, and no secret either.
             for token in &self.bearers {
-                let answer = question.by(token).asked();
-                answer.iter().for_each(|answer| self.none_in(&what, &answer.whole()));
+                self.none_in(&what, &answered(&question.by(token)).whole());
             }
         }
     }
+
+    /// That it does tell something there, to everybody who may read.
+    #[track_caller]
+    fn tells(&self, ready: Duration, url: &str) {
+        let question = Question::get(url.to_owned());
+        let stranger = if self.guarded { 401 } else { 200 };
+        let known = self.bearers.iter().map(|token| (question.by(token), 200));
+        for (question, expected) in std::iter::once((question.clone(), stranger)).chain(known) {
+            let mut answer = answered(&question);
+            // Before the first pass, and while none ends, nothing is known.
+            for _look in 0..ready.as_millis() / LOOKS.as_millis() {
+                if answer.status != 503 {
+                    break;
+                }
+                std::thread::sleep(LOOKS);
+                answer = answered(&question);
+            }
+            let (status, body) = (answer.status, &answer.body);
+            assert!(
+                status == expected && !body.trim().is_empty(),
+                "{question} was to be looked at: {status}, not {expected}: {body}"
+            );
+        }
+    }
+
+    /// What it answers to whoever may do the most.
+    fn told(&self, url: &str) -> serde_json::Value {
+        let question = Question::get(url.to_owned());
+        let question = self.bearers.first().map_or(question.clone(), |token| question.by(token));
+        serde_json::from_str(&answered(&question).body).unwrap_or_default()
+    }
+}
+
+#[track_caller]
+fn answered(question: &Question) -> Asked {
+    question.asked().unwrap_or_else(|| panic!("{question} was not answered: what it tells was not looked at"))
 }
 
 /// Whether a key's value is a secret, by its name.
@@ -273,73 +295,6 @@ fn secrets_in(uri: &str) -> Vec<String> {
 
 fn around<'a>(text: &'a str, found: &str) -> &'a str {
     text.lines().find(|line| line.contains(found)).unwrap_or(text)
-}
-
-/// Pages of what the daemon knows at the moment: of every connector, plan and attempt.
-fn pages_of(origin: &str, bearer: Option<&String>) -> Vec<String> {
-    let told = |path: &str| -> serde_json::Value {
-        let question = Question::get(format!("{origin}{path}"));
-        let question = bearer.map_or(question.clone(), |token| question.by(token));
-        let body = question.asked().map(|answer| answer.body).unwrap_or_default();
-        serde_json::from_str(&body).unwrap_or_default()
-    };
-    let encoded = |text: &serde_json::Value| {
-        let text = text.as_str().unwrap_or_default();
-        percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
-    };
-    let mut pages = Vec::new();
-    for one in told("/api/v1/status")["connectors"].as_array().into_iter().flatten().take(MOST) {
-        let (cluster, name) = (encoded(&one["connect_cluster"]), encoded(&one["connector"]));
-        pages.push(format!("/connectors?connect_cluster={cluster}&connector={name}"));
-        pages.push(format!("/api/v1/connectors/{cluster}/{name}"));
-        pages.push(format!("/recovery/acknowledge?connector={name}"));
-        if !one["plan"].is_null() {
-            pages.push(format!("/recovery/plans/{}", encoded(&one["plan"]["id"])));
-            pages.push(format!("/recovery/approve?plan={}", encoded(&one["plan"]["id"])));
-            pages.push(format!("/api/v1/recovery/approve?plan={}", encoded(&one["plan"]["id"])));
-            pages.push(format!("/api/v1/recovery/run?connector={name}"));
-        }
-    }
-    for one in
-        told("/api/v1/recovery/attempts?limit=500")["items"].as_array().into_iter().flatten().take(MOST)
-    {
-        let attempt = encoded(&one["attempt"]);
-        pages.push(format!("/recovery/attempts/{attempt}"));
-        pages.push(format!("/api/v1/recovery/attempts/{attempt}"));
-        pages.push(format!("/recovery/restore?attempt={attempt}"));
-    }
-    pages
-}
-
-/// Decisions that cannot be made, each by both ways in: nobody has such a plan, connector or attempt.
-fn decisions(origin: &str) -> Vec<Question> {
-    let mut all = vec![Question::post(format!("{origin}/-/reload"), "application/json", String::new())];
-    for verb in ["approve", "discard", "acknowledge", "run", "restore", "freeze", "unfreeze"] {
-        // Without a reason, and too long a one: neither is ever written down.
-        for reason in ["", &"x".repeat(600)] {
-            let about = serde_json::json!({ "reason": reason, "plan": "nobody", "connector": "nobody", "attempt": "nobody" });
-            all.push(Question::post(
-                format!("{origin}/api/v1/recovery/{verb}"),
-                "application/json",
-                about.to_string(),
-            ));
-            let form = format!("reason={reason}&plan=nobody&connector=nobody&attempt=nobody&seen=1");
-            all.push(Question::post(
-                format!("{origin}/recovery/{verb}"),
-                "application/x-www-form-urlencoded",
-                form,
-            ));
-        }
-        let about = serde_json::json!({ "reason": "a leak is looked for", "plan": "nobody", "connector": "nobody", "attempt": "nobody", "seen": "no such mark" });
-        if verb != "freeze" {
-            all.push(Question::post(
-                format!("{origin}/api/v1/recovery/{verb}"),
-                "application/json",
-                about.to_string(),
-            ));
-        }
-    }
-    all
 }
 
 #[test]

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Entries of a page where nobody says how many.
-const USUAL: usize = 100;
+pub(super) const USUAL: usize = 100;
 /// Entries of a page at most.
 pub(crate) const MOST: usize = 500;
 

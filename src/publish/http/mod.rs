@@ -11,7 +11,7 @@ mod routes;
 pub(in crate::publish) mod stream;
 
 pub(crate) use answers::{etag, headers, json, problem};
-pub(crate) use asked::{Asked, Cursor, Page, Paging};
+pub(crate) use asked::{Asked, Cursor, MOST, Page, Paging};
 pub(in crate::publish) use board::fresh;
 pub(in crate::publish) use lists::tokens_for;
 pub(crate) use routes::{Doc, Routes};

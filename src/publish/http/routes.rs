@@ -112,10 +112,13 @@ impl Doc {
             },
         });
         self.content = json!({ "application/json": { "schema": schema } });
-        let limit = json!({ "type": "integer", "minimum": 1, "maximum": super::asked::MOST, "default": 100 });
-        self.asked("limit", limit, "How many.")
-            .query("cursor", "Where the last page ended: its `next`.")
-            .refuses(&[400])
+        self.limit("How many.").query("cursor", "Where the last page ended: its `next`.")
+    }
+
+    /// Takes `limit`.
+    pub(crate) fn limit(self, says: &str) -> Self {
+        let limit = json!({ "type": "integer", "minimum": 1, "maximum": super::asked::MOST, "default": super::asked::USUAL });
+        self.asked("limit", limit, says).refuses(&[400])
     }
 
     /// Answers with another kind of content.
@@ -142,6 +145,15 @@ impl Doc {
     /// A text in the query.
     pub(crate) fn query(self, name: &str, says: &str) -> Self {
         self.asked(name, json!({ "type": "string" }), says)
+    }
+
+    /// A text in the query that has to be there.
+    pub(crate) fn needs(mut self, name: &str, says: &str) -> Self {
+        let schema = json!({ "type": "string", "minLength": 1 });
+        self.parameters.push(
+            json!({ "name": name, "in": "query", "required": true, "schema": schema, "description": says }),
+        );
+        self.refuses(&[400])
     }
 
     /// One of these words in the query.

@@ -81,9 +81,14 @@ impl Document {
         first.trim_start_matches('#').trim().replace('`', "")
     }
 
-    /// The first sentence after the heading.
-    fn summary(&self) -> &'static str {
-        self.text.lines().skip(1).find(|line| !line.is_empty()).unwrap_or_default()
+    /// The first sentence after the heading; what stands in backticks is code.
+    fn summary(&self) -> Markup {
+        let line = self.text.lines().skip(1).find(|line| !line.is_empty()).unwrap_or_default();
+        html! {
+            @for (place, part) in line.split('`').enumerate() {
+                @if place % 2 == 1 { code { (part) } } @else { (part) }
+            }
+        }
     }
 
     /// As HTML: headings can be linked to, links lead to the pages here, HTML in it is shown as text.
@@ -185,7 +190,7 @@ pub(super) async fn findings(State(board): State<Board>, frame: Frame) -> Respon
             thead role="rowgroup" { tr role="row" { th role="columnheader" { "Rule" } th role="columnheader" { "Means" } th class="num" role="columnheader" { "Now" } } }
             tbody role="rowgroup" { @for rule in RULES { tr id=(rule.id) role="row" {
                 td role="cell" { a href={ "/findings/" (rule.id) } { b { (rule.id) } } div class="dim small" { (rule.name.replace('_', " ")) } }
-                td role="cell" { (find(&FINDINGS, rule.id).map_or("", Document::summary)) }
+                td role="cell" { @if let Some(document) = find(&FINDINGS, rule.id) { (document.summary()) } }
                 td class="num" role="cell" { @match matches(rule.id) {
                     None => "?",
                     Some(0) => span class="dim" { "none" },
@@ -248,7 +253,7 @@ mod tests {
         for rule in RULES {
             let document = find(&FINDINGS, rule.id).unwrap_or_else(|| panic!("{}", rule.id));
             assert_eq!(document.name, format!("{}-{}", rule.id, rule.name));
-            assert!(!document.summary().is_empty() && document.title().starts_with(rule.id), "{}", rule.id);
+            assert!(!document.summary().0.is_empty() && document.title().starts_with(rule.id), "{}", rule.id);
         }
         assert_eq!(FINDINGS.len(), RULES.len() + 1);
         let mut links = 0;
@@ -295,5 +300,7 @@ mod tests {
                 && html.contains("<pre tabindex=\"0\"><code>a &lt; b\n</code></pre>"),
             "{html}"
         );
+        let document = Document { name: "x", text: "# A\n\nWhere `a < b` says.\n" };
+        assert_eq!(document.summary().into_string(), "Where <code>a &lt; b</code> says.");
     }
 }

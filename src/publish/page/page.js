@@ -12,7 +12,9 @@
   let asked = now();
   let asking = false;
   let again = false;
-  let failed = false;
+  // What keeps this page from being fresh, in words; and for how many seconds not to ask again.
+  let failed = "";
+  let pause = 0;
   let disarmed = false;
   let filtered = false;
   const number = (name, otherwise) => Number.parseFloat(main.dataset[name]) || otherwise;
@@ -85,6 +87,27 @@
     filtered = false;
   };
 
+  // What to do about each refusal of which reading alone can tell.
+  const todo = {
+    401: "Load this page again to sign in.",
+    403: "Ask whoever runs it, or a proxy before it, for the right to look.",
+    421: "Open it by a name of its own.",
+    429: "It is asked again by itself.",
+  };
+
+  // Why an answer is not shown; nothing where it is. A page of ours tells of a pass, of what is gone, or of nothing known.
+  const refusal = (status, fresh) => {
+    const ours = fresh.querySelector("main#main[data-stale-after]");
+    if (todo[status]) {
+      const why = ours && ours.querySelector("#why");
+      const said = why ? why.textContent.replace(/^refused: /, "") : `its answer is ${status}`;
+      return `The daemon refuses: ${said}. ${todo[status]}`;
+    }
+    if (ours && [200, 404, 503].includes(status)) return "";
+    return ours ? `The daemon answers with an error (${status}); its log says why.`
+      : `Something else answers in place of the daemon (${status}). Load this page again, or look at the proxy before it.`;
+  };
+
   const refresh = async () => {
     if (asking) {
       again = true;
@@ -94,18 +117,26 @@
     asked = now();
     try {
       const answer = await fetch(location.origin + location.pathname + location.search, {
-        headers: { accept: "text/html" },
+        headers: { accept: "text/html", "x-requested-with": "resumeguard" },
         cache: "no-store",
         signal: AbortSignal.timeout(10000),
       });
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-      if (!fresh.getElementById("main")) throw new Error("no page");
-      replace(fresh);
-      loaded = now();
-      failed = false;
-      disarmed = false;
+      failed = refusal(answer.status, fresh);
+      pause = failed ? Math.max(Number.parseInt(answer.headers.get("retry-after"), 10) || 0, answer.status === 401 ? 60 : 0) : 0;
+      if (!failed) {
+        replace(fresh);
+        loaded = now();
+        disarmed = false;
+        // A stream that was refused does not try again by itself.
+        if (stream && stream.readyState === EventSource.CLOSED) {
+          hush();
+          listen();
+        }
+      }
     } catch {
-      failed = true;
+      failed = "The daemon does not answer.";
+      pause = 0;
     }
     asking = false;
     tick();
@@ -139,22 +170,23 @@
     const known = main.dataset.age !== undefined;
     const stale = !known || old > number("staleAfter", 45);
     if (stale) disarm();
-    const says = !failed && !known
-      ? "No pass has ended lately; what is below may no longer hold."
-      : failed
-      ? `The daemon does not answer; what is below was judged ${duration(old)} ago${stale ? " and may no longer hold" : ""}.`
-      : stale ? `No pass has ended for ${duration(old)}; what is below may no longer hold.` : "";
+    const trouble = failed || (!known || stale ? "No pass has ended lately." : "");
+    const says = trouble && stale ? `${trouble} What is below may no longer hold.` : trouble;
     const line = news.firstElementChild;
-    if ((line ? line.textContent : "") !== says) {
+    if ((line ? line.firstChild.data : "") !== says) {
       news.replaceChildren();
       if (says) {
         const paragraph = document.createElement("p");
         paragraph.className = "bound";
-        paragraph.textContent = says;
+        // How old it is stands in the foot as well: whoever listens is not told again every second.
+        const ago = document.createElement("span");
+        ago.ariaHidden = "true";
+        paragraph.append(says, ago);
         news.append(paragraph);
       }
     }
-    if (!document.hidden && since(asked) >= number("every", 15)) refresh();
+    if (says) news.querySelector("span").textContent = known ? ` What is shown was judged ${duration(old)} ago.` : "";
+    if (!document.hidden && since(asked) >= Math.max(number("every", 15), pause)) refresh();
   };
 
   // A browser has six connections to a host, over all its tabs: one that nobody looks at holds none.
@@ -174,7 +206,7 @@
       // The first one of a connection may tell what the page says already.
       const known = !greeted && JSON.parse(event.data).at === main.dataset.at;
       greeted = true;
-      if (!known && !document.hidden) refresh();
+      if (!known && !document.hidden && since(asked) >= pause) refresh();
     });
   };
   listen();

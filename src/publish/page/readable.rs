@@ -41,7 +41,7 @@ pub(super) async fn drawn(frame: &Frame, problem: Response) -> Response {
     let body = html! {
         div class="card confirm" {
             h1 id="say" { (title) }
-            p { (detail) }
+            p id="why" { (detail) }
             (advice)
             div class="actions" { a class="button" href="/" { "To the fleet" } a class="button" href="/recovery" { "To recovery" } }
         }

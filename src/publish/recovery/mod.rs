@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::ToSchema;
 
-/// Attempts that a list holds, the newest first; the journal keeps them all.
+/// Attempts that a page shows, the newest first.
 pub const LISTED: usize = 200;
 
 /// Everything that recovery is at.
@@ -66,12 +66,15 @@ impl Seen<'_> {
     /// All of it, but the attempts' steps.
     #[must_use]
     pub fn overview(&self) -> Overview {
+        Overview { attempts: self.ledger.attempts.iter().rev().map(attempt).collect(), ..self.all_plans() }
+    }
+
+    /// All of it but the attempts.
+    #[must_use]
+    pub fn all_plans(&self) -> Overview {
         Overview {
-            mode: self.mode.code().to_owned(),
-            frozen: self.frozen.map(str::to_owned),
-            no_journal: self.no_journal.map(str::to_owned),
             plans: self.plans.iter().map(|planned| self.planned(planned)).collect(),
-            attempts: self.ledger.attempts.iter().rev().take(LISTED).map(attempt).collect(),
+            ..self.overview_of(&|_, _| false)
         }
     }
 
@@ -113,6 +116,8 @@ impl Seen<'_> {
             no_journal: self.no_journal.map(str::to_owned),
             plans: plans.map(|planned| self.planned(planned)).collect(),
             attempts: attempts.take(LISTED).map(attempt).collect(),
+            next_plans: None,
+            next_attempts: None,
         }
     }
 
@@ -124,7 +129,7 @@ impl Seen<'_> {
         let skip = match before {
             None => 0,
             Some(Some(at)) => at + 1,
-            // The journal forgets nothing: it was never there.
+            // It was never there, or is forgotten, and what is older was forgotten before it.
             Some(None) => return (Vec::new(), false),
         };
         let listed: Vec<Tried> = newest_first().skip(skip).take(limit).map(attempt).collect();
@@ -204,10 +209,16 @@ pub struct Overview {
     pub frozen: Option<String>,
     /// Why nothing can be written down; `null` where it can.
     pub no_journal: Option<String>,
-    /// What would be done, a connector each.
+    /// What would be done, a connector each, by name.
     pub plans: Vec<PlannedFor>,
-    /// What was done, the newest first, at most [`LISTED`].
+    /// What was done, the newest first.
     pub attempts: Vec<Tried>,
+    /// What `cursor` of `/api/v1/recovery/plans` has to be for the plans that follow; `null` where these are all.
+    #[serde(default)]
+    pub next_plans: Option<String>,
+    /// The same of `/api/v1/recovery/attempts`.
+    #[serde(default)]
+    pub next_attempts: Option<String>,
 }
 
 /// What would be done about one connector.

@@ -128,10 +128,13 @@ async fn a_connectors_page_has_the_settings_that_count_for_it() {
         "data-pass=\"7\"",
         "Settings that count for it",
         "<bdi>6h of headroom, or 50 % of the window where that is less</bdi>",
-        "<bdi>configured: topic connect-offsets, then REST</bdi>",
+        "<bdi>[thresholds] at_risk; default of [thresholds] at_risk_ratio</bdi>",
+        "<bdi>default of [connect.main] offsets: topic connect-offsets, then REST</bdi>",
         "<bdi>mode plan</bdi>",
-        "<bdi>policy shop</bdi>",
+        "<bdi>[recovery] mode</bdi>",
         "<bdi>3h of headroom</bdi>",
+        "<bdi>[recovery.policies.shop] threshold (“main/orders*”)</bdi>",
+        "<bdi>[connect.main] managed_by</bdi>",
         "<bdi>gitops</bdi>",
     ] {
         assert!(page.contains(says), "{says}: {page}");

@@ -196,6 +196,35 @@ async fn a_password_is_compared_once_and_guessing_ends_soon() {
     assert_eq!(scrape("difference").await.unwrap().status().as_u16(), 200);
 }
 
+/// A page that looks again by itself is told that its password has changed; the browser asks for no new one until somebody loads it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_page_brings_up_no_prompt() {
+    let http =
+        format!("read = \"authenticated\"\n[http.users.ada]\npassword_hash = \"{}\"\n", hash("difference"));
+    let served = Served::start(&http, "").await;
+    let asked = async |path: &str, header: (&str, &str), shows: bool| {
+        let request = Client::new().get(served.url(path)).header(header.0, header.1);
+        let request = if shows { request.basic_auth("ada", Some("engine")) } else { request };
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 401, "{path}");
+        answer.headers()["www-authenticate"].to_str().unwrap().to_owned()
+    };
+    let page = ("x-requested-with", "resumeguard");
+    let stream = ("accept", "text/event-stream");
+    for (path, header, shows, challenge) in [
+        ("/", page, true, "Page "),
+        ("/api/v1/stream", stream, true, "Page "),
+        // Browsers answer this one with what they know already.
+        ("/", page, false, "Basic "),
+        ("/api/v1/stream", stream, false, "Basic "),
+        ("/", ("accept", "text/html"), true, "Basic "),
+        ("/metrics", ("accept", "text/plain"), true, "Basic "),
+    ] {
+        let said = asked(path, header, shows).await;
+        assert!(said.starts_with(challenge), "{path}, {header:?}: {said}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_open_or_are_one_of_several_ways() {
     let folder = tempfile::tempdir().unwrap();

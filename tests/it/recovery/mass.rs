@@ -1,6 +1,7 @@
 //! Many positions lost at once: whoever approves one of their plans says of how many they know, by the socket and by HTTP.
 //! What the daemon says is swept for `leaks` as in `daemon`.
 
+use super::asked_by_socket;
 use super::daemon::Daemon;
 use crate::fake_connect::{Answer, FakeConnect, offsets};
 use serde_json::{Value, json};
@@ -54,6 +55,19 @@ async fn whoever_approves_one_of_many_has_to_know_of_how_many() {
     let daemon = Daemon::start_with(&fake.url, tempfile::tempdir().unwrap(), token, "info");
     let overview = daemon.until(|seen| tells(seen, 4)).await;
     let id = first(&overview)["id"].as_str().unwrap().to_owned();
+    // Three of them at a time: the overview leads to the last one.
+    let (status, three) = asked_by_socket(&daemon.socket(), "?limit=3", None).await;
+    let names = |plans: &Value| {
+        let all = plans.as_array().unwrap().iter();
+        all.map(|one| one["connector"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (status, names(&three["plans"])),
+        (200, ["orders-0", "orders-1", "orders-2"].map(str::to_owned).to_vec())
+    );
+    let cursor = three["next_plans"].as_str().unwrap();
+    let (_, last) = asked_by_socket(&daemon.socket(), &format!("/plans?cursor={cursor}"), None).await;
+    assert_eq!((names(&last["items"]), &last["next"]), (vec!["orders-3".to_owned()], &Value::Null));
     let approve = async |told: Option<&str>| {
         let line = ["recovery", "approve", &id, "--reason", "it is found"];
         let more = told.map(|told| ["--mass-failure", told]);

@@ -165,3 +165,18 @@ pub(crate) fn seen<'a>(plans: &'a [Planned], ledger: &'a Ledger) -> Seen<'a> {
         now_ms: NOW_MS,
     }
 }
+
+/// So many attempts, each of which succeeded at once, the oldest first.
+pub(crate) fn succeeded(count: usize) -> Vec<Event> {
+    let one = |number: usize| {
+        let name = format!("b{number:04}");
+        let ended = Event::Ended {
+            attempt: AttemptId(name.clone()),
+            ended: Ended::NotNeeded,
+            says: "it is well".into(),
+            lost: Lost::Nothing,
+        };
+        [begun(&name, salvage(), Actor::Auto, "policy: history_lost"), ended]
+    };
+    (0..count).flat_map(one).collect()
+}

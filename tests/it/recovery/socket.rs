@@ -1,6 +1,7 @@
 //! The control socket: whose it is, who may connect, and who it says that somebody is.
 
-use super::{asked_by_socket, desk};
+use super::{asked_by_socket, desk, desk_after};
+use crate::cli::resumeguard;
 use resumeguard::control::{FILE, Socket, SocketError};
 use resumeguard_core::recovery::Actor;
 use std::os::unix::fs::PermissionsExt as _;
@@ -68,4 +69,36 @@ async fn what_is_no_socket_is_left_alone_and_what_cannot_be_made_is_one_line() {
     std::fs::create_dir(&deep).unwrap();
     let long = Socket::bind(&deep).await.unwrap_err().to_string();
     assert!(long.contains("shorter") && long.lines().count() == 1, "{long}");
+}
+
+/// More attempts than any page holds: the overview has the newest, and whoever lists them all asks on.
+#[tokio::test(flavor = "multi_thread")]
+async fn more_attempts_than_a_page_holds_are_listed_page_by_page() {
+    let (directory, desk) = desk_after("", super::sample::succeeded(506)).await;
+    let socket = Socket::bind(directory.path()).await.unwrap();
+    let path = directory.path().join(FILE);
+    let server = tokio::spawn(socket.serve(resumeguard::publish::http::router(crate::http::room(&desk))));
+    let names = |list: &serde_json::Value| -> Vec<String> {
+        let all = list.as_array().unwrap().iter();
+        all.map(|one| one["attempt"].as_str().unwrap().to_owned()).collect()
+    };
+    let newest_first: Vec<String> = (0..506).rev().map(|number| format!("b{number:04}")).collect();
+    for (query, listed) in [("", 100), ("?limit=7", 7), ("?limit=500", 500)] {
+        let (status, seen) = asked_by_socket(&path, query, None).await;
+        assert_eq!((status, &names(&seen["attempts"])[..]), (200, &newest_first[..listed]), "{query}");
+        assert!(seen["next_plans"].is_null(), "there is no plan");
+        let cursor = seen["next_attempts"].as_str().unwrap();
+        let (_, page) = asked_by_socket(&path, &format!("/attempts?limit=5&cursor={cursor}"), None).await;
+        assert_eq!(&names(&page["items"])[..], &newest_first[listed..listed + 5], "{query}");
+    }
+    for query in ["?limit=0", "?limit=501", "?limit=x", "?cursor=x"] {
+        let (status, problem) = asked_by_socket(&path, query, None).await;
+        assert_eq!(status, 400, "{query}: {problem}");
+    }
+    let state = directory.path().display().to_string();
+    let list = move || resumeguard(&["recovery", "list", "--json", "--state", &state]).run();
+    let run = tokio::task::spawn_blocking(list).await.unwrap();
+    let listed: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(names(&listed), newest_first, "{}", run.stderr);
+    server.abort();
 }

@@ -115,6 +115,7 @@ async fn every_other_page() {
     for (name, path, shows) in [
         ("connector", "/connectors/east/orders", "36m left until its place is lost"),
         ("connector-lost", "/connectors/east/billing", "Its place is lost by 1h 50m of oplog"),
+        ("settings", "/connectors/west/catalog", "Settings that count for it"),
         ("recovery", "/recovery", "Mode approve"),
         ("findings", "/findings", "lost while running"),
         ("finding", "/findings/RG001", "Do not restart it"),
@@ -127,6 +128,9 @@ async fn every_other_page() {
         window.browser.open(&format!("{origin}{path}")).await.unwrap();
         let text = window.text("document.body.innerText").await;
         assert!(text.contains(shows), "{name}: {text}");
+        if name == "settings" {
+            window.browser.run("document.getElementById('settings').open = true").await.unwrap();
+        }
         looked_at(&window, name, true).await;
     }
     // The one that is missing is an error of the browser's own console.

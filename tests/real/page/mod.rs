@@ -67,6 +67,15 @@ impl Window {
             )
             .await;
         assert_eq!(overflow, "0", "{what} is wider than the window");
+        // Nor does anything run out of its own place into the next one.
+        let spilt = self
+            .text(
+                "[...document.querySelectorAll('main *')].filter((e) => e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0
+                && getComputedStyle(e).overflowX === 'visible' && !e.closest('.scroll, pre, svg, .hidden, table.stack thead'))
+                .slice(0, 5).map((e) => e.outerHTML.slice(0, 160)).join('\\n')",
+            )
+            .await;
+        assert_eq!(spilt, "", "{what}: something is wider than its place");
     }
 
     /// Nothing was asked of anybody else, and the console has said nothing.

@@ -11,6 +11,7 @@ use resumeguard::server::Server;
 use resumeguard_core::assess::forecast::Range;
 use resumeguard_core::domain::*;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ pub(super) struct Served {
     history: History,
     /// Its own: connections that are open end with it.
     server: Option<tokio::runtime::Runtime>,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Drop for Served {
@@ -38,13 +39,35 @@ pub(super) const PASSWORD: &str = "difference-engine";
 impl Served {
     /// With passes of this interval. Ada may decide.
     pub(super) async fn start(interval: Duration) -> Self {
+        let hash = bcrypt::hash(PASSWORD, 4).unwrap();
+        let ada = format!("[http.users.ada]\npassword_hash = \"{hash}\"\nrights = \"change\"\n");
+        Self::with(interval, "requests_per_second = 0", &ada).await
+    }
+
+    /// Only ada may look, and as long as [`Self::change_password`] lets her.
+    pub(super) async fn behind_a_password(interval: Duration) -> Self {
+        let http = "requests_per_second = 0\nread = \"authenticated\"\nusers_file = \"{users}\"";
+        Self::with(interval, http, "").await
+    }
+
+    /// Another one from now on; the server reads it within moments.
+    pub(super) fn change_password(&self, password: &str) {
+        write_users(self.directory.path(), password);
+    }
+
+    /// Each address asks so much a second.
+    pub(super) async fn asked_at_most(interval: Duration, requests_per_second: u32) -> Self {
+        Self::with(interval, &format!("requests_per_second = {requests_per_second}"), "").await
+    }
+
+    async fn with(interval: Duration, http: &str, users: &str) -> Self {
         let _first = rustls::crypto::ring::default_provider().install_default().is_ok();
         let directory = tempfile::tempdir().unwrap();
         let state = directory.path().display().to_string();
-        let hash = bcrypt::hash(PASSWORD, 4).unwrap();
+        let http = http.replace("{users}", &write_users(directory.path(), PASSWORD).display().to_string());
         let text = format!(
-            "[recovery]\nmode = \"approve\"\ndirectory = \"{state}\"\n[http]\nlisten = \"127.0.0.1:0\"\nrequests_per_second = 0\n\
-             [http.users.ada]\npassword_hash = \"{hash}\"\nrights = \"change\"\n[history]\ndirectory = \"{state}\"\n"
+            "[recovery]\nmode = \"approve\"\ndirectory = \"{state}\"\n[history]\ndirectory = \"{state}\"\n\
+             [http]\nlisten = \"127.0.0.1:0\"\n{http}\n{users}"
         );
         let file = directory.path().join("resumeguard.toml");
         std::fs::write(&file, text).unwrap();
@@ -65,7 +88,7 @@ impl Served {
             server.serve(router(room)).await;
         });
         let (url, server) = (told.await.unwrap(), Some(runtime));
-        Self { url, board, desk, clock, history, server, _directory: directory }
+        Self { url, board, desk, clock, history, server, directory }
     }
 
     /// Hangs up a pass.
@@ -91,6 +114,15 @@ impl Served {
             server.shutdown_background();
         }
     }
+}
+
+/// A file that knows ada by a password.
+fn write_users(directory: &Path, password: &str) -> PathBuf {
+    let file = directory.join("users");
+    let written = directory.join("users.new");
+    std::fs::write(&written, format!("ada:{}\n", bcrypt::hash(password, 4).unwrap())).unwrap();
+    std::fs::rename(&written, &file).unwrap();
+    file
 }
 
 pub(super) fn now() -> i64 {

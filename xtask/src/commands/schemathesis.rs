@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use mongodb::bson::doc;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::process::Command;
 use xtask::{
     Cache, Need, Progress, Seen, Stack, StackSpec, Stopwatch, ensure as ensure_machine, from_pypi,
@@ -46,7 +46,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let binary = build_daemon(&step).await?;
     step.done(&binary.display().to_string());
     let stack = Stack::start(StackSpec::unique("schemathesis"), &progress).await?;
-    let daemon = watched(&stack, &binary, &progress).await?;
+    let (daemon, plan) = watched(&stack, &binary, &progress).await?;
+    let known = stack.folder().join("schemathesis.toml");
+    std::fs::write(&known, known_of(&plan))?;
     let mut well = true;
     for (who, header) in [
         ("who may change everything", Some(format!("Authorization: Bearer {TOKEN}"))),
@@ -54,7 +56,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     ] {
         let watch = Stopwatch::start();
         progress.line(&format!("asked by {who}"));
-        well &= ask(&tool, &daemon.url, header.as_deref(), arguments.examples).await?;
+        well &= ask(&tool, &known, &daemon.url, header.as_deref(), arguments.examples).await?;
         progress.line(&format!("{} s", watch.elapsed().as_secs()));
         ensure!(daemon.is_alive(), "resumeguard has ended");
         daemon.status().await.context("after being asked, it does not answer any more")?;
@@ -66,8 +68,19 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// A daemon that has seen a connector lose its position, and has a plan for it.
-async fn watched(stack: &Stack, binary: &Path, progress: &Progress) -> Result<Daemon> {
+/// What nobody can make up: the plan and the connector that a look at a decision is about. Decisions themselves are made up, all of them.
+fn known_of(plan: &str) -> String {
+    let of = |verb: &str, name: &str, value: &str| {
+        format!(
+            "[[operations]]\ninclude-path = \"/api/v1/recovery/{verb}\"\ninclude-method = \"GET\"\nparameters = {{ \"query.{name}\" = {value:?} }}\n"
+        )
+    };
+    let looks = [("approve", "plan", plan), ("discard", "plan", plan), ("run", "connector", "main/lost")];
+    looks.map(|(verb, name, value)| of(verb, name, value)).concat()
+}
+
+/// A daemon that has seen a connector lose its position, and has a plan for it: with that plan's id.
+async fn watched(stack: &Stack, binary: &Path, progress: &Progress) -> Result<(Daemon, String)> {
     let connect = stack.connect()?;
     for name in CONNECTORS {
         let namespace = format!("api.c{}", name.len());
@@ -91,19 +104,21 @@ async fn watched(stack: &Stack, binary: &Path, progress: &Progress) -> Result<Da
     let step = progress.step("a connector loses its position");
     connect.stop("lost").await?;
     stack.mongod().roll_oplog_past(stack.mongod().last().await?).await?;
-    wait_until("a plan", LIMIT, async || {
-        let plans = daemon.get("/api/v1/recovery/plans").await?;
-        Ok(if plans.contains("\"strategy\"") { Seen::Yes(()) } else { Seen::Not(plans) })
+    let plan = wait_until("a plan", LIMIT, async || {
+        let plans: Value = serde_json::from_str(&daemon.get("/api/v1/recovery/plans").await?)?;
+        let id = plans["items"][0]["plan"]["id"].as_str().map(str::to_owned);
+        Ok(id.map_or_else(|| Seen::Not(plans.to_string()), Seen::Yes))
     })
     .await?;
     step.done("there is a plan");
-    Ok(daemon)
+    Ok((daemon, plan))
 }
 
 /// Whether every check has passed. What it says goes to our own output.
-async fn ask(tool: &Path, url: &str, header: Option<&str>, examples: u32) -> Result<bool> {
+async fn ask(tool: &Path, known: &Path, url: &str, header: Option<&str>, examples: u32) -> Result<bool> {
     let mut command = Command::new(tool.join("bin/schemathesis"));
     command.env("PYTHONPATH", tool).current_dir(tool);
+    command.arg("--config-file").arg(known);
     command.args(["run", &format!("{url}/api/v1/openapi.json"), "--exclude-path", STREAM]);
     command.args([
         "--checks",

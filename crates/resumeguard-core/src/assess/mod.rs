@@ -38,7 +38,7 @@ pub use continuity::LossCounts;
 pub use findings::{RULES, Rule};
 pub use judge::STALE_INTERVALS;
 pub use memory::Memory;
-pub use thresholds::{Levels, Mute, Thresholds};
+pub use thresholds::{Levels, Mute, Override, Thresholds};
 
 use crate::domain::{
     ConnectorFacts, ConnectorReport, DeploymentFacts, Facts, MemberFacts, Now, OplogReport, Snapshot,

@@ -37,13 +37,24 @@ impl Default for Levels {
     }
 }
 
+/// `[thresholds.overrides.NAME]`: other levels for some connectors.
+#[derive(Debug, Clone)]
+pub struct Override {
+    /// Its name in the configuration.
+    pub name: String,
+    /// One of its globs on `CONNECTOR` or `CONNECT_CLUSTER/CONNECTOR`.
+    pub glob: WildMatch,
+    /// What counts for these.
+    pub levels: Levels,
+}
+
 /// All limits of judgement.
 #[derive(Debug, Clone)]
 pub struct Thresholds {
     /// For connectors that no override names.
     pub levels: Levels,
-    /// By glob on `CONNECTOR` or `CONNECT_CLUSTER/CONNECTOR`; the first that matches counts.
-    pub overrides: Vec<(WildMatch, Levels)>,
+    /// One a glob; the first that matches counts.
+    pub overrides: Vec<Override>,
     /// A better verdict needs this share more than the limit that was broken.
     pub hysteresis: f64,
     /// `offset.flush.interval.ms` of the workers: how long a running connector's newer token may take to be stored (J4).
@@ -93,10 +104,16 @@ impl Thresholds {
     /// The levels that count for one connector.
     #[must_use]
     pub fn levels_for(&self, id: &ConnectorId) -> Levels {
+        self.override_for(id).map_or(self.levels, |special| special.levels)
+    }
+
+    /// The override that counts for one connector.
+    #[must_use]
+    pub fn override_for(&self, id: &ConnectorId) -> Option<&Override> {
         let full = id.to_string();
-        let named =
-            self.overrides.iter().find(|(glob, _)| glob.matches(&id.connector) || glob.matches(&full));
-        named.map_or(self.levels, |(_, levels)| *levels)
+        self.overrides
+            .iter()
+            .find(|special| special.glob.matches(&id.connector) || special.glob.matches(&full))
     }
 
     /// The window that a connector's oplog should have.
@@ -220,8 +237,8 @@ mod tests {
     #[test]
     fn overrides_name_a_connector_or_a_cluster() {
         let strict = Levels { at_risk_seconds: 1e9, at_risk_ratio: 1.0, ..Levels::default() };
-        let thresholds =
-            Thresholds { overrides: vec![(WildMatch::new("eu/*"), strict)], ..Thresholds::default() };
+        let special = Override { name: "eu".into(), glob: WildMatch::new("eu/*"), levels: strict };
+        let thresholds = Thresholds { overrides: vec![special], ..Thresholds::default() };
         assert_eq!(thresholds.levels_for(&ConnectorId::new("eu", "orders")), strict);
         assert_eq!(thresholds.levels_for(&ConnectorId::new("us", "orders")), Levels::default());
     }

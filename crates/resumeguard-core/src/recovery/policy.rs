@@ -89,21 +89,32 @@ impl Policies {
     /// What holds for this connector in this trouble.
     #[must_use]
     pub fn rule(&self, id: &ConnectorId, trigger: Trigger) -> Rule {
-        let fits =
-            |policy: &&Policy| policy.names(id) && (policy.on.is_empty() || policy.on.contains(&trigger));
-        let policy = self.policies.iter().find(fits);
+        let policy = self.policy_for(id, trigger);
         Rule {
             mode: policy.and_then(|policy| policy.mode).unwrap_or(self.mode),
             strategy: policy.and_then(|policy| policy.strategy).filter(|how| suited(trigger).contains(how)),
         }
     }
 
+    /// The policy that counts for this connector in this trouble.
+    #[must_use]
+    pub fn policy_for(&self, id: &ConnectorId, trigger: Trigger) -> Option<&Policy> {
+        let fits = |policy: &&Policy| {
+            policy.glob_for(id).is_some() && (policy.on.is_empty() || policy.on.contains(&trigger))
+        };
+        self.policies.iter().find(fits)
+    }
+
     /// Seconds of headroom below which something is to be done about this connector, where somebody said so.
     #[must_use]
     pub fn threshold_seconds(&self, id: &ConnectorId) -> Option<i64> {
-        let named = self.policies.iter().filter(|policy| policy.names(id));
-        let threshold = named.filter_map(|policy| policy.threshold).next()?;
-        i64::try_from(threshold.as_secs()).ok()
+        i64::try_from(self.threshold_for(id)?.threshold?.as_secs()).ok()
+    }
+
+    /// The policy that says so.
+    #[must_use]
+    pub fn threshold_for(&self, id: &ConnectorId) -> Option<&Policy> {
+        self.policies.iter().find(|policy| policy.threshold.is_some() && policy.glob_for(id).is_some())
     }
 
     /// The most that any connector may have done to it.
@@ -114,8 +125,10 @@ impl Policies {
 }
 
 impl Policy {
-    fn names(&self, id: &ConnectorId) -> bool {
+    /// The first of its globs that names this connector.
+    #[must_use]
+    pub fn glob_for(&self, id: &ConnectorId) -> Option<&WildMatch> {
         let full = id.to_string();
-        self.connectors.iter().any(|glob| glob.matches(&id.connector) || glob.matches(&full))
+        self.connectors.iter().find(|glob| glob.matches(&id.connector) || glob.matches(&full))
     }
 }
