@@ -110,6 +110,31 @@ impl Kafka {
         client.set("bootstrap.servers", &self.bootstrap_servers).set("client.id", "resumeguard");
         client
     }
+
+    /// What the library says about these properties, unless it repeats one that may be a secret, or a part of it.
+    #[must_use]
+    pub fn screened<'a>(&self, words: &'a str) -> Option<&'a str> {
+        const OPEN: [&str; 5] = [
+            "security.protocol",
+            "sasl.mechanism",
+            "ssl.ca.location",
+            "ssl.certificate.location",
+            "ssl.key.location",
+        ];
+        // Shorter ones, as `true`, stand in names as well.
+        const LEAST: usize = 6;
+        const PART: usize = 8;
+        let repeats = |(property, value): &(String, Secret)| {
+            let value = value.expose().as_bytes();
+            let part = value.len().min(PART);
+            !OPEN.contains(&property.as_str())
+                && value.len() >= LEAST
+                && value
+                    .windows(part)
+                    .any(|part| words.as_bytes().windows(part.len()).any(|said| said == part))
+        };
+        (!self.properties.iter().any(repeats)).then_some(words)
+    }
 }
 
 /// `[connect.NAME.other_kafka.ANY]`.
@@ -236,5 +261,19 @@ mod tests {
         assert_ne!(after, before);
         std::fs::remove_file(file.path()).unwrap();
         assert_eq!(password(&after.refreshed()).as_deref(), Some("new"));
+    }
+
+    #[test]
+    fn words_that_repeat_what_may_be_a_secret_are_not_shown() {
+        let mut raw = RawKafka { ca_file: Some("/etc/kafka/ca.pem".into()), ..RawKafka::default() };
+        raw.properties
+            .insert("sasl.oauthbearer.config".to_owned(), Secret::from("principal=admin,x=1".to_owned()));
+        let kafka = kafka("connect.main", Some("b:9092"), &raw).unwrap().unwrap();
+        for shown in
+            ["`fetch.max.bytes` must be >= `message.max.bytes`", "calling fopen(/etc/kafka/ca.pem, r)"]
+        {
+            assert_eq!(kafka.screened(shown), Some(shown));
+        }
+        assert_eq!(kafka.screened("unrecognized beginning at: admin,x=1"), None);
     }
 }

@@ -91,7 +91,7 @@ async fn validated(
             ))
         }
         Err(why) => {
-            tracing::info!(connector = %attempt.plan.connector, attempt = %attempt.id, "its configuration was not validated before: {why}");
+            tracing::warn!(connector = %attempt.plan.connector, attempt = %attempt.id, "Kafka Connect could not be asked whether it would take the configurations on the way, so one that it refuses is noticed after the first change: {why}");
             Ok(())
         }
     }
@@ -106,7 +106,10 @@ async fn wrong(hands: &Hands, config: &BTreeMap<String, String>) -> Result<BTree
     let response = response.map_err(|error| error.without_url().to_string())?;
     let status = response.status();
     if status != StatusCode::OK {
-        return Err(format!("Connect answered {}", status.as_u16()));
+        let code = status.as_u16();
+        return Err(format!(
+            "PUT /connector-plugins/{class}/config/validate was answered {code}; is it allowed?"
+        ));
     }
     let validated: Validated =
         response.json().await.map_err(|_| "Connect answered something else".to_owned())?;

@@ -243,6 +243,20 @@ fn check_config_is_78_on_what_run_would_refuse() {
     let bad = file("[poll]\nintervall = \"1s\"");
     let run = resumeguard(&["--config", bad.path().to_str().unwrap(), "check-config"]).run();
     assert_eq!((run.code, run.stderr.lines().count()), (78, 1), "{run:?}");
+    // Each property by itself is good.
+    let against_each_other = file(
+        "[connect.main]\nurl = \"http://h:8083\"\nkafka_bootstrap_servers = \"b:9092\"\noffsets_topic = \"t\"\n\
+         [connect.main.kafka]\nusername = \"u\"\npassword = \"hunter2\"\nsasl_mechanism = \"PLAIN\"\n\
+         [connect.main.kafka.properties]\n\"message.max.bytes\" = \"9000000\"\n\"fetch.max.bytes\" = \"8000000\"\n",
+    );
+    let run = resumeguard(&["--config", against_each_other.path().to_str().unwrap(), "check-config"]).run();
+    assert_eq!(
+        (run.code, run.stderr.as_str()),
+        (
+            78,
+            "resumeguard: connect.main.kafka: no client of Kafka could be made: `fetch.max.bytes` must be >= `message.max.bytes`\n"
+        )
+    );
     let missing = resumeguard(&["--config", "/nonexistent.toml", "check-config"]).run();
     assert_eq!(missing.code, 78);
     assert_eq!(missing.stderr, "resumeguard: /nonexistent.toml: No such file or directory (os error 2)\n");

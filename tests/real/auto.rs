@@ -32,6 +32,7 @@ async fn from_the_failure_to_running_again_without_a_person() {
     // Held until the failure was seen: it passes by itself, and would be over sooner than a test that is kept waiting sees it.
     let proxy = Proxy::start(shared.connect().url()).await;
     proxy.hold("PUT /stop");
+    proxy.allow_what_is_documented();
     let config = quick(&proxy.url).replace("interval = \"2s\"", "interval = \"5s\"");
     let config = config.replace("[poll]", "managed_by = \"none\"\n[poll]");
     // Of the failure alone: while it is paused with its position lost, it is a person's.
@@ -63,6 +64,7 @@ async fn from_the_failure_to_running_again_without_a_person() {
         .wait_until("auto", Duration::from_secs(5), |status| status.all("RUNNING"))
         .await
         .unwrap();
+    assert_eq!(proxy.refused(), Vec::<String>::new(), "docs/permissions.md lists what is needed");
     // The trouble is over: no plan stands, and nothing is tried again.
     daemon.passes_until(&["connector_verdict{", "connector=\"auto\"", "verdict=\"lost\"", "} 0"]).await;
     assert_eq!(plan_of(&daemon, "auto").await, Value::Null);

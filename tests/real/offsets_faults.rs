@@ -1,6 +1,8 @@
 //! What may become of an offsets topic while it is followed, on a real broker: nothing of it may leave a stale number.
 
-use crate::shared::{LONG, Shared};
+use crate::election::watch;
+use crate::offsets_topic::stop;
+use crate::shared::{LONG, Shared, nothing, quick};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -9,7 +11,7 @@ use resumeguard::clock::Clock;
 use resumeguard::config::{ConnectCluster, Sources, load};
 use resumeguard::sources::connect::{Client, Listed};
 use resumeguard::sources::offsets::Offsets;
-use resumeguard_core::domain::{ConnectorState, Observed, Why};
+use resumeguard_core::domain::{ConnectorState, Observed, Verdict, Why};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use xtask::{Seen, wait_until};
@@ -248,4 +250,59 @@ async fn a_connectors_own_topic_lies_over_the_workers() {
     topic.reads(Some("its own")).await;
     topic.delete().await;
     topic.admin.delete_topics(&["faults-own"], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
+}
+
+/// `offsets = "auto"`: what the topic does not tell is told by REST in the same pass, with the reason, and by the topic once it can again.
+#[tokio::test(flavor = "multi_thread")]
+async fn auto_goes_over_to_rest_within_the_pass_and_comes_back() {
+    let shared = Shared::take().await;
+    let connect = shared.connect();
+    let name = &format!("both-ways-{}", std::process::id());
+    shared.connector(name, nothing()).await;
+    // What is stored does not move from now on.
+    stop(connect, name).await;
+    // The workers' own topic cannot be deleted under them: a copy of what it holds.
+    let topic = Topic::create(&shared, "faults-auto", 1).await;
+    let fill = async || {
+        let stored = connect.offsets(name).await.unwrap().remove(0);
+        let key = serde_json::json!([name, stored.partition]).to_string();
+        let value = stored.offset.to_string();
+        let producer = topic.producer(&[]);
+        let record = BaseRecord::<str, str>::to("faults-auto").key(&key).payload(&value);
+        producer.send(record).map_err(|(error, _)| error).unwrap();
+        producer.flush(LONG).unwrap();
+    };
+    fill().await;
+    let at = format!("url = \"{}\"\n", connect.url());
+    let more = format!(
+        "{at}offsets = \"auto\"\nkafka_bootstrap_servers = \"{}\"\noffsets_topic = \"faults-auto\"\n",
+        topic.servers
+    );
+    let watch = tokio::sync::Mutex::new(watch(&quick(connect.url()).replace(&at, &more)));
+    let position = std::cell::RefCell::new(None);
+    let told = async |begins: &str, because: &str| {
+        wait_until(&format!("{begins:?} to be told"), LONG, async || {
+            let snapshot = watch.lock().await.pass().await;
+            let report = &snapshot.connectors[0];
+            // Whoever tells it, it is the same position, in each pass.
+            let time = report.position.as_ref().map(|position| position.time).unwrap();
+            assert_eq!(*position.borrow_mut().get_or_insert(time), time, "{report:?}");
+            assert_eq!(report.verdict, Verdict::Safe, "{report:?}");
+            let told = report.offsets_told.clone().unwrap_or_default();
+            let errors: Vec<_> =
+                snapshot.sources.iter().filter_map(|source| source.error.as_deref()).collect();
+            let well = told.starts_with(begins) && errors.concat().contains(because);
+            Ok(if well { Seen::Yes(()) } else { Seen::Not(format!("{told} {errors:?}")) })
+        })
+        .await
+        .unwrap();
+    };
+    told("topic faults-auto (", "").await;
+    topic.delete().await;
+    told("REST (the topic does not tell: ", "there is no topic `faults-auto`").await;
+    make(&topic.admin, "faults-auto", 1).await;
+    fill().await;
+    told("topic faults-auto (", "").await;
+    topic.delete().await;
+    connect.delete(name).await.unwrap();
 }

@@ -38,7 +38,7 @@ pub(crate) async fn caught_up(watch: &mut Watch) -> Snapshot {
     .unwrap()
 }
 
-async fn stop(connect: &Connect, name: &str) {
+pub(crate) async fn stop(connect: &Connect, name: &str) {
     connect.stop(name).await.unwrap();
     let stopped =
         |status: &xtask::ConnectorStatus| status.connector.state == "STOPPED" && status.tasks.is_empty();

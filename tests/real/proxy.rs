@@ -18,6 +18,8 @@ struct Inner {
     held: mpsc::UnboundedSender<()>,
     release: Notify,
     rules: Mutex<Vec<Rule>>,
+    /// Method and path of what is let through, if not everything; a segment in capitals is any.
+    allowed: Mutex<Option<Vec<(String, String)>>>,
 }
 
 /// What becomes of some calls.
@@ -52,6 +54,7 @@ impl Proxy {
             held: held_sender,
             release: Notify::new(),
             rules: Mutex::default(),
+            allowed: Mutex::default(),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -68,6 +71,25 @@ impl Proxy {
     /// `METHOD path?query` of every call that was answered since the last time, with the status.
     pub(crate) fn answers(&self) -> Vec<(String, u16)> {
         std::mem::take(&mut self.inner.answers.lock().unwrap())
+    }
+
+    /// From now on refuses with 403 whatever `docs/permissions.md` does not list.
+    pub(crate) fn allow_what_is_documented(&self) {
+        let page = include_str!("../../docs/permissions.md");
+        let (_, from) = page.split_once("\n## Kafka Connect\n").unwrap();
+        let (section, _) = from.split_once("\n## ").unwrap();
+        let listed = section.split("```").skip(1).step_by(2).flat_map(str::split_whitespace);
+        let listed: Vec<String> = listed.map(str::to_owned).collect();
+        let path = |listed: &str| listed.split('?').next().unwrap().to_owned();
+        let pairs: Vec<_> = listed.chunks(2).map(|pair| (pair[0].clone(), path(&pair[1]))).collect();
+        assert!(pairs.len() > 10, "{pairs:?}");
+        *self.inner.allowed.lock().unwrap() = Some(pairs);
+    }
+
+    /// What was refused for that.
+    pub(crate) fn refused(&self) -> Vec<String> {
+        let refused = self.answers().into_iter().filter(|(_, status)| *status == 403);
+        refused.map(|(call, _)| call).collect()
     }
 
     /// Answers the next `times` calls in the worker's place.
@@ -131,7 +153,22 @@ async fn forward(State(inner): State<Arc<Inner>>, request: Request) -> Response 
     response
 }
 
+fn is_allowed(allowed: &[(String, String)], request: &Request) -> bool {
+    let fits = |listed: &str| {
+        let listed: Vec<&str> = listed.split('/').collect();
+        let asked: Vec<&str> = request.uri().path().split('/').collect();
+        let is_any = |segment: &str| !segment.is_empty() && segment.chars().all(|c| c.is_ascii_uppercase());
+        listed.len() == asked.len()
+            && listed.iter().zip(&asked).all(|(one, other)| is_any(one) || one == other)
+    };
+    allowed.iter().any(|(method, listed)| request.method().as_str() == method && fits(listed))
+}
+
 async fn answered(inner: &Inner, request: Request, path: &str) -> Response {
+    if inner.allowed.lock().unwrap().as_ref().is_some_and(|allowed| !is_allowed(allowed, &request)) {
+        let refused = Response::builder().status(403).header("content-type", "application/json");
+        return refused.body(Body::from("{\"message\": \"not allowed\"}")).unwrap();
+    }
     let held = |suffix: &mut String| {
         let (method, suffix) = suffix.split_once(' ').unwrap_or(("", suffix));
         (method.is_empty() || request.method() == method) && request.uri().path().ends_with(suffix)

@@ -2,9 +2,9 @@
 
 use super::listener::Listener;
 use super::tail::{Fold, Record, Shared};
-use super::words::{Where, is_transient, words};
+use super::words::{Where, is_transient, no_client, words};
 use crate::config::{Kafka, KafkaTopic};
-use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -48,7 +48,7 @@ pub(super) fn follow<F: Fold>(shared: &Shared<F>, topic: &KafkaTopic, setting: &
         let ended = Reader::begin(shared, topic, &listener).and_then(|mut reader| reader.run());
         let error = match ended {
             Ok(()) => return,
-            Err(Trouble::Kafka(at, error)) => words(&topic.topic, setting, at, &error, listener.said()),
+            Err(Trouble::Kafka(at, error)) => words(topic, setting, at, &error, listener.said()),
             Err(Trouble::Changed(how)) => {
                 format!("the topic `{}` {how}; it is read again from its beginning", topic.topic)
             }
@@ -75,8 +75,8 @@ impl Progress {
 struct Reader<'a, F> {
     shared: &'a Shared<F>,
     topic: &'a str,
-    /// With which credentials it is reached.
-    kafka: &'a Kafka,
+    /// The same, and with which credentials it is reached.
+    place: &'a KafkaTopic,
     listener: &'a Listener,
     consumer: BaseConsumer<Listener>,
     /// Asks about the topic on connections of its own: on the consumer's, every question waits behind the fetch that is under way.
@@ -91,7 +91,7 @@ struct Reader<'a, F> {
     waits: bool,
     /// So many quick polls are left.
     quick: u32,
-    /// Batches so far.
+    /// Batches since a poll was empty.
     busy: u32,
     ailing: bool,
 }
@@ -109,7 +109,7 @@ impl<'a, F: Fold> Reader<'a, F> {
         // What is assigned to a client that does not know its leaders yet is looked at again a second later.
         partitions(&consumer, &topic.topic).map_err(seeing)?;
         // Of the one that is read from now on.
-        listener.take_anew();
+        listener.begin_anew();
         let progress = |(id, begin): (&i32, &i64)| {
             let target = ends.get(id).copied().unwrap_or(*begin);
             (*id, Progress { begin: *begin, next: *begin, target })
@@ -123,7 +123,7 @@ impl<'a, F: Fold> Reader<'a, F> {
         Ok(Self {
             shared,
             topic: &topic.topic,
-            kafka: &topic.kafka,
+            place: topic,
             listener,
             consumer,
             asker,
@@ -162,7 +162,7 @@ impl<'a, F: Fold> Reader<'a, F> {
             return Ok(());
         }
         // Who is refused may be let in with what a file says by now.
-        if self.ailing && self.kafka.refreshed() != *self.kafka {
+        if self.ailing && self.place.kafka.refreshed() != self.place.kafka {
             return Err(Trouble::Changed("is reached with another password"));
         }
         match self.aim() {
@@ -217,6 +217,7 @@ impl<'a, F: Fold> Reader<'a, F> {
         self.quick = self.quick.saturating_sub(1);
         let mut next = self.consumer.poll(patience);
         if next.is_none() {
+            self.busy = 0;
             self.pass_markers();
             return Ok(());
         }
@@ -293,7 +294,7 @@ impl<'a, F: Fold> Reader<'a, F> {
     }
 
     fn ail(&mut self, at: Where, error: &KafkaError) {
-        let said = words(self.topic, "", at, error, self.listener.said());
+        let said = words(self.place, "", at, error, self.listener.said());
         self.ailing = true;
         self.waits = false;
         if self.live {
@@ -368,15 +369,22 @@ pub(super) fn offsets(
 
 /// Belongs to no group and reads nothing. That the topic's id has changed it tells nobody but its log.
 fn asker(topic: &KafkaTopic, listener: &Listener) -> Result<BaseConsumer<Listener>, KafkaError> {
-    let mut client = topic.kafka.client();
-    client.set("allow.auto.create.topics", "false").set("enable.metrics.push", "false").set("debug", "topic");
-    client.set_log_level(RDKafkaLogLevel::Debug).create_with_context(listener.clone())
+    asker_config(&topic.kafka).create_with_context(listener.clone())
+}
+
+fn asker_config(kafka: &Kafka) -> ClientConfig {
+    let mut client = modest(kafka);
+    client.set("allow.auto.create.topics", "false").set("debug", "topic");
+    client.set_log_level(RDKafkaLogLevel::Debug);
+    client
 }
 
 /// Takes no record of a transaction before it has ended.
 pub(super) fn reader(topic: &KafkaTopic, listener: &Listener) -> Result<BaseConsumer<Listener>, KafkaError> {
-    reader_of(topic, listener, "read_committed")
+    reader_of(topic, listener, COMMITTED)
 }
+
+const COMMITTED: &str = "read_committed";
 
 /// `isolation` is `isolation.level`: what [`offsets`] calls the end depends on it.
 pub(super) fn reader_of(
@@ -384,7 +392,11 @@ pub(super) fn reader_of(
     listener: &Listener,
     isolation: &str,
 ) -> Result<BaseConsumer<Listener>, KafkaError> {
-    let mut client = topic.kafka.client();
+    reader_config(&topic.kafka, isolation).create_with_context(listener.clone())
+}
+
+fn reader_config(kafka: &Kafka, isolation: &str) -> ClientConfig {
+    let mut client = modest(kafka);
     client
         // Required by the library; nothing joins it and nothing is committed.
         .set("group.id", "resumeguard")
@@ -395,7 +407,14 @@ pub(super) fn reader_of(
         // An offset that is not there any more means another topic: never go on at its end.
         .set("auto.offset.reset", "error")
         .set("statistics.interval.ms", "1000");
-    // Defaults of ours that the operator may change. Otherwise 64 MiB are read ahead, and an answer may have 50 MiB.
+    client
+}
+
+/// With defaults of ours that the operator may change. Otherwise 64 MiB are read ahead, and an answer may have 50 MiB.
+fn modest(kafka: &Kafka) -> ClientConfig {
+    let mut client = kafka.client();
+    // Who lets a message be larger than our answers is refused by the library; left alone, it sees to that by itself.
+    let large_messages = client.get("message.max.bytes").is_some();
     let defaults = [
         ("queued.max.messages.kbytes", "8192"),
         ("fetch.max.bytes", "2097152"),
@@ -405,9 +424,55 @@ pub(super) fn reader_of(
         ("enable.metrics.push", "false"),
     ];
     for (property, value) in defaults {
-        if client.get(property).is_none() {
+        let given = client.get(property).is_some() || property == "fetch.max.bytes" && large_messages;
+        if !given {
             client.set(property, value);
         }
     }
-    client.create_with_context(listener.clone())
+    client
+}
+
+/// Why the library would make no client with these properties together, in its words; one by one it has taken them. Connects to nobody.
+pub(crate) fn refusal(kafka: &Kafka) -> Option<String> {
+    [reader_config(kafka, COMMITTED), asker_config(kafka)].into_iter().find_map(|mut client| {
+        // Then there is nobody to connect to.
+        client.remove("bootstrap.servers");
+        let made: Result<BaseConsumer<Listener>, _> = client.create_with_context(Listener::default());
+        made.err().map(|error| no_client(kafka, &error, None))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Sources, load};
+
+    fn refused(properties: &str) -> Option<String> {
+        let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+        let toml = format!(
+            "[connect.main]\nurl = \"http://127.0.0.1:9\"\nkafka_bootstrap_servers = \"127.0.0.1:9\"\n\
+             offsets_topic = \"t\"\n[connect.main.kafka.properties]\n{properties}"
+        );
+        std::fs::write(file.path(), toml).unwrap();
+        let sources = Sources { files: vec![file.path().to_owned()], ..Sources::default() };
+        let config = load(&sources).unwrap().1;
+        refusal(&config.connect[0].offsets.topic.as_ref().unwrap().kafka)
+    }
+
+    #[test]
+    fn our_defaults_give_way_to_what_is_configured() {
+        for well in [
+            "",
+            "\"message.max.bytes\" = \"10485760\"",
+            "\"receive.message.max.bytes\" = \"4194304\"",
+            "\"receive.message.max.bytes\" = \"104857600\"",
+            "\"message.max.bytes\" = \"10485760\"\n\"receive.message.max.bytes\" = \"20971520\"",
+            "\"fetch.max.bytes\" = \"10485760\"\n\"message.max.bytes\" = \"10485760\"",
+        ] {
+            assert_eq!(refused(well), None, "{well}");
+        }
+        let against_each_other = "\"message.max.bytes\" = \"10485760\"\n\"fetch.max.bytes\" = \"1048576\"";
+        let said = refused(against_each_other).unwrap();
+        assert!(said.contains("`fetch.max.bytes` must be >= `message.max.bytes`"), "{said}");
+    }
 }

@@ -52,6 +52,13 @@ impl Listener {
         std::mem::take(&mut self.told().anew)
     }
 
+    /// A reading begins: what was told of the topic was told of one that is not read any more, and may have had other partitions.
+    pub(super) fn begin_anew(&self) {
+        let mut told = self.told();
+        told.anew = false;
+        told.open.clear();
+    }
+
     /// Partitions with a transaction that hangs.
     pub(super) fn held(&self) -> Held {
         let told = self.told();
@@ -158,5 +165,19 @@ mod tests {
         assert_eq!(listener.held(), Held::from([0]));
         listener.told().partition(0, 120, 120);
         assert_eq!(listener.held(), Held::new());
+    }
+
+    /// A topic that was made anew may have fewer partitions: of those that are gone nothing is told any more.
+    #[test]
+    fn what_was_open_is_of_the_reading_that_has_ended() {
+        let listener = Listener::default();
+        for _second in 0..=HANGS {
+            listener.told().partition(3, 100, 120);
+        }
+        listener.told().anew = true;
+        assert_eq!(listener.held(), Held::from([3]));
+        listener.begin_anew();
+        assert_eq!(listener.held(), Held::new());
+        assert!(!listener.take_anew());
     }
 }

@@ -8,6 +8,7 @@ mod tail;
 mod whole;
 mod words;
 
+pub(crate) use follow::refusal;
 pub use status::{StatusTopic, TaskStarts};
 pub(crate) use stored::{Kept, StoredKeys, parse_key};
 pub(crate) use tail::{Behind, Held, Tail};

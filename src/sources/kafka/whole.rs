@@ -42,9 +42,8 @@ pub(crate) type Ends = BTreeMap<i32, (i64, i64)>;
 /// One line with what to do.
 pub(crate) fn ends(topic: &KafkaTopic) -> Result<Option<Ends>, String> {
     let listener = Listener::default();
-    let said = |error: &KafkaError| {
-        words(&topic.topic, "offset.storage.topic", Where::Describe, error, listener.said())
-    };
+    let said =
+        |error: &KafkaError| words(topic, "offset.storage.topic", Where::Describe, error, listener.said());
     let consumer = reader(topic, &listener).map_err(|error| said(&error))?;
     match ends_by(&consumer, topic) {
         Ok(ends) => Ok(Some(ends)),
@@ -72,9 +71,8 @@ fn ends_by(consumer: &BaseConsumer<Listener>, topic: &KafkaTopic) -> Result<Ends
 /// One line with what to do; also where one stays open.
 pub(crate) fn settled_ends(topic: &KafkaTopic) -> Result<Option<Ends>, String> {
     let listener = Listener::default();
-    let said = |error: &KafkaError| {
-        words(&topic.topic, "offset.storage.topic", Where::Describe, error, listener.said())
-    };
+    let said =
+        |error: &KafkaError| words(topic, "offset.storage.topic", Where::Describe, error, listener.said());
     let stable = reader(topic, &listener).map_err(|error| said(&error))?;
     let high = reader_of(topic, &listener, "read_uncommitted").map_err(|error| said(&error))?;
     let mut open = Vec::new();
@@ -135,9 +133,8 @@ fn read(
     mut each: impl FnMut(WholeRecord) -> Result<(), String>,
 ) -> Result<Ends, String> {
     let listener = Listener::default();
-    let said = |at: Where, error: &KafkaError| {
-        words(&topic.topic, "offset.storage.topic", at, error, listener.said())
-    };
+    let said =
+        |at: Where, error: &KafkaError| words(topic, "offset.storage.topic", at, error, listener.said());
     let describe = |error: KafkaError| said(Where::Describe, &error);
     let consumer = reader(topic, &listener).map_err(describe)?;
     let ends = ends.map_or_else(|| ends_by(&consumer, topic), Ok).map_err(describe)?;

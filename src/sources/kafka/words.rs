@@ -1,5 +1,6 @@
 //! Kafka's errors in one line with what to do.
 
+use crate::config::{Kafka, KafkaTopic};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode::{
     self, AllBrokersDown, BrokerTransportFailure, CoordinatorLoadInProgress, CoordinatorNotAvailable,
@@ -35,7 +36,7 @@ pub(super) fn is_transient(error: &KafkaError) -> bool {
 
 /// `setting` is the worker's property that names the topic; `said` the library's own words about a connection.
 pub(super) fn words(
-    topic: &str,
+    topic: &KafkaTopic,
     setting: &str,
     at: Where,
     error: &KafkaError,
@@ -45,11 +46,9 @@ pub(super) fn words(
         return format!("Kafka's client refuses `{property}`: {problem}");
     }
     let Some(code) = error.rdkafka_error_code() else {
-        // Its `Display` would show values of the configuration.
-        let problem =
-            said.unwrap_or_else(|| "is a certificate or key file missing, or of another form?".to_owned());
-        return format!("no client of Kafka could be made: {problem}");
+        return no_client(&topic.kafka, error, said);
     };
+    let topic = &topic.topic;
     if [UnknownTopic, UnknownTopicOrPartition].contains(&code) {
         return format!("there is no topic `{topic}`; see {setting} in the workers' properties");
     }
@@ -65,4 +64,14 @@ pub(super) fn words(
         Some(said) => format!("{said}; are the brokers reachable with these settings? ({code:?})"),
         None => format!("{code:?}; are the brokers reachable?"),
     }
+}
+
+/// Its `Display` would show values of the configuration.
+pub(super) fn no_client(kafka: &Kafka, error: &KafkaError, said: Option<String>) -> String {
+    let told = if let KafkaError::ClientCreation(told) = error { kafka.screened(told.trim()) } else { None };
+    let problem = told
+        .map(str::to_owned)
+        .or(said)
+        .unwrap_or_else(|| "is a certificate or key file missing, or of another form?".to_owned());
+    format!("no client of Kafka could be made: {problem}")
 }

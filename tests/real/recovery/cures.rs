@@ -208,6 +208,7 @@ async fn an_old_connect_is_salvaged_by_configuration_alone() {
     }
     let before = settings(shared.connect(), &name).await;
     let proxy = Proxy::start(shared.connect().url()).await;
+    proxy.allow_what_is_documented();
     let root = json!({ "version": "3.4.1", "commit": "x", "kafka_cluster_id": "y" }).to_string();
     proxy.answer("GET", "/", u32::MAX, 200, &root);
     proxy.answer("PATCH", "", u32::MAX, 405, "{\"message\": \"HTTP 405 Method Not Allowed\"}");
@@ -215,6 +216,7 @@ async fn an_old_connect_is_salvaged_by_configuration_alone() {
     let mut bench = Bench::new(&proxy.url, "").await;
     let attempt = bench.recover(&name, Strategy::Salvage).await;
     recovered(&attempt);
+    assert_eq!(proxy.refused(), Vec::<String>::new(), "docs/permissions.md lists what is needed");
     let calls = proxy.calls();
     assert!(!calls.iter().any(|call| call.starts_with("PATCH") || call.ends_with("/stop")), "{calls:?}");
 
@@ -237,13 +239,16 @@ async fn without_patch_a_configuration_is_put_as_a_whole() {
     let mut writer = failed(&shared, &name, nothing()).await;
     let mut expected = settings(shared.connect(), &name).await;
     let proxy = Proxy::start(shared.connect().url()).await;
+    proxy.allow_what_is_documented();
     let root = json!({ "version": "3.7.2", "commit": "x", "kafka_cluster_id": "y" }).to_string();
     proxy.answer("GET", "/", u32::MAX, 200, &root);
     proxy.answer("PATCH", "/config", u32::MAX, 405, "{\"message\": \"HTTP 405 Method Not Allowed\"}");
     let mut bench = Bench::new(&proxy.url, "set_heartbeat = \"1s\"").await;
     let attempt = bench.recover(&name, Strategy::Salvage).await;
     recovered(&attempt);
+    assert_eq!(proxy.refused(), Vec::<String>::new(), "docs/permissions.md lists what is needed");
     let calls = proxy.calls();
+    assert!(calls.iter().any(|call| call.ends_with("/config/validate")), "{calls:?}");
     let put = format!("PUT /connectors/{name}/config");
     assert_eq!(calls.iter().filter(|call| **call == put).count(), 1, "{calls:?}");
     expected["heartbeat.interval.ms"] = json!("1000");

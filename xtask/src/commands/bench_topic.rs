@@ -50,6 +50,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     output(fill.args(["fill", &servers, TOPIC, &records, &keys])).await?;
     let found = output(kcat(&servers).args(["-f", "x"])).await?.len();
     ensure!(found == arguments.records as usize, "kcat finds {found} records");
+    // Not measured: what is read is what was written last.
+    output(Command::new(&reader).args(["check", &servers, TOPIC, &records, &keys])).await?;
     step.done(&format!("{records} records, {keys} keys"));
 
     let step = progress.step("measure");
