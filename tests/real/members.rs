@@ -4,7 +4,7 @@ use crate::election::watch;
 use crate::shared::{LONG, Shared, nothing, quick};
 use mongodb::bson::doc;
 use resumeguard_core::domain::{Snapshot, Verdict};
-use xtask::{Connect, ReplicaSet, ReplicaSetSpec, Seen};
+use xtask::{Connect, MemberSpec, ReplicaSet, ReplicaSetSpec, Seen};
 
 fn verdict_of(snapshot: &Snapshot, name: &str) -> Verdict {
     snapshot.connectors.iter().find(|connector| connector.id.connector == name).unwrap().verdict
@@ -12,11 +12,13 @@ fn verdict_of(snapshot: &Snapshot, name: &str) -> Verdict {
 
 async fn start(connect: &Connect, set: &ReplicaSet, name: &str, uri: &str) {
     let config = xtask::source_config(uri, &format!("members.{name}"), &nothing());
+    // An offset left by an earlier run under this name must not count.
+    let begun = set.mongo().last().await.unwrap();
     connect.put_config(name, &config).await.unwrap();
     connect.wait_until(name, LONG, |status| status.all("RUNNING")).await.unwrap();
     xtask::wait_until(&format!("{name}'s first position"), LONG, async || {
         set.mongo().insert(&format!("members.{name}"), doc! { "a": 1 }).await?;
-        let stored = !connect.offsets(name).await?.is_empty();
+        let stored = connect.offsets(name).await?.iter().any(|o| o.time().is_some_and(|time| time > begun));
         Ok(if stored { Seen::Yes(()) } else { Seen::Not("none".into()) })
     })
     .await
@@ -98,4 +100,42 @@ async fn the_member_that_a_connector_reads_from_decides() {
     for name in names {
         connect.delete(name).await.unwrap();
     }
+}
+
+/// The set names a hidden member to nobody, and an arbiter has no oplog. A connector that reads from the hidden one is judged by it, also
+/// where others led to the set before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hidden_member_is_read_once_a_connector_reads_from_it() {
+    let shared = Shared::take().await;
+    let connect = shared.connect();
+    let hidden = MemberSpec { hidden: true, priority: 0.0, ..MemberSpec::default() };
+    let arbiter = MemberSpec { arbiter: true, ..MemberSpec::default() };
+    let members = vec![MemberSpec::default(), hidden, arbiter];
+    let set = ReplicaSet::start(ReplicaSetSpec { members, oplog_mib: 50, ..ReplicaSetSpec::default() });
+    let set = set.await.unwrap();
+    start(connect, &set, "before-hidden", set.uri()).await;
+    let mut watch = watch(&quick(connect.url()).replace("interval = \"2s\"", "interval = \"10s\""));
+    let snapshot = watch.pass().await;
+    assert_eq!(verdict_of(&snapshot, "before-hidden"), Verdict::Safe, "{snapshot:?}");
+    let read = |snapshot: &Snapshot| snapshot.oplogs.iter().map(|o| o.member.clone()).collect::<Vec<_>>();
+    assert_eq!(read(&snapshot), [set.address(0)]);
+
+    let address = set.address(1);
+    start(connect, &set, "by-hidden", &format!("mongodb://{address}/?directConnection=true")).await;
+    // Found, merged, and then followed from pass to pass.
+    for pass in 0..3 {
+        let snapshot = watch.pass().await;
+        for name in ["before-hidden", "by-hidden"] {
+            assert_eq!(verdict_of(&snapshot, name), Verdict::Safe, "{name} in pass {pass}: {snapshot:?}");
+        }
+        let mut oplogs = read(&snapshot);
+        oplogs.sort();
+        let mut expected = [set.address(0), address.clone()];
+        expected.sort();
+        assert_eq!(oplogs, expected, "one deployment, in pass {pass}");
+    }
+    connect.delete("by-hidden").await.unwrap();
+    let snapshot = watch.pass().await;
+    assert_eq!(read(&snapshot), [set.address(0)], "nobody reads from it any more");
+    connect.delete("before-hidden").await.unwrap();
 }

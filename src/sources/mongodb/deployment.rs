@@ -330,7 +330,9 @@ impl DeploymentReader {
             // An alias is known while the member that it leads to is.
             let leads_home = self.leads_to.get(address).is_some_and(|me| named.contains(me.as_str()));
             let known = named.contains(address.as_str()) || self.seeds.contains(address) || leads_home;
-            twice || arbiter(address) || !known
+            // A hidden member that a connector reads from: the set names it to nobody.
+            let is_wanted = || self.accesses.iter().any(|access| access.hosts().contains(address));
+            twice || arbiter(address) || !known && !is_wanted()
         };
         let superfluous: Vec<String> =
             self.members.keys().filter(|address| superfluous(address)).cloned().collect();

@@ -1,8 +1,13 @@
 //! The ways into one deployment: which connection strings lead to it, and which of them is used.
 
+use super::commands::ReadError;
 use super::deployment::{DeploymentReader, RESOLVE_EVERY};
+use super::member::{FirstReading, Member};
 use crate::sources::Access;
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+type First = Result<FirstReading, ReadError>;
 
 /// Once every access was refused, another is tried this often: a refused login must not become a habit.
 const REFUSED_PASSES: u32 = 20;
@@ -36,8 +41,24 @@ impl DeploymentReader {
     pub(super) fn absorb(&mut self, other: Self) {
         self.passes = self.passes.max(other.passes);
         self.proven.extend(other.accesses.iter().flat_map(Access::hosts));
+        self.adopt(other.members, other.first);
         self.leads_to.extend(other.leads_to);
         self.join(other.accesses);
+    }
+
+    /// Members that the set does not name to clients, and that a string leads to: nobody else would dial them. They are taken over as they
+    /// were dialled: credentials of one string are not shown to the hosts of another.
+    fn adopt(&mut self, members: BTreeMap<String, Member>, mut first: BTreeMap<String, First>) {
+        for (address, member) in members {
+            let Some(Ok(reading)) = first.remove(&address) else { continue };
+            let me = reading.hello.me.as_ref().unwrap_or(&address);
+            let is_known = self.members.contains_key(me) || self.leads_to.values().any(|known| known == me);
+            if !is_known && !self.members.contains_key(&address) {
+                self.leads_to.insert(address.clone(), me.clone());
+                self.first.insert(address.clone(), Ok(reading));
+                self.members.insert(address, member);
+            }
+        }
     }
 
     /// One more way in. Configured ones come first: they are meant for reading.
@@ -72,6 +93,8 @@ impl DeploymentReader {
         self.seeds = self.accesses[self.active].hosts();
         self.members.clear();
         self.leads_to.clear();
+        // It was proven of what was dialled until now: strings that lead to somebody else in the set are to be dialled again.
+        self.proven.clear();
         self.view = None;
     }
 
