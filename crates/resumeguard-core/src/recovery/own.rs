@@ -54,7 +54,7 @@ fn says_who(finding: &mut Finding, cause: LossCause, attempt: &Attempt, of_late:
         finding.summary = finding.summary.replace(cause.sentence(), &ours);
         let lost = if attempt.plan.restores.is_none() { " and what it lost" } else { "" };
         finding.advice = format!(
-            "resumeguard recovery show {id} tells who decided on it{lost}: send what changed in that stretch again from the source, or copy the collection anew"
+            "who decided on it{lost}: resumeguard recovery show {id}; send what changed in that stretch again from the source, or copy the collection anew"
         );
         return;
     }
