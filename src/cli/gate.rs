@@ -31,13 +31,26 @@ impl Which {
 
     fn time_of(&self, connector: &Connector) -> Time {
         let needed = i64::try_from(self.duration.as_secs()).unwrap_or(i64::MAX);
+        if needed == 0 {
+            return Time::Enough;
+        }
         match (connector.outage_budget_range, connector.no_forecast.as_deref()) {
             (Some(Range { low, .. }), _) if low < needed => Time::TooShort(low.max(0).unsigned_abs()),
             (Some(_), _) => Time::Enough,
             (None, Some(reason)) if reason == NoForecast::NothingErodes.code() => Time::Enough,
-            // Nobody knows how fast it melts; where it is less than that at the pace of a clock, nobody would say that it lasts.
+            // Only the server was asked, and it has proven a margin: there will be no forecast either.
+            (None, _) if connector.basis.as_deref() == Some("probe") => {
+                if connector.verdict == "safe" {
+                    Time::ByProbe
+                } else {
+                    Time::NeverKnown
+                }
+            }
+            // Nobody knows how fast it melts: twice the time, at the pace of a clock.
             (None, _) => match connector.headroom_seconds {
-                Some(headroom) if headroom >= needed => Time::ByHeadroom(headroom.unsigned_abs()),
+                Some(headroom) if connector.verdict == "safe" && headroom >= needed.saturating_mul(2) => {
+                    Time::ByHeadroom(headroom.unsigned_abs())
+                }
                 headroom => Time::Unknown(headroom.map(|seconds| seconds.max(0).unsigned_abs())),
             },
         }
@@ -51,8 +64,12 @@ enum Time {
     TooShort(u64),
     /// No forecast yet; as many seconds of oplog are behind it.
     ByHeadroom(u64),
-    /// No forecast, and less than that, or unknown.
+    /// No forecast, and less than twice the time, or unknown, or not safe.
     Unknown(Option<u64>),
+    /// The server says that it is well inside the oplog.
+    ByProbe,
+    /// The server says that it resumes now, and no more.
+    NeverKnown,
 }
 
 /// Names every connector that would not survive a restart. A cluster that cannot be read may hold more of them.
@@ -98,7 +115,7 @@ fn remark(connector: &Connector, which: &Which) -> Option<(String, Outcome)> {
     if connector.on_restart == "resumes" {
         let seconds = |seconds| humantime::format_duration(Duration::from_secs(seconds));
         let may_take = format!("the restart may take {}", humantime::format_duration(which.duration));
-        let why = connector.no_forecast.as_deref().unwrap_or("of a running daemon only");
+        let why = connector.no_forecast.as_deref().unwrap_or("none yet");
         return match which.time_of(connector) {
             Time::Enough => None,
             Time::TooShort(left) => {
@@ -116,7 +133,18 @@ fn remark(connector: &Connector, which: &Which) -> Option<(String, Outcome)> {
             Time::Unknown(headroom) => {
                 let headroom = headroom.map_or_else(|| "unknown".to_owned(), |s| seconds(s).to_string());
                 let line = format!(
-                    "unknown: {id} resumes now, and nobody knows for how long ({why}): its headroom is {headroom}, and {may_take}; ask the daemon once it has a forecast, or give a shorter --duration"
+                    "unknown: {id} resumes now, and nobody knows for how long ({why}): its headroom is {headroom}, and {may_take}; without a forecast it takes the verdict safe and twice the time; ask the daemon once it has one, or give a shorter --duration"
+                );
+                Some((line, Outcome::Unknown))
+            }
+            Time::ByProbe => {
+                let line =
+                    format!("no forecast: {id} goes by what the server itself has proven (basis probe)");
+                Some((line, Outcome::Done))
+            }
+            Time::NeverKnown => {
+                let line = format!(
+                    "unknown: {id} resumes now by the server's own word (basis probe), and for how long cannot be told; --duration 0s asks for no more than that"
                 );
                 Some((line, Outcome::Unknown))
             }
@@ -144,6 +172,8 @@ mod tests {
         connector.on_restart = "resumes".to_owned();
         connector.no_forecast = budget.is_none().then(|| "too_few_samples".to_owned());
         connector.headroom_seconds = Some(600);
+        connector.verdict = "safe".to_owned();
+        connector.basis = Some("window".to_owned());
         connector.outage_budget_range = budget.map(|low| Range { low, high: Some(9_000) });
         status
     }
@@ -165,7 +195,7 @@ mod tests {
         check(
             &seen(None),
             "*",
-            600,
+            300,
             Outcome::Done,
             "no forecast (too_few_samples): main/orders goes by its headroom",
         );
@@ -173,14 +203,29 @@ mod tests {
 
     /// Unknown is not long enough.
     #[test]
-    fn without_a_forecast_there_must_be_headroom_for_as_long() {
+    fn without_a_forecast_there_must_be_headroom_for_twice_as_long() {
         let unknown = "unknown: main/orders resumes now, and nobody knows for how long";
         let mut status = seen(None);
-        check(&status, "*", 601, Outcome::Unknown, unknown);
+        check(&status, "*", 301, Outcome::Unknown, unknown);
+        status.connectors[0].verdict = "at_risk".to_owned();
+        check(&status, "*", 1, Outcome::Unknown, unknown);
+        check(&status, "*", 0, Outcome::Done, "go: all 1");
         status.connectors[0].headroom_seconds = None;
         check(&status, "*", 1, Outcome::Unknown, unknown);
         status.connectors[0].no_forecast = Some("nothing_erodes".to_owned());
         check(&status, "*", 601, Outcome::Done, "go: all 1");
+        // There is none where only the server itself can be asked, nor a headroom.
+        (status.connectors[0].no_forecast, status.connectors[0].basis) = (None, Some("probe".to_owned()));
+        check(
+            &status,
+            "*",
+            601,
+            Outcome::Unknown,
+            "unknown: main/orders resumes now by the server's own word",
+        );
+        check(&status, "*", 0, Outcome::Done, "go: all 1");
+        status.connectors[0].verdict = "safe".to_owned();
+        check(&status, "*", 601, Outcome::Done, "no forecast: main/orders goes by what the server itself");
     }
 
     #[test]

@@ -72,7 +72,7 @@ enum Command {
     /// May these connectors be restarted? For use before a deploy, a restart or an upgrade.
     ///
     /// Exit status: 0 every one would resume, 2 some would not, and which, 3 unknown. How long a position lasts is known
-    /// to a running daemon only; without a forecast its headroom must be at least the duration.
+    /// to a running daemon only; without a forecast it must be safe, with a headroom of twice the duration.
     #[command(
         after_help = "Example:\n  resumeguard gate --connector 'orders-*' --duration 10m && systemctl restart kafka-connect"
     )]

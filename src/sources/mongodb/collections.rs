@@ -2,64 +2,86 @@
 
 use super::commands::millis;
 use super::rights::Right;
-use futures_util::StreamExt as _;
 use mongodb::Client;
 use mongodb::bson::{Bson, Document, doc, spec::BinarySubtype};
 use resumeguard_core::domain::Collections;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-/// Databases that are asked at once.
-const AT_ONCE: usize = 4;
 
 /// What has been told so far: whoever asks may stop waiting at any time.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Found(Arc<Mutex<(Collections, BTreeSet<Right>)>>);
+pub(super) struct Found(Arc<Mutex<Told>>);
+
+#[derive(Debug, Default)]
+struct Told {
+    collections: Collections,
+    lacking: BTreeSet<Right>,
+    /// The database that was asked last.
+    last: Option<String>,
+    /// Nobody waits any more: no further one is asked.
+    closed: bool,
+}
 
 impl Found {
-    /// The UUIDs by namespace (`None` without a collection), and the rights without which more would have been told.
-    pub(super) fn take(&self) -> (Collections, BTreeSet<Right>) {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The UUIDs by namespace (`None` without a collection), the rights without which more would have been told, and the database after
+    /// which to go on. What comes later is not taken any more.
+    pub(super) fn close(&self) -> (Collections, BTreeSet<Right>, Option<String>) {
+        let told = &mut *self.told();
+        told.closed = true;
+        (std::mem::take(&mut told.collections), std::mem::take(&mut told.lacking), told.last.take())
     }
 }
 
-/// The UUIDs of these namespaces, one command a database. What could not be read (the privilege `listCollections` on the
-/// database is needed) is left out; a namespace without a collection is `None`.
+/// The UUIDs of these namespaces, one command a database, one after the other: the member's few connections are needed for more. The
+/// databases behind `after` come first, so that many that are slow all have their turn. What could not be read (the privilege
+/// `listCollections` on the database is needed) is left out; a namespace without a collection is `None`.
 pub(super) async fn collections(
     client: &Client,
     namespaces: &BTreeSet<String>,
+    after: Option<&str>,
     deadline: Duration,
     found: &Found,
 ) {
-    let mut by_database: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut by_database: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (database, collection) in namespaces.iter().filter_map(|namespace| namespace.split_once('.')) {
-        by_database.entry(database).or_default().push(collection.to_owned());
+        by_database.entry(database).or_default().push(collection);
     }
-    let asked = by_database.into_iter().map(|(database, names)| {
-        of_database(client.clone(), database.to_owned(), names, deadline, found.clone())
-    });
-    // Not dropped before its end, like every reading (RUST-937).
-    let asked: Vec<_> = asked.collect();
-    futures_util::stream::iter(asked).buffer_unordered(AT_ONCE).collect::<()>().await;
+    for (database, names) in in_turn(by_database, after) {
+        if found.told().closed {
+            return;
+        }
+        let most = i32::try_from(names.len()).unwrap_or(i32::MAX);
+        let command = doc! {
+            "listCollections": 1, "filter": { "name": { "$in": names.clone() } },
+            "cursor": { "batchSize": most.saturating_add(1) }, "maxTimeMS": millis(deadline),
+        };
+        // The primary's word counts: a secondary may not have seen the drop yet.
+        let reply = client.database(database).run_command(command).await;
+        let lacking = Right::ListCollections(database.to_owned()).missing_in(reply.as_ref().err());
+        let listed = reply.as_ref().ok().and_then(listed);
+        let mut told = found.told();
+        told.last = Some(database.to_owned());
+        told.lacking.extend(lacking);
+        let Some(listed) = listed else { continue };
+        for name in names {
+            told.collections.insert(format!("{database}.{name}"), listed.get(name).copied());
+        }
+    }
 }
 
-async fn of_database(client: Client, database: String, names: Vec<String>, deadline: Duration, found: Found) {
-    let most = i32::try_from(names.len()).unwrap_or(i32::MAX);
-    let command = doc! {
-        "listCollections": 1, "filter": { "name": { "$in": names.clone() } },
-        "cursor": { "batchSize": most.saturating_add(1) }, "maxTimeMS": millis(deadline),
-    };
-    // The primary's word counts: a secondary may not have seen the drop yet.
-    let reply = client.database(&database).run_command(command).await;
-    let lacking = Right::ListCollections(database.clone()).missing_in(reply.as_ref().err());
-    let listed = reply.as_ref().ok().and_then(listed);
-    let mut found = found.0.lock().unwrap_or_else(PoisonError::into_inner);
-    found.1.extend(lacking);
-    let Some(listed) = listed else { return };
-    for name in names {
-        found.0.insert(format!("{database}.{name}"), listed.get(name.as_str()).copied());
-    }
+/// Those behind `after`, then the others.
+fn in_turn<'a, T>(
+    databases: BTreeMap<&'a str, T>,
+    after: Option<&str>,
+) -> impl Iterator<Item = (&'a str, T)> {
+    let (first, then): (Vec<_>, Vec<_>) =
+        databases.into_iter().partition(|(database, _)| after.is_some_and(|after| *database > after));
+    first.into_iter().chain(then)
 }
 
 /// UUIDs by name; `None` where the reply is not the whole list, or a collection has none (views, time series).
@@ -77,4 +99,28 @@ fn listed(reply: &Document) -> Option<BTreeMap<&str, [u8; 16]>> {
             (uuid.subtype == BinarySubtype::Uuid).then_some((entry.get_str("name").ok()?, bytes))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_database_has_its_turn() {
+        let names = |after: Option<&str>| {
+            let databases = BTreeMap::from([("a", ()), ("b", ()), ("c", ())]);
+            in_turn(databases, after).map(|(name, ())| name).collect::<String>()
+        };
+        let found =
+            ["", "a", "aa", "c", "d"].map(|after| names(Some(after).filter(|after| !after.is_empty())));
+        assert_eq!(found, ["abc", "bca", "bca", "abc", "abc"]);
+    }
+
+    #[test]
+    fn what_comes_after_the_end_is_not_taken() {
+        let found = Found::default();
+        found.told().last = Some("b".to_owned());
+        assert_eq!(found.close(), (Collections::new(), BTreeSet::new(), Some("b".to_owned())));
+        assert!(found.told().closed);
+    }
 }

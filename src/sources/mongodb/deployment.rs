@@ -46,6 +46,8 @@ pub struct DeploymentReader {
     pub(super) leads_to: BTreeMap<String, String>,
     /// Hosts of strings that were proven to lead to this set, and since when that counts.
     pub(super) proven: BTreeSet<String>,
+    /// Members that the set does not name to clients, and the way by which each was dialled.
+    pub(super) adopted: BTreeMap<String, Access>,
     pub(super) proven_at: Duration,
     /// What the set says of its members, from the primary where there is one.
     pub(super) view: Option<Hello>,
@@ -58,6 +60,8 @@ pub struct DeploymentReader {
     collections_overdue: Option<JoinHandle<()>>,
     /// Databases of which it may not be asked.
     collections_lack: BTreeSet<Right>,
+    /// The database that was asked last: the next look begins behind it.
+    collections_after: Option<String>,
     /// Of a router: the shards that it knows, with their sets, as of this pass.
     pub(super) listed: Option<Result<BTreeMap<String, String>, ReadError>>,
     pub(super) listed_overdue: Option<JoinHandle<()>>,
@@ -83,6 +87,7 @@ impl DeploymentReader {
             members: BTreeMap::new(),
             leads_to: BTreeMap::new(),
             proven: BTreeSet::new(),
+            adopted: BTreeMap::new(),
             proven_at: now,
             view: None,
             first: BTreeMap::new(),
@@ -91,6 +96,7 @@ impl DeploymentReader {
             collections: Collections::new(),
             collections_overdue: None,
             collections_lack: BTreeSet::new(),
+            collections_after: None,
             listed: None,
             listed_overdue: None,
             stranger: None,
@@ -183,10 +189,16 @@ impl DeploymentReader {
         let found = Found::default();
         let collections = self.collections_of_the_primary(namespaces, deadline, &found);
         let (now, every, last) = (clock.uptime(), self.sizes_every, &self.last);
-        let well = self.members.iter_mut().filter(|(address, _)| {
-            last.get(*address).is_some_and(|reading| reading.as_ref().is_ok_and(|r| r.last.is_ok()))
-        });
-        let members = join_all(well.map(|(_, member)| member.read_optional(now, every, deadline)));
+        let is_well = |address: &String| {
+            last.get(address).is_some_and(|reading| reading.as_ref().is_ok_and(|r| r.last.is_ok()))
+        };
+        let (well, others): (Vec<_>, Vec<_>) =
+            self.members.iter_mut().partition(|(address, _)| is_well(address));
+        for (_, member) in others {
+            member.could_not_be_asked(now, every);
+        }
+        let members =
+            join_all(well.into_iter().map(|(_, member)| member.read_optional(now, every, deadline)));
         let overdue = &mut self.collections_overdue;
         futures_util::join!(members, async {
             if let Some(reading) = collections {
@@ -194,7 +206,7 @@ impl DeploymentReader {
             }
         });
         // What has been read until then counts.
-        (self.collections, self.collections_lack) = found.take();
+        (self.collections, self.collections_lack, self.collections_after) = found.close();
         self.meter.lacking = lacking(&self.lacks());
     }
 
@@ -218,8 +230,9 @@ impl DeploymentReader {
         };
         let client = self.members.get(self.members.keys().find(is_primary)?)?.client.clone();
         let (namespaces, found) = (namespaces.clone(), found.clone());
+        let after = self.collections_after.clone();
         Some(async move {
-            collections(&client, &namespaces, deadline / 2, &found).await;
+            collections(&client, &namespaces, after.as_deref(), deadline / 2, &found).await;
             Ok(())
         })
     }
@@ -330,9 +343,7 @@ impl DeploymentReader {
             // An alias is known while the member that it leads to is.
             let leads_home = self.leads_to.get(address).is_some_and(|me| named.contains(me.as_str()));
             let known = named.contains(address.as_str()) || self.seeds.contains(address) || leads_home;
-            // A hidden member that a connector reads from: the set names it to nobody.
-            let is_wanted = || self.accesses.iter().any(|access| access.hosts().contains(address));
-            twice || arbiter(address) || !known && !is_wanted()
+            twice || arbiter(address) || !known && !self.is_adopted_still(address)
         };
         let superfluous: Vec<String> =
             self.members.keys().filter(|address| superfluous(address)).cloned().collect();
@@ -344,6 +355,7 @@ impl DeploymentReader {
         for address in superfluous {
             self.members.remove(&address);
             self.first.remove(&address);
+            self.disown(&address);
         }
         self.dial(&missing, patience);
         self.view = Some(view);
@@ -400,7 +412,9 @@ impl DeploymentReader {
                 | (_, Some(Ok(LastReading { last: Err(error), .. }))) => error,
                 _ => continue,
             };
-            refused |= matches!(error.why, Why::MongodbUnauthenticated | Why::OplogUnauthorized);
+            // Another way in helps only those that were dialled by this one.
+            refused |= !self.adopted.contains_key(address)
+                && matches!(error.why, Why::MongodbUnauthenticated | Why::OplogUnauthorized);
             problems.push(format!("{address}: {error}"));
         }
         if self.first.values().all(Result::is_err) {

@@ -149,6 +149,14 @@ impl Member {
         self.streams_lack.iter().chain(&self.sizes_lack)
     }
 
+    /// It does not answer: sizes that were known go as where readings fail.
+    pub(super) fn could_not_be_asked(&mut self, now: Duration, sizes_every: Duration) {
+        self.streams = None;
+        if self.sizes.fall_due(now, sizes_every) {
+            self.sizes.after(None);
+        }
+    }
+
     /// What helps and is not needed: open change streams, and sizes when they are due. Sizes that were known stay for a while
     /// where nothing new could be read; streams do not.
     pub(super) async fn read_optional(&mut self, now: Duration, sizes_every: Duration, deadline: Duration) {

@@ -41,23 +41,45 @@ impl DeploymentReader {
     pub(super) fn absorb(&mut self, other: Self) {
         self.passes = self.passes.max(other.passes);
         self.proven.extend(other.accesses.iter().flat_map(Access::hosts));
-        self.adopt(other.members, other.first);
+        if let Some(way) = other.accesses.get(other.active) {
+            self.adopt(other.members, other.first, way);
+        }
         self.leads_to.extend(other.leads_to);
         self.join(other.accesses);
     }
 
     /// Members that the set does not name to clients, and that a string leads to: nobody else would dial them. They are taken over as they
-    /// were dialled: credentials of one string are not shown to the hosts of another.
-    fn adopt(&mut self, members: BTreeMap<String, Member>, mut first: BTreeMap<String, First>) {
+    /// were dialled: credentials of one string are not shown to the hosts of another. What may not be read by it helps nobody.
+    fn adopt(&mut self, members: BTreeMap<String, Member>, mut first: BTreeMap<String, First>, way: &Access) {
         for (address, member) in members {
-            let Some(Ok(reading)) = first.remove(&address) else { continue };
+            let Some(Ok(reading)) =
+                first.remove(&address).filter(|first| first.as_ref().is_ok_and(|r| r.first.is_ok()))
+            else {
+                continue;
+            };
             let me = reading.hello.me.as_ref().unwrap_or(&address);
             let is_known = self.members.contains_key(me) || self.leads_to.values().any(|known| known == me);
             if !is_known && !self.members.contains_key(&address) {
                 self.leads_to.insert(address.clone(), me.clone());
                 self.first.insert(address.clone(), Ok(reading));
+                self.adopted.insert(address.clone(), way.clone());
                 self.members.insert(address, member);
             }
+        }
+    }
+
+    /// Whether the way by which a member was taken over is one of ours still: with another password it is another way.
+    pub(super) fn is_adopted_still(&self, address: &str) -> bool {
+        let way = self.adopted.get(address);
+        way.is_some_and(|way| self.accesses.iter().any(|access| access.key() == way.key()))
+    }
+
+    /// A member is given up; a string that leads to it is to be dialled again.
+    pub(super) fn disown(&mut self, address: &str) {
+        if let Some(way) = self.adopted.remove(address) {
+            self.leads_to.remove(address);
+            let hosts = way.hosts();
+            self.proven.retain(|host| !hosts.contains(host));
         }
     }
 
@@ -92,6 +114,7 @@ impl DeploymentReader {
         self.resolved_at = None;
         self.seeds = self.accesses[self.active].hosts();
         self.members.clear();
+        self.adopted.clear();
         self.leads_to.clear();
         // It was proven of what was dialled until now: strings that lead to somebody else in the set are to be dialled again.
         self.proven.clear();
