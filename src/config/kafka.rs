@@ -2,10 +2,11 @@
 
 use super::Secret;
 use super::load::ConfigError;
-use super::security::Given;
+use super::security::{Given, is_there};
 use rdkafka::config::ClientConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// What reading depends on is not the operator's to set, nor what runs other code in this process.
 const OURS: [&str; 16] = [
@@ -165,6 +166,13 @@ pub(super) fn kafka(at: &str, servers: Option<&str>, raw: &RawKafka) -> Result<O
             .map(|_| ConfigError::at(&format!("{at}.kafka"), "needs kafka_bootstrap_servers"));
         return unused.map_or(Ok(None), Err);
     };
+    for (field, file) in
+        [("ca_file", &raw.ca_file), ("certificate_file", &raw.certificate_file), ("key_file", &raw.key_file)]
+    {
+        if let Some(file) = file {
+            is_there(&key(field), Path::new(file))?;
+        }
+    }
     let kafka = Kafka { bootstrap_servers: servers.to_owned(), properties, rotating };
     // The library's own error repeats the value, which may be a secret.
     for (property, value) in &kafka.properties {
@@ -265,13 +273,15 @@ mod tests {
 
     #[test]
     fn words_that_repeat_what_may_be_a_secret_are_not_shown() {
-        let mut raw = RawKafka { ca_file: Some("/etc/kafka/ca.pem".into()), ..RawKafka::default() };
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_str().unwrap();
+        let mut raw = RawKafka { ca_file: Some(path.to_owned()), ..RawKafka::default() };
         raw.properties
             .insert("sasl.oauthbearer.config".to_owned(), Secret::from("principal=admin,x=1".to_owned()));
         let kafka = kafka("connect.main", Some("b:9092"), &raw).unwrap().unwrap();
-        for shown in
-            ["`fetch.max.bytes` must be >= `message.max.bytes`", "calling fopen(/etc/kafka/ca.pem, r)"]
-        {
+        let shown =
+            ["`fetch.max.bytes` must be >= `message.max.bytes`", &format!("calling fopen({path}, r)")];
+        for shown in shown {
             assert_eq!(kafka.screened(shown), Some(shown));
         }
         assert_eq!(kafka.screened("unrecognized beginning at: admin,x=1"), None);

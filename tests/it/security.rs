@@ -94,6 +94,14 @@ fn a_secret_that_is_not_there_yet_is_another_status_than_a_configuration_that_is
         (connect(format!("username = 'u'\npassword_file = '{absent}'")), 69),
         (connect(format!("ca_file = '{absent}'")), 69),
         (kafka(format!("password_file = '{absent}'")), 69),
+        (kafka(format!("password = 'correct horse'\nca_file = '{absent}'")), 69),
+        (kafka(format!("password = 'correct horse'\nkey_file = '{absent}'")), 69),
+        (
+            kafka(format!(
+                "password = 'correct horse'\nsecurity_protocol = 'SASL_SSL'\nca_file = '{nonsense}'"
+            )),
+            78,
+        ),
         (format!("[mongodb.a]\nuri_file = '{absent}'"), 69),
         (format!("[http]\ntoken_file = '{absent}'"), 69),
         (format!("[http]\nread = 'authenticated'\nread_token_file = '{empty}'"), 69),
