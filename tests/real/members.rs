@@ -3,7 +3,7 @@
 use crate::election::watch;
 use crate::shared::{LONG, Shared, nothing, quick};
 use mongodb::bson::doc;
-use resumeguard_core::domain::{Snapshot, Verdict};
+use resumeguard_core::domain::{Snapshot, Verdict, Why};
 use xtask::{Connect, MemberSpec, ReplicaSet, ReplicaSetSpec, Seen};
 
 fn verdict_of(snapshot: &Snapshot, name: &str) -> Verdict {
@@ -138,4 +138,63 @@ async fn a_hidden_member_is_read_once_a_connector_reads_from_it() {
     let snapshot = watch.pass().await;
     assert_eq!(read(&snapshot), [set.address(0)], "nobody reads from it any more");
     connect.delete("before-hidden").await.unwrap();
+}
+
+/// Nobody is read with credentials that did not lead to him: who may not read a hidden member leaves it unknown and troubles nobody else,
+/// and who comes with other credentials is heard anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hidden_member_is_read_by_the_credentials_that_lead_to_it() {
+    let shared = Shared::take().await;
+    let connect = shared.connect();
+    let hidden = MemberSpec { hidden: true, priority: 0.0, ..MemberSpec::default() };
+    let members = vec![MemberSpec::default(), hidden];
+    let spec = ReplicaSetSpec { members, oplog_mib: 50, ..ReplicaSetSpec::default() };
+    let set = ReplicaSet::start(spec.with_root("root", "root-pw")).await.unwrap();
+    let role = |role: &str, db: &str| doc! { "role": role, "db": db };
+    let (read, monitor) = (role("readAnyDatabase", "admin"), role("clusterMonitor", "admin"));
+    for (user, roles) in [
+        ("reader", vec![read.clone()]),
+        ("first", vec![read.clone(), monitor.clone()]),
+        ("second", vec![read, monitor]),
+    ] {
+        set.mongo().create_user(user, &format!("{user}-pw"), roles).await.unwrap();
+    }
+    let uri = |user: &str| {
+        format!("mongodb://{user}:{user}-pw@{}/?directConnection=true&authSource=admin", set.address(1))
+    };
+    start(connect, &set, "before-guarded", &set.uri_as("first", "first-pw")).await;
+    start(connect, &set, "by-guarded", &uri("reader")).await;
+    let mut watch = watch(&quick(connect.url()).replace("interval = \"2s\"", "interval = \"10s\""));
+    for pass in 0..3 {
+        let snapshot = watch.pass().await;
+        assert_eq!(verdict_of(&snapshot, "before-guarded"), Verdict::Safe, "in pass {pass}: {snapshot:?}");
+        let guarded = verdict_of(&snapshot, "by-guarded");
+        assert_eq!(guarded, Verdict::Unknown(Why::OplogUnauthorized), "in pass {pass}: {snapshot:?}");
+    }
+    for user in ["first", "second"] {
+        let config = xtask::source_config(&uri(user), "members.by-guarded", &nothing());
+        connect.put_config("by-guarded", &config).await.unwrap();
+        xtask::wait_until(&format!("a look as {user}"), LONG, async || {
+            let snapshot = watch.pass().await;
+            assert_eq!(verdict_of(&snapshot, "before-guarded"), Verdict::Safe, "as {user}: {snapshot:?}");
+            let safe = verdict_of(&snapshot, "by-guarded") == Verdict::Safe && snapshot.oplogs.len() == 2;
+            Ok(if safe { Seen::Yes(()) } else { Seen::Not(format!("{snapshot:?}")) })
+        })
+        .await
+        .unwrap();
+    }
+    // Back to whom may not: what was read with more is given up.
+    let config = xtask::source_config(&uri("reader"), "members.by-guarded", &nothing());
+    connect.put_config("by-guarded", &config).await.unwrap();
+    xtask::wait_until("a look without rights", LONG, async || {
+        let snapshot = watch.pass().await;
+        assert_eq!(verdict_of(&snapshot, "before-guarded"), Verdict::Safe, "{snapshot:?}");
+        let unknown = verdict_of(&snapshot, "by-guarded") == Verdict::Unknown(Why::OplogUnauthorized);
+        Ok(if unknown { Seen::Yes(()) } else { Seen::Not(format!("{snapshot:?}")) })
+    })
+    .await
+    .unwrap();
+    for name in ["before-guarded", "by-guarded"] {
+        connect.delete(name).await.unwrap();
+    }
 }

@@ -132,8 +132,8 @@ impl Deployments {
     /// Strings that turned out to lead to the same set become one deployment: names of sets and hosts are no proof, a
     /// server process that both have reached is. Servers before 4.4 do not tell and stay apart.
     fn merge(&mut self) {
-        // The one that has read longer keeps its connections.
-        self.readers.sort_by_key(|reader| std::cmp::Reverse(reader.passes));
+        // The one that has read longer keeps its connections, unless it may not read.
+        self.readers.sort_by_key(|reader| std::cmp::Reverse((reader.can_read(), reader.passes)));
         let mut merged: Vec<DeploymentReader> = Vec::with_capacity(self.readers.len());
         // Who has reached a process already: however many there are, each is looked up and not compared with all others.
         let mut reached: HashMap<String, Vec<usize>> = HashMap::new();

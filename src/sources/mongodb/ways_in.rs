@@ -37,6 +37,11 @@ impl DeploymentReader {
         all.into_iter()
     }
 
+    /// Whether any oplog could be read in this pass by the way in use.
+    pub(super) fn can_read(&self) -> bool {
+        self.first.values().flatten().any(|reading| reading.first.is_ok())
+    }
+
     /// Takes over what another reader of the same set has found out, and its ways in.
     pub(super) fn absorb(&mut self, other: Self) {
         self.passes = self.passes.max(other.passes);
@@ -49,14 +54,10 @@ impl DeploymentReader {
     }
 
     /// Members that the set does not name to clients, and that a string leads to: nobody else would dial them. They are taken over as they
-    /// were dialled: credentials of one string are not shown to the hosts of another. What may not be read by it helps nobody.
+    /// were dialled: credentials of one string are not shown to the hosts of another. One that may not be read is taken over too, and says so.
     fn adopt(&mut self, members: BTreeMap<String, Member>, mut first: BTreeMap<String, First>, way: &Access) {
         for (address, member) in members {
-            let Some(Ok(reading)) =
-                first.remove(&address).filter(|first| first.as_ref().is_ok_and(|r| r.first.is_ok()))
-            else {
-                continue;
-            };
+            let Some(Ok(reading)) = first.remove(&address) else { continue };
             let me = reading.hello.me.as_ref().unwrap_or(&address);
             let is_known = self.members.contains_key(me) || self.leads_to.values().any(|known| known == me);
             if !is_known && !self.members.contains_key(&address) {

@@ -43,13 +43,17 @@ impl Living<'_> {
     }
 }
 
-/// Streams with the member that shows them.
-type ByNamespace<'a> = HashMap<&'a str, Vec<(&'a MemberFacts, &'a ChangeStream)>>;
+/// What the members of one deployment show.
+struct Shown<'a> {
+    members: &'a [MemberFacts],
+    /// Streams with the member that shows them, by namespace.
+    streams: HashMap<&'a str, Vec<(&'a MemberFacts, &'a ChangeStream)>>,
+}
 
 /// The open streams of every deployment by namespace, made once a pass.
 pub(crate) struct Streams<'a> {
-    /// By deployment; `None` where a member does not show them.
-    seen: HashMap<&'a str, Option<ByNamespace<'a>>>,
+    /// By deployment.
+    shown: HashMap<&'a str, Shown<'a>>,
     /// Connectors by deployment and namespace.
     alike: HashMap<(&'a str, &'a str), usize>,
     /// A connector of which neither is known, or a cluster that cannot be read, may own any stream.
@@ -74,11 +78,11 @@ impl<'a> Streams<'a> {
                 (Err(_), None) => strangers = true,
             }
         }
-        let seen = facts.deployments.iter().map(|(name, deployment)| {
+        let shown = facts.deployments.iter().map(|(name, deployment)| {
             let members = deployment.members.as_deref().unwrap_or_default();
-            (name.as_str(), by_namespace(members))
+            (name.as_str(), Shown::by(members))
         });
-        Self { seen: seen.collect(), alike, strangers, strange_namespaces, strange_deployments }
+        Self { shown: shown.collect(), alike, strangers, strange_namespaces, strange_deployments }
     }
 
     /// Looks at every member, whichever the connector would select now: after an election a cursor stays on the member
@@ -86,15 +90,20 @@ impl<'a> Streams<'a> {
     pub(crate) fn living(&self, connector: &ConnectorFacts) -> Living<'a> {
         let Ok(deployment) = &connector.deployment else { return Living::Unseen };
         let namespace = connector.settings.namespace.as_str();
-        let Some(Some(seen)) = self.seen.get(deployment.as_str()).filter(|_| !namespace.contains("${"))
-        else {
+        let Some(shown) = self.shown.get(deployment.as_str()).filter(|_| !namespace.contains("${")) else {
             return Living::Unseen;
         };
-        let streams = seen.get(namespace).map(Vec::as_slice).unwrap_or_default();
-        let mut reachable = streams.iter().filter(|(member, _)| match &connector.selection {
+        let reaches = |member: &MemberFacts| match &connector.selection {
             Ok(Selection::Direct(host)) => member.addresses.iter().any(|a| a.eq_ignore_ascii_case(host)),
-            Ok(Selection::Preference { .. } | Selection::Hidden) | Err(_) => true,
-        });
+            // A driver lets go of a member that its set hides, and of the cursors there.
+            Ok(Selection::Preference { .. }) => !member.hidden,
+            Ok(Selection::Hidden) | Err(_) => true,
+        };
+        if !shown.is_whole(reaches) {
+            return Living::Unseen;
+        }
+        let streams = shown.streams.get(namespace).map(Vec::as_slice).unwrap_or_default();
+        let mut reachable = streams.iter().filter(|(member, _)| reaches(member));
         let alike = self.alike.get(&(deployment.as_str(), namespace)).copied().unwrap_or(0);
         let stranger = self.strangers
             || self.strange_namespaces.contains(namespace)
@@ -107,17 +116,23 @@ impl<'a> Streams<'a> {
     }
 }
 
-/// `None` where a member that holds data does not show its streams: what is missing may stand there.
-fn by_namespace(members: &[MemberFacts]) -> Option<ByNamespace<'_>> {
-    let mut streams = ByNamespace::new();
-    let mut some = false;
-    for member in members.iter().filter(|member| member.role != Role::Arbiter) {
-        some = true;
-        for stream in member.streams.as_ref()? {
-            streams.entry(stream.namespace.as_str()).or_default().push((member, stream));
+impl<'a> Shown<'a> {
+    fn by(members: &'a [MemberFacts]) -> Self {
+        let mut streams: HashMap<_, Vec<_>> = HashMap::new();
+        for member in members {
+            for stream in member.streams.iter().flatten() {
+                streams.entry(stream.namespace.as_str()).or_default().push((member, stream));
+            }
         }
+        Self { members, streams }
     }
-    some.then_some(streams)
+
+    /// Whether all show their streams where one may stand: those that hold data and may be reached, of which there must be one.
+    fn is_whole(&self, reaches: impl Fn(&MemberFacts) -> bool) -> bool {
+        let mut within = self.members.iter().filter(|member| member.role != Role::Arbiter && reaches(member));
+        let first = within.next();
+        first.is_some_and(|first| first.streams.is_some()) && within.all(|member| member.streams.is_some())
+    }
 }
 
 #[cfg(test)]
@@ -220,5 +235,27 @@ mod tests {
         check(direct("B:1"), "one");
         check(direct("a:1"), "none");
         check(|facts| facts.connectors[0].selection = Ok(Selection::Hidden), "one");
+        // What the others show says nothing of a member that nobody reads, and what they hide nothing of one that is seen.
+        check(direct("c:1"), "unseen");
+        let beside_one_unseen = |host: &'static str| {
+            move |facts: &mut Facts| {
+                direct(host)(facts);
+                members(facts)[0].streams = None;
+            }
+        };
+        check(beside_one_unseen("B:1"), "one");
+        check(beside_one_unseen("a:1"), "unseen");
+        let hides = |facts: &mut Facts| {
+            members(facts)[0].hidden = true;
+            members(facts)[0].streams = None;
+        };
+        check(hides, "one");
+        check(
+            |facts| {
+                hides(facts);
+                facts.connectors[0].selection = Ok(Selection::Hidden);
+            },
+            "unseen",
+        );
     }
 }
