@@ -59,7 +59,7 @@ fn the_documented_defaults_are_the_codes() {
 fn every_key_is_documented() {
     let folder = tempfile::tempdir().unwrap();
     let pem = "-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n";
-    for name in ["ca.pem", "client.pem", "client-key.pem"] {
+    for name in ["ca.pem", "client.pem", "client-key.pem", "kafka-ca.pem", "kafka.pem", "kafka.key"] {
         std::fs::write(folder.path().join(name), pem).unwrap();
     }
     let mut switched_on = String::new();
