@@ -4,6 +4,7 @@ use resumeguard_core::assess::Memory;
 use resumeguard_core::domain::{
     ConnectorId, ConnectorReport, Failure, Now, OplogReport, Snapshot, Timestamp,
 };
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub(super) struct Record {
     pub(super) oplogs: Vec<Bounds>,
     /// With when they happened, seconds since 1970.
     pub(super) happenings: Vec<(i64, Happening)>,
+    /// Connect clusters whose connectors could not be listed.
+    pub(super) unlisted: BTreeSet<String>,
     pub(super) memory: Arc<Memory>,
 }
 
@@ -45,8 +48,8 @@ pub(super) struct Seen {
     pub(super) position: Option<Timestamp>,
     pub(super) headroom_seconds: Option<i64>,
     pub(super) lag_seconds: Option<i64>,
-    /// Failures that stand, by task; `None` where Connect could not be read.
-    pub(super) failures: Option<Vec<(u32, Failure)>>,
+    /// Failures that stand, by task, and of the connector itself; `None` where Connect could not be read.
+    pub(super) failures: Option<Vec<(Option<u32>, Failure)>>,
 }
 
 /// One member's oplog in it.
@@ -67,13 +70,23 @@ impl Record {
             connectors: snapshot.connectors.iter().map(seen).collect(),
             oplogs: snapshot.oplogs.iter().map(bounds).collect(),
             happenings: Vec::new(),
+            unlisted: unlisted(snapshot),
             memory,
         }
     }
 }
 
+fn unlisted(snapshot: &Snapshot) -> BTreeSet<String> {
+    let down = snapshot.sources.iter().filter(|source| source.source == "connect" && !source.up);
+    down.map(|source| source.name.clone()).collect()
+}
+
 fn seen(report: &ConnectorReport) -> Seen {
-    let failures = || report.tasks.iter().filter_map(|task| Some((task.id, task.failure?))).collect();
+    let failures = || {
+        let own = report.failure.map(|failure| (None, failure));
+        let tasks = report.tasks.iter().filter_map(|task| Some((Some(task.id), task.failure?)));
+        own.into_iter().chain(tasks).collect()
+    };
     Seen {
         id: report.id.clone(),
         deployment: report.deployment.clone(),

@@ -40,7 +40,7 @@ const STEPS: [&str; 1] = ["
         why TEXT, headroom_seconds INTEGER
     ) STRICT;
     CREATE INDEX verdict_change_connector ON verdict_change (connector, at);
-    -- `ended` is null while the task still stands failed.
+    -- `ended` is null while it still stands failed; `task` is -1 for the connector itself.
     CREATE TABLE failure (
         id INTEGER PRIMARY KEY, at INTEGER NOT NULL, ended INTEGER, connector INTEGER NOT NULL, task INTEGER NOT NULL,
         code INTEGER, class TEXT NOT NULL
@@ -59,6 +59,19 @@ const STEPS: [&str; 1] = ["
         uptime_ms INTEGER NOT NULL, json TEXT NOT NULL
     ) STRICT;
 "];
+
+/// What stands for the connector itself in `failure.task`.
+const ITSELF: i64 = -1;
+
+/// The number of a task, or of the connector itself, in the file.
+pub(super) fn number(task: Option<u32>) -> i64 {
+    task.map_or(ITSELF, i64::from)
+}
+
+/// The task behind a number in the file.
+pub(super) fn task(number: i64) -> Option<u32> {
+    u32::try_from(number).ok()
+}
 
 /// How long a write waits for a reader of the same file.
 const PATIENCE: Duration = Duration::from_secs(1);

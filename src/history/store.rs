@@ -7,7 +7,7 @@ use crate::config;
 use crate::database::Claim;
 use resumeguard_core::domain::{ConnectorId, Failure, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 /// The open file, and what must be known of it to write the next pass. After any failure it is dropped and opened again: what is
@@ -27,9 +27,12 @@ struct Known {
     connectors: BTreeMap<ConnectorId, Entry>,
     members: BTreeMap<(String, String), i64>,
     /// Failures that stand: their row, by connector and task.
-    standing: BTreeMap<(i64, u32), (i64, Option<u32>, String)>,
+    standing: BTreeMap<(i64, Option<u32>), Standing>,
     saved: memory::Saved,
 }
+
+/// The row of a failure that stands, its code and its class.
+type Standing = (i64, Option<u32>, String);
 
 #[derive(Debug, Clone)]
 struct Entry {
@@ -89,6 +92,7 @@ impl Store {
         let mut pass = Pass { transaction: &transaction, known, at: record.at, id: 0, hourly: grade == 2 };
         pass.begin(grade, record.connectors.len())?;
         record.connectors.iter().try_for_each(|seen| pass.connector(seen))?;
+        pass.end_failures_of_the_gone(record)?;
         record.oplogs.iter().try_for_each(|oplog| pass.oplog(oplog))?;
         record.happenings.iter().try_for_each(|(at, happening)| pass.happening(*at, happening))?;
         if known.saved.is_due(record) {
@@ -126,8 +130,9 @@ impl Known {
         let members = members.query_map([], |row| Ok(((row.get(1)?, row.get(2)?), row.get(0)?)))?;
         let mut standing =
             connection.prepare("SELECT connector, task, id, code, class FROM failure WHERE ended IS NULL")?;
-        let standing = standing
-            .query_map([], |row| Ok(((row.get(0)?, row.get(1)?), (row.get(2)?, row.get(3)?, row.get(4)?))))?;
+        let standing = standing.query_map([], |row| {
+            Ok(((row.get(0)?, schema::task(row.get(1)?)), (row.get(2)?, row.get(3)?, row.get(4)?)))
+        })?;
         Ok(Self {
             last_pass_at,
             connectors: connectors.collect::<Result<_, _>>()?,
@@ -217,22 +222,15 @@ impl Pass<'_, '_> {
     }
 
     /// Failures that begin and end.
-    fn failures(&mut self, connector: i64, now: &[(u32, Failure)]) -> rusqlite::Result<()> {
-        let stands = |task: u32, code: Option<u32>, class: &str| {
+    fn failures(&mut self, connector: i64, now: &[(Option<u32>, Failure)]) -> rusqlite::Result<()> {
+        let stands = |task: Option<u32>, code: Option<u32>, class: &str| {
             now.iter()
                 .any(|(of, failure)| *of == task && failure.code == code && failure.class.code() == class)
         };
-        let of_this = self.known.standing.range((connector, 0)..=(connector, u32::MAX));
-        let ended: Vec<(u32, i64)> = of_this
-            .filter(|((_, task), (_, code, class))| !stands(*task, *code, class))
-            .map(|((_, task), (row, ..))| (*task, *row))
-            .collect();
-        for (task, row) in ended {
-            self.transaction
-                .prepare_cached("UPDATE failure SET ended = ?2 WHERE id = ?1")?
-                .execute([row, self.at])?;
-            self.known.standing.remove(&(connector, task));
-        }
+        let of_this = self.known.standing.range((connector, None)..=(connector, Some(u32::MAX)));
+        let ended = of_this.filter(|((_, task), (_, code, class))| !stands(*task, *code, class));
+        let ended: Vec<_> = ended.map(|(key, _)| *key).collect();
+        self.end(&ended)?;
         for (task, failure) in now {
             if self.known.standing.contains_key(&(connector, *task)) {
                 continue;
@@ -243,8 +241,35 @@ impl Pass<'_, '_> {
                 .prepare_cached(
                     "INSERT INTO failure (at, connector, task, code, class) VALUES (?1, ?2, ?3, ?4, ?5)",
                 )?
-                .insert(params![self.at, connector, task, failure.code, class])?;
+                .insert(params![self.at, connector, schema::number(*task), failure.code, class])?;
             self.known.standing.insert((connector, *task), (row, failure.code, class.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Who is listed no more does not stand failed; where nobody could be listed, nobody knows.
+    fn end_failures_of_the_gone(&mut self, record: &Record) -> rusqlite::Result<()> {
+        if self.known.standing.is_empty() {
+            return Ok(());
+        }
+        let here: HashSet<&ConnectorId> = record.connectors.iter().map(|seen| &seen.id).collect();
+        let gone = self
+            .known
+            .connectors
+            .iter()
+            .filter(|(id, _)| !here.contains(id) && !record.unlisted.contains(&id.connect_cluster));
+        let gone: HashSet<i64> = gone.map(|(_, entry)| entry.id).collect();
+        let ended = self.known.standing.keys().filter(|(connector, _)| gone.contains(connector));
+        let ended: Vec<_> = ended.copied().collect();
+        self.end(&ended)
+    }
+
+    fn end(&mut self, failures: &[(i64, Option<u32>)]) -> rusqlite::Result<()> {
+        for failure in failures {
+            let Some((row, ..)) = self.known.standing.remove(failure) else { continue };
+            self.transaction
+                .prepare_cached("UPDATE failure SET ended = ?2 WHERE id = ?1")?
+                .execute([row, self.at])?;
         }
         Ok(())
     }

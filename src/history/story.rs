@@ -1,5 +1,6 @@
 //! What the file tells about one connector, or about all of them: bounded, whatever is asked.
 
+use super::schema;
 use crate::publish::status::Time;
 use crate::publish::time;
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params, params};
@@ -79,7 +80,7 @@ pub struct VerdictChange {
     pub headroom_seconds: Option<i64>,
 }
 
-/// A task that failed; `ended` is absent while it still stands failed.
+/// A task that failed, or the connector itself, which has no `task`; `ended` is absent while it still stands failed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[expect(missing_docs, reason = "as in the status")]
 pub struct FailureSpan {
@@ -87,7 +88,7 @@ pub struct FailureSpan {
     pub ended: Option<String>,
     pub connect_cluster: String,
     pub connector: String,
-    pub task: u32,
+    pub task: Option<u32>,
     pub code: Option<u32>,
     pub class: String,
 }
@@ -238,7 +239,7 @@ fn failures(connection: &Connection, query: &Query) -> rusqlite::Result<(Vec<Fai
             ended: row.get::<_, Option<i64>>(1)?.map(time),
             connect_cluster: row.get(2)?,
             connector: row.get(3)?,
-            task: row.get(4)?,
+            task: schema::task(row.get(4)?),
             code: row.get(5)?,
             class: row.get(6)?,
         })

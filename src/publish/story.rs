@@ -135,10 +135,9 @@ pub fn lines(story: &Story) -> String {
     for failure in newest(&story.failures) {
         let until = failure.ended.as_ref().map_or_else(|| "until now".to_owned(), |at| format!("until {at}"));
         let code = failure.code.map(|code| format!(" with error {code}")).unwrap_or_default();
-        field(
-            "failure",
-            format!("{} task {} failed{code} ({}), {until}", failure.at, failure.task, failure.class),
-        );
+        let what =
+            failure.task.map_or_else(|| "the connector itself".to_owned(), |task| format!("task {task}"));
+        field("failure", format!("{} {what} failed{code} ({}), {until}", failure.at, failure.class));
     }
     for event in newest(&story.events) {
         field("event", format!("{} {} {}", event.at, event.kind, event.detail));

@@ -222,11 +222,11 @@ fn changes(changes: &[VerdictChange]) -> Markup {
 
 fn failures(failures: &[FailureSpan]) -> Markup {
     html! {
-        @if failures.is_empty() { p class="dim" { "No task has failed." } } @else { table class="tight" {
+        @if failures.is_empty() { p class="dim" { "Nothing has failed." } } @else { table class="tight" {
             thead class="hidden" role="rowgroup" { tr { th { "When" } th { "What" } } }
             tbody { @for failure in failures.iter().rev().take(LISTED) { tr {
                 td { (moment(&failure.at)) }
-                td { "task " (failure.task) @if let Some(code) = failure.code { ", error " (code) } ", " (plain(&failure.class))
+                td { @match failure.task { Some(task) => { "task " (task) } None => "the connector itself" } @if let Some(code) = failure.code { ", error " (code) } ", " (plain(&failure.class))
                     div class="dim small" { @match &failure.ended { Some(ended) => { "until " (moment(ended)) } None => "still" } } }
             } } }
         } }

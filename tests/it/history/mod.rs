@@ -96,6 +96,7 @@ pub(crate) fn report(name: &str, verdict: Verdict) -> ConnectorReport {
         class: "com.mongodb.kafka.connect.MongoSourceConnector".into(),
         version: None,
         state: Some(ConnectorState::Running),
+        failure: None,
         tasks: vec![],
         deployment: Some("rs0".into()),
         mongodb_namespace: "db.c".into(),
@@ -196,6 +197,27 @@ async fn it_keeps_samples_changes_failures_and_events() {
     assert!(!story.truncated);
     assert_eq!(kept.story("other").await.samples.len(), 1);
     assert_eq!(kept.story("nobody").await.verdict_changes, []);
+}
+
+/// What the connector itself failed of is of no task; who is not listed any more does not stand failed, unless nobody was listed.
+#[tokio::test]
+async fn a_connector_may_have_failed_itself_and_be_deleted_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut kept, _) = Kept::open(kept_in(directory.path())).await;
+    let failure = Some(Failure { code: None, class: FailureClass::Other });
+    let failed = ConnectorReport { failure, ..report("orders", Verdict::Safe) };
+    kept.pass(&snapshot(BEGIN, vec![failed, report("other", Verdict::Safe)])).await;
+    let connect = |up| SourceFacts { source: "connect", name: "main".into(), up, error: None };
+    let without = |at, up| Snapshot { sources: vec![connect(up)], ..snapshot(at, vec![]) };
+    kept.pass(&without(BEGIN + 15, false)).await;
+    let (mut kept, _) = Kept::open(kept.close().await).await;
+    kept.pass(&without(BEGIN + 30, false)).await;
+    let stands = kept.story("orders").await.failures;
+    assert_eq!(stands.iter().map(|f| (f.task, &f.ended)).collect::<Vec<_>>(), [(None, &None)]);
+    kept.pass(&without(BEGIN + 45, true)).await;
+    let ended = kept.story("orders").await.failures;
+    let at = jiff::Timestamp::from_second(BEGIN + 45).unwrap().to_string();
+    assert_eq!(ended.iter().map(|f| (f.task, f.ended.clone())).collect::<Vec<_>>(), [(None, Some(at))]);
 }
 
 /// The tables of a released version never change: an upgrade adds a step. Held against a file.

@@ -189,6 +189,7 @@ pub(super) fn connector(name: &str, verdict: Verdict, headroom: Option<i64>) -> 
         class: "com.mongodb.kafka.connect.MongoSourceConnector".into(),
         version: Some("2.0.1".into()),
         state: Some(ConnectorState::Running),
+        failure: None,
         tasks: vec![TaskFacts {
             id: 0,
             state: TaskState::Running,

@@ -110,6 +110,7 @@ fn report(case: &Case<'_>, forecast: Option<Forecast>) -> ConnectorReport {
         class: connector.class.clone(),
         version: connector.version.clone(),
         state: connector.state.ok(),
+        failure: connector.failure,
         tasks: connector.tasks.clone(),
         deployment: connector.deployment.clone().ok(),
         mongodb_namespace: connector.settings.watched().to_owned(),

@@ -4,8 +4,8 @@ use crate::assess::LossCounts;
 use crate::assess::forecast::{NoForecast, Range};
 
 use super::{
-    Basis, ConnectorId, ConnectorState, Discontinuity, FailureCounts, OffsetsFrom, OplogSizes, Position,
-    Role, SourceFacts, TaskFacts, TaskState,
+    Basis, ConnectorId, ConnectorState, Discontinuity, Failure, FailureCounts, OffsetsFrom, OplogSizes,
+    Position, Role, SourceFacts, TaskFacts, TaskState,
 };
 use super::{Timestamp, Why};
 use serde::{Deserialize, Serialize};
@@ -228,6 +228,8 @@ pub struct ConnectorReport {
     pub version: Option<String>,
     /// The connector's own state, where known.
     pub state: Option<ConnectorState>,
+    /// Why the connector itself has failed, where it has.
+    pub failure: Option<Failure>,
     /// Its tasks.
     pub tasks: Vec<TaskFacts>,
     /// Its deployment, where known.
