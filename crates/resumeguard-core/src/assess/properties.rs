@@ -6,8 +6,114 @@ use crate::domain::*;
 use proptest::prelude::*;
 use std::time::Duration;
 
-/// Facts of one connector on up to three members, anything readable or not.
+/// Facts of one connector on up to three members, anything readable or not, with any evidence beside the position and the oplog, or none.
 fn any_facts() -> impl Strategy<Value = Facts> {
+    (plain_facts(), any_evidence()).prop_map(|(mut facts, evidence)| {
+        evidence.add_to(&mut facts);
+        facts
+    })
+}
+
+/// What helps and need not be known.
+#[derive(Debug, Clone)]
+struct Evidence {
+    /// Of each member: its open streams, by when they were opened.
+    streams: Vec<Option<Vec<(u32, StreamStart)>>>,
+    by_status: bool,
+    state: Observed<ConnectorState>,
+    tasks: Vec<TaskFacts>,
+    ends: StreamEnd,
+    collection: Option<[u8; 16]>,
+    /// What MongoDB says of the collection.
+    listed: Option<Option<[u8; 16]>>,
+}
+
+fn any_evidence() -> impl Strategy<Value = Evidence> {
+    let start = (0_usize..4, 0_u32..300_000).prop_map(|(kind, t)| match kind {
+        0 => StreamStart::Now,
+        1 => StreamStart::At(Timestamp { t, i: 1 }),
+        2 => StreamStart::After(Timestamp { t, i: 1 }),
+        _ => StreamStart::Unreadable,
+    });
+    let streams = proptest::option::of(proptest::collection::vec((0_u32..300_000, start), 0..3));
+    let task = prop_oneof![
+        Just(task(TaskState::Running, None)),
+        Just(task(TaskState::Paused, None)),
+        prop_oneof![
+            Just(Some(286)),
+            Just(Some(280)),
+            Just(Some(260)),
+            Just(Some(136)),
+            Just(Some(10334)),
+            Just(None)
+        ]
+        .prop_map(|code| {
+            let class = code.map_or(FailureClass::Other, FailureClass::of_code);
+            task(TaskState::Failed, Some(Failure { code, class }))
+        }),
+    ];
+    let state = prop_oneof![
+        Just(Ok(ConnectorState::Running)),
+        Just(Ok(ConnectorState::Paused)),
+        Just(Ok(ConnectorState::Stopped)),
+        Just(Ok(ConnectorState::Failed)),
+        Just(Err(Why::ConnectUnreadable)),
+    ];
+    let ends = prop_oneof![
+        4 => Just(StreamEnd::None),
+        1 => Just(StreamEnd::OfCollection),
+        1 => Just(StreamEnd::OfDatabase),
+        1 => Just(StreamEnd::Every),
+    ];
+    let uuid = || proptest::option::of(prop_oneof![Just([1; 16]), Just([2; 16])]);
+    (
+        proptest::collection::vec(streams, 3),
+        proptest::bool::weighted(0.1),
+        state,
+        proptest::collection::vec(task, 0..2),
+        ends,
+        (uuid(), proptest::option::of(uuid())),
+    )
+        .prop_map(|(streams, by_status, state, tasks, ends, (collection, listed))| Evidence {
+            streams,
+            by_status,
+            state,
+            tasks,
+            ends,
+            collection,
+            listed,
+        })
+}
+
+impl Evidence {
+    fn add_to(self, facts: &mut Facts) {
+        let config = [("database", "shop"), ("collection", "orders")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let connector = &mut facts.connectors[0];
+        let settings = Settings::from_config(&config.into());
+        connector.settings = Settings { tolerance: connector.settings.tolerance, ..settings };
+        connector.tasks = if self.state.is_ok() { self.tasks } else { Vec::new() };
+        connector.state = self.state;
+        if let Ok(StoredOffset::Token(position)) = &mut connector.offset {
+            (position.ends, position.collection) = (self.ends, self.collection);
+        }
+        let deployment = facts.deployments.get_mut("rs0").unwrap();
+        deployment.collections.extend(self.listed.map(|uuid| ("shop.orders".to_owned(), uuid)));
+        for (member, streams) in deployment.members.iter_mut().flatten().zip(self.streams) {
+            member.by_status = self.by_status;
+            let open = |(created, start): (u32, StreamStart)| ChangeStream {
+                namespace: "shop.orders".to_owned(),
+                created_ms: i64::from(created) * 1000,
+                last_read: None,
+                start,
+            };
+            member.streams = streams.map(|streams| streams.into_iter().map(open).collect());
+        }
+    }
+}
+
+/// Position and oplog alone.
+fn plain_facts() -> impl Strategy<Value = Facts> {
     let drawn = (0_u32..200_000, any::<bool>(), proptest::option::of(0_u32..300_000), any::<bool>());
     let members = proptest::collection::vec(drawn, 0..4);
     let offset = (0_u32..300_000, 0_u32..3, 0_usize..6, 0_u64..90);
